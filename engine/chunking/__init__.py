@@ -1,0 +1,1 @@
+"""Document -> pieces that are exact slices of its pages, sized in tokens of the embedder."""

@@ -1,0 +1,1 @@
+"""The truth: users, documents, chunks, vectors, conversations, jobs and audit in SQL."""

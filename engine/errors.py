@@ -1,0 +1,161 @@
+"""The one error tree of the engine, grouped by who can fix the problem.
+
+EngineError
+├── ConfigError             the operator: fix settings or install something
+│   ├── MissingDependency       a package that the chosen component needs is not installed
+│   ├── MissingSecret           a key or secret is not set, is a known literal, or is too short
+│   ├── UnknownComponent        no registry row has that name
+│   └── CorruptModel            a model file is not the one it should be
+├── InputError              the user: change the question or the file
+│   ├── UnsupportedFile         no loader reads this type
+│   ├── BrokenFile              the type is known, the content cannot be read
+│   ├── PasswordNeeded          the file is encrypted
+│   ├── FileTooLarge            over a limit of bytes, pages, memory, time or unpacked size
+│   ├── EmptyDocument           there is no text in it (empty, or pictures of text)
+│   ├── QuestionRejected        an empty or over-long question
+│   └── NotFound                no such collection, document, conversation or user (or not yours to see)
+├── ProviderError           the vendor: wait, or choose another
+│   ├── ProviderTimeout *       no answer in time
+│   ├── RateLimited *           too many requests; `retry_after_seconds` when known
+│   ├── ProviderUnavailable *   cannot connect, or 5xx
+│   ├── ProviderRejected        the request itself is refused (4xx)
+│   └── BadResponse             the answer cannot be understood
+├── StoreError              the operator: an index or the database
+│   ├── DimensionMismatch       vectors of another embedding space
+│   └── CollectionMissing       the index of a collection does not exist
+├── CircuitOpen *           refused without a call, for the dependency keeps failing
+└── AccessDenied            an admin: the principal may not do this
+
+`*` = retryable. Every error carries `hint`: what the reader can do next, in one sentence.
+"""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Root of the tree. `str(error)` says what happened, `error.hint` how to go on."""
+
+    retryable = False
+    default_hint = ""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint or self.default_hint
+
+
+class ConfigError(EngineError):
+    """A setting is wrong or missing."""
+
+
+class MissingDependency(ConfigError):
+    """A package that the chosen component needs is not installed."""
+
+
+class MissingSecret(ConfigError):
+    """A secret is absent, publicly known, or too short."""
+
+
+class UnknownComponent(ConfigError):
+    """No registry row has that name."""
+
+
+class CorruptModel(ConfigError):
+    """A model file does not have the expected SHA-256."""
+
+
+class InputError(EngineError):
+    """What the user gave cannot be used as it is."""
+
+
+class UnsupportedFile(InputError):
+    """No loader reads this type of file."""
+
+
+class BrokenFile(InputError):
+    """The content of the file cannot be read."""
+
+    default_hint = "Open the file in the program that made it, save it again, and upload that copy."
+
+
+class PasswordNeeded(InputError):
+    """The file is encrypted and no, or a wrong, password was given."""
+
+    default_hint = "Upload it again with its password, or save a copy without one."
+
+
+class FileTooLarge(InputError):
+    """Reading the file would exceed a limit."""
+
+    default_hint = "Split the file, or ask an operator to raise the limit."
+
+
+class EmptyDocument(InputError):
+    """There is no text to index."""
+
+    default_hint = "If these are scanned pages, run text recognition (OCR) first and upload the result."
+
+
+class QuestionRejected(InputError):
+    """The question is empty or too long."""
+
+
+class NotFound(InputError):
+    """It does not exist, or the principal may not know that it does."""
+
+
+class ProviderError(EngineError):
+    """A model provider did not deliver."""
+
+
+class ProviderTimeout(ProviderError):
+    """No answer within the time limit."""
+
+    retryable = True
+
+
+class RateLimited(ProviderError):
+    """The provider asks us to slow down."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_seconds: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderUnavailable(ProviderError):
+    """Cannot connect, or the provider reports an internal failure."""
+
+    retryable = True
+
+
+class ProviderRejected(ProviderError):
+    """The provider refuses this request and would refuse it again."""
+
+
+class BadResponse(ProviderError):
+    """The provider answered something that cannot be understood."""
+
+
+class StoreError(EngineError):
+    """An index or the database failed."""
+
+
+class DimensionMismatch(StoreError):
+    """Vectors of different embedding spaces would be mixed."""
+
+
+class CollectionMissing(StoreError):
+    """The index of a collection does not exist."""
+
+
+class CircuitOpen(EngineError):
+    """Refused without a call, because the dependency keeps failing."""
+
+    retryable = True
+
+
+class AccessDenied(EngineError):
+    """The principal may not do this."""
+
+    default_hint = "Ask the owner of the collection or an admin for access."

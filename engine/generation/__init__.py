@@ -1,0 +1,1 @@
+"""Prompt -> streamed answer; citations and grounding are made here, in code."""

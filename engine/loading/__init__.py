@@ -1,0 +1,1 @@
+"""File -> Document with pages and offsets, inside a child process with limits."""

@@ -1,0 +1,1 @@
+"""The two stories, ingest and ask, readable from top to bottom."""

@@ -1,0 +1,191 @@
+"""The seams of the engine. A backend is one class that satisfies one of these; nothing else is needed.
+
+Pure CPU seams (loaders, chunkers, local models, in-process indexes) are plain functions, run by callers in a thread or a
+child process; seams that wait for somebody else are async. Constructors are cheap and offline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+from engine.types import Delta, Document, Entry, Filter, Match, Piece, Prompt
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
+else:
+    Array = Any
+
+
+@runtime_checkable
+class Loader(Protocol):
+    """File -> document. Runs inside a child process that bounds memory and time; see `engine.loading.sandbox`."""
+
+    def load(self, path: Path, *, name: str, password: str | None = None) -> Document:
+        r"""Return the pages of the file at `path`; `name` is metadata only and never opened.
+
+        The text has no NUL characters and "\n" line ends. The same bytes give the same document.
+        Raises BrokenFile, PasswordNeeded, FileTooLarge, UnsupportedFile. A file without text is *not* an error here: its
+        pages come back empty, and the caller decides.
+        """
+        ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """Where the tokens of a text begin and end, in the vocabulary of one embedder. Thread-safe."""
+
+    def count(self, text: str) -> int:
+        """Return the number of tokens of `text` without special tokens; 0 for the empty text."""
+        ...
+
+    def offsets(self, text: str) -> Sequence[tuple[int, int]]:
+        """Return (start, end) character offsets of each token of `text`, in order."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Texts -> unit vectors in one space. Thread-safe; safe to call from several threads at once."""
+
+    @property
+    def model_id(self) -> str:
+        """Name of the vector space: equal ids mean comparable vectors. Part of every cache key."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        ...
+
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens of a text are read, without special tokens; what is beyond would be ignored."""
+        ...
+
+    @property
+    def tokens(self) -> TokenCounter:
+        """The tokenizer that `max_tokens` counts in."""
+        ...
+
+    def embed_documents(self, texts: Sequence[str]) -> Array:
+        """Return float32 of shape (len(texts), dimension), unit rows, in input order; (0, dimension) for no texts.
+
+        A batch gives the same vectors as one by one (within 1e-4). Raises ProviderError.
+        """
+        ...
+
+    def embed_query(self, text: str) -> Array:
+        """Return float32 of shape (dimension,), unit length, to be compared with rows of `embed_documents`."""
+        ...
+
+
+@runtime_checkable
+class Chunker(Protocol):
+    """Document -> pieces. Deterministic, thread-safe, does not change its input."""
+
+    def split(self, document: Document, *, max_tokens: int) -> list[Piece]:
+        """Return pieces in reading order; `page.text[start:end] == text` exactly, none crosses a page.
+
+        No piece (with its `context`) has more than `max_tokens` tokens, whitespace at the ends of a piece is not kept, and
+        every character that is not whitespace lies in at least one piece. A document without text gives [].
+        """
+        ...
+
+
+@runtime_checkable
+class VectorStore(Protocol):
+    """One vector index: the vectors of one collection in one embedding space.
+
+    Metadata values are str, int, float or bool. Searches may run at the same time as each other; a change is atomic to them.
+    """
+
+    def upsert(self, entries: Sequence[Entry], vectors: Array) -> None:
+        """Add or replace by id. Idempotent; inputs are not changed. Raises DimensionMismatch, StoreError."""
+        ...
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove by id; unknown ids are ignored."""
+        ...
+
+    def search(self, vector: Array, *, k: int, where: Filter = ()) -> list[Match]:
+        """Return the `k` nearest entries that satisfy `where`, by falling cosine, ties by rising id.
+
+        The filter acts *inside* the search: k results come back whenever k entries match. Fewer entries: fewer matches.
+        An empty index gives []. Raises DimensionMismatch.
+        """
+        ...
+
+    def count(self) -> int:
+        """Return the number of entries."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write a snapshot folder that `load` restores exactly. A crash in between leaves the old snapshot readable."""
+        ...
+
+    def load(self, path: Path) -> None:
+        """Replace the content by the snapshot at `path`. Raises StoreError when it is missing or damaged."""
+        ...
+
+
+@runtime_checkable
+class LexicalIndex(Protocol):
+    """Word search over one collection, by BM25."""
+
+    def upsert(self, entries: Sequence[Entry], texts: Sequence[str]) -> None:
+        """Add or replace by id, visible to searches when the call returns. Idempotent."""
+        ...
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove by id; unknown ids are ignored."""
+        ...
+
+    def search(self, text: str, *, k: int, where: Filter = ()) -> list[Match]:
+        """Return up to `k` entries that share a word with `text`, by falling BM25, ties by rising id.
+
+        Any text is a valid query: there is no query syntax to break or to abuse. No known word gives [].
+        """
+        ...
+
+    def count(self) -> int:
+        """Return the number of entries."""
+        ...
+
+    def close(self) -> None:
+        """Release files and locks."""
+        ...
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Prompt -> streamed answer text with [n] markers that refer to `prompt.passages[n - 1]`."""
+
+    @property
+    def provider(self) -> str:
+        """The registry name of this generator."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The model that answers."""
+        ...
+
+    @property
+    def context_tokens(self) -> int:
+        """How many tokens of prompt it reads; the prompt is assembled within this budget."""
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens of `text`, or a stated over-estimate where the vendor has no tokenizer."""
+        ...
+
+    def stream(self, prompt: Prompt) -> AsyncIterator[Delta]:
+        """Yield the answer in pieces; the last one carries `usage`. Closing the iterator stops the work upstream.
+
+        Raises ProviderError.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Question -> hits: word search, fusion of rankings, diversity."""

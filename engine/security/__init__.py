@@ -1,0 +1,1 @@
+"""Who is asking: passwords, sessions, the gate in front of everything."""

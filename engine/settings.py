@@ -1,0 +1,168 @@
+"""The only reader of the environment and of configuration files.
+
+Order: arguments > environment (`WORKBENCH_DATA_DIR`, nested `WORKBENCH_LIMITS__MAX_PAGES`) > `workbench.toml` (in the working
+folder, or the file that `WORKBENCH_CONFIG` names) > defaults. Unknown keys are refused with the known ones listed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from engine.errors import ConfigError, MissingSecret
+
+PREFIX = "WORKBENCH_"
+NOT_SETTINGS = frozenset({"WORKBENCH_CONFIG", "WORKBENCH_TEST_DATA"})
+MIN_SECRET_CHARS = 32
+KNOWN_SECRETS = frozenset({"changeme", "secret", "some_key", "t0p-s3cr3t", "your-secret-key", "admin", "password"})
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(Section):
+    """What one file may cost. A file that exceeds a limit is refused with that limit's name; nothing else is affected."""
+
+    max_file_mb: int = Field(200, description="largest upload, in megabytes")
+    max_pages: int = Field(5000, description="pages, slides or sheets of one file")
+    max_text_chars: int = Field(50_000_000, description="characters of text in one file")
+    max_unpacked_mb: int = Field(400, description="what an archive-based file (.docx, .xlsx, .pptx) may unpack to")
+    parse_seconds: float = Field(60.0, description="wall time of one parse")
+    parse_memory_mb: int = Field(1024, description="memory of the process that parses")
+    question_chars: int = Field(4000, description="longest question")
+
+
+class Retrieval(Section):
+    """How passages are found. The fusion defaults were chosen on training splits; see docs/retrieval.md."""
+
+    mode: str = Field("hybrid", pattern="^(dense|lexical|hybrid)$")
+    fusion: str = Field("convex", pattern="^(convex|rrf)$")
+    dense_weight: float = Field(0.5, ge=0, le=1, description="share of the dense score in the convex combination")
+    rrf_k: int = Field(60, ge=1)
+    candidates: int = Field(100, ge=1, description="how many each half brings to the fusion")
+    passages: int = Field(8, ge=1, description="passages handed to the generator")
+    diversity: float = Field(0.0, ge=0, le=1, description="share of MMR's novelty term among the passages; 0 = off")
+
+
+class SessionLimits(Section):
+    """How long a sign-in lasts."""
+
+    idle_minutes: int = 30
+    absolute_hours: int = 12
+    per_user: int = 5
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Frozen: what changes at run time lives in SQL."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", validate_default=True
+    )
+
+    data_dir: Path = Field(Path("data"), description="database, originals, indexes and secrets")
+    database_url: str = Field("", description="SQLAlchemy URL; empty = SQLite in the data folder")
+    secret_key: SecretStr = Field(SecretStr(""), description="at least 32 characters; empty = made at the first start")
+    embedder: str = "local"
+    store: str = "faiss"
+    generator: str = "extractive"
+    chunker: str = "recursive"
+    chunk_tokens: int = Field(200, ge=16, description="never above what the embedder reads")
+    overlap_tokens: int = Field(30, ge=0)
+    threads: int = Field(0, ge=0, description="threads of local models; 0 = all cores")
+    ingest_workers: int = Field(2, ge=1, description="files in work at the same time")
+    secure_cookies: bool = Field(False, description="set when TLS is in front: cookies get the Secure flag, HSTS is sent")
+    limits: Limits = Limits()
+    retrieval: Retrieval = Retrieval()
+    sessions: SessionLimits = SessionLimits()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the configuration file."""
+        path = Path(os.environ.get(f"{PREFIX}CONFIG", "workbench.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path)
+
+    @property
+    def url(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite+aiosqlite:///{(self.data_dir / 'workbench.db').resolve()}"
+
+
+def load_settings(**arguments: Any) -> Settings:
+    """Read settings from all sources. Raises ConfigError that names the key, the problem and the known keys."""
+    _refuse_unknown_environment()
+    try:
+        return Settings(**arguments)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors(include_input=False)
+        )
+        raise ConfigError(f"settings are wrong: {problems}", hint=f"known keys: {', '.join(known_keys())}") from None
+    except ValueError as error:
+        raise ConfigError(f"the settings cannot be read: {error}", hint="correct the configuration file") from None
+
+
+def known_keys() -> list[str]:
+    """Return every key, nested ones with a dot."""
+    keys: list[str] = []
+    for name, info in Settings.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            keys += [f"{name}.{inner}" for inner in kind.model_fields]
+        else:
+            keys.append(name)
+    return keys
+
+
+def _refuse_unknown_environment() -> None:
+    # pydantic-settings ignores unknown variables with its prefix, so that a typing error would pass in silence.
+    known = {PREFIX + key.upper().replace(".", "__") for key in known_keys()}
+    known |= {name.split("__")[0] for name in known}
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known | NOT_SETTINGS)
+    if unknown:
+        raise ConfigError(f"unknown environment variables: {', '.join(unknown)}", hint=f"known: {', '.join(sorted(known))}")
+
+
+def check_secret(value: str, *, name: str) -> str:
+    """Return `value`. Raises MissingSecret when it is publicly known or shorter than 32 characters."""
+    if value.lower() in KNOWN_SECRETS or len(value) < MIN_SECRET_CHARS or len(set(value)) < 8:
+        raise MissingSecret(
+            f"{name} is a known placeholder or too short",
+            hint=f"use at least {MIN_SECRET_CHARS} random characters, or leave it out: the first start makes one",
+        )
+    return value
+
+
+def load_secrets(settings: Settings) -> dict[str, SecretStr]:
+    """Return the secrets of this installation; the first call writes random ones into the data folder, mode 0600.
+
+    Keys: "secret_key" (signs what leaves the process). Raises MissingSecret.
+    """
+    path = settings.data_dir / "secrets.json"
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        # O_EXCL: of two processes that start together exactly one writes.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        stored = json.loads(path.read_text())
+    else:
+        stored = {"secret_key": secrets.token_urlsafe(48)}
+        with os.fdopen(handle, "w") as file:
+            json.dump(stored, file)
+    given = settings.secret_key.get_secret_value()
+    return {"secret_key": SecretStr(check_secret(given or stored["secret_key"], name="secret_key"))}

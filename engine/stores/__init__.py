@@ -1,0 +1,1 @@
+"""Vector indexes: projections of SQL that can be rebuilt at any time."""

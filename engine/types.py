@@ -1,0 +1,376 @@
+"""The values that cross package borders: frozen, typed, without behaviour of any vendor.
+
+Numeric contract, valid everywhere: vectors are float32 of shape (n, dimension) with rows of unit length; a score is a
+cosine or a fused score, higher is better; pages count from 1; `start`/`end` are character offsets (Unicode code points,
+half open) into the text of *that page*; times are in seconds unless the name says `_ms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+Scalar: TypeAlias = str | int | float | bool
+
+
+class Role(StrEnum):
+    """What a user may do; collections are granted separately."""
+
+    ANALYST = "analyst"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+class Right(StrEnum):
+    """What a grant allows on one collection; each includes the ones before it."""
+
+    READ = "read"
+    WRITE = "write"
+    OWNER = "owner"
+
+
+class Support(StrEnum):
+    """How far the cited passages carry a sentence of an answer."""
+
+    SUPPORTED = "supported"
+    PARTLY = "partly"
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who asks. Every call of the facade takes one; there is no unscoped read."""
+
+    user_id: str
+    name: str
+    role: Role
+    session_id: str = ""
+
+
+# --- documents -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A structural piece of one page, found by the loader. Blocks are in order and do not overlap.
+
+    `kind` is "heading" (with `level` 1..6), "table" (rows are lines of the page's text; `header` holds the header row's text,
+    which may itself lie outside the block), "code" (never reflowed) or "paragraph".
+    """
+
+    start: int
+    end: int
+    kind: str = "paragraph"
+    level: int = 0
+    header: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page (PDF), slide, sheet, or the whole of a document that has no pages.
+
+    `text` is what offsets count in; it never changes after parsing. `section` is the heading path in force where the page
+    begins (PDF outline, sheet name, slide title). `has_image` tells a scan from an empty page.
+    """
+
+    number: int
+    text: str
+    section: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    has_image: bool = False
+
+    @property
+    def has_text(self) -> bool:
+        """Whether anything on the page can be read (at least one letter or digit)."""
+        return any(character.isalnum() for character in self.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What a loader makes of a file. `title` is for people and for search; it may be empty."""
+
+    name: str
+    media_type: str
+    pages: tuple[Page, ...]
+    title: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def text_coverage(self) -> float:
+        """Share of pages that have text, 0..1 (0 for a document without pages)."""
+        return sum(page.has_text for page in self.pages) / len(self.pages) if self.pages else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """What a chunker returns: `page.text[start:end] == text` holds exactly, and a piece never crosses a page.
+
+    `section` is the heading path in force at `start`; `context` is text that gives the slice its meaning but lies outside
+    it (the header row of a table).
+    """
+
+    page: int
+    start: int
+    end: int
+    text: str
+    section: tuple[str, ...] = ()
+    context: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A piece with its identity: which document, which version of it, in which collection."""
+
+    id: str
+    collection_id: str
+    document_id: str
+    document_name: str
+    version: int
+    version_id: str
+    ordinal: int
+    page: int
+    start: int
+    end: int
+    text: str
+    section: tuple[str, ...] = ()
+    context: str = ""
+    media_type: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageImage:
+    """A rendered page: PNG bytes, pixel size, and the boxes highlighted on it (left, top, right, bottom; 0..1)."""
+
+    png: bytes
+    width: int
+    height: int
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+
+
+# --- retrieval -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """`field op value`: op is "eq", "in" (value is a tuple), "gte" or "lte"."""
+
+    field: str
+    op: str
+    value: Scalar | tuple[Scalar, ...]
+
+
+Filter: TypeAlias = tuple[Condition, ...]
+"""Conditions joined by AND; the empty tuple matches everything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One row of an index: the chunk's id and the fields that filters may name."""
+
+    id: str
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """One result of a single index: the chunk's id and that index's own score."""
+
+    id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A chunk that was found. `scores` splits the final score: "dense" (cosine), "lexical" (BM25), "fused"."""
+
+    chunk: Chunk
+    score: float
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a conversation; `role` is "user" or "assistant"."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one generation, counted by the provider's own tokenizer where it tells."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What a generator gets. Passage number n (the [n] of citations) is `passages[n - 1]`.
+
+    `dropped` names passages that did not fit the token budget, with the reason.
+    """
+
+    question: str
+    passages: tuple[Hit, ...]
+    history: tuple[Message, ...] = ()
+    system: str = ""
+    tokens: int = 0
+    dropped: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """A piece of a streamed answer. `refused` marks an honest "the documents do not say"; `usage` comes last.
+
+    `details` go to the trace (scores behind a refusal, for instance) and never to the reader.
+    """
+
+    text: str = ""
+    refused: bool = False
+    usage: Usage | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """One sentence of an answer without its markers; `citations` are the numbers n of the citations that carry it."""
+
+    text: str
+    support: Support
+    citations: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """An immutable snapshot of what was cited: it stays readable after the document changes or goes.
+
+    `start`/`end` narrow down to the quoted sentences inside the chunk; `text == page.text[start:end]`.
+    """
+
+    n: int
+    chunk_id: str
+    document_id: str
+    document: str
+    version: int
+    page: int
+    start: int
+    end: int
+    text: str
+    score: float
+    section: tuple[str, ...] = ()
+    context: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A finished answer. `nearest` holds the closest passages, for a refusal to show."""
+
+    text: str
+    refused: bool
+    sentences: tuple[Sentence, ...]
+    citations: tuple[Citation, ...]
+    provider: str
+    model: str
+    usage: Usage = Usage()
+    nearest: tuple[Hit, ...] = ()
+    query: str = ""
+    trace: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --- what screens and the command line show --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionInfo:
+    """A collection as the principal sees it; `right` is what they may do with it."""
+
+    id: str
+    name: str
+    description: str
+    right: Right
+    chunker: str
+    embedder: str
+    documents: int
+    chunks: int
+    failed: int
+    working: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentInfo:
+    """A row of the documents table. `state` is the newest version's: see `engine.database.models.VersionState`."""
+
+    id: str
+    collection_id: str
+    collection: str
+    name: str
+    media_type: str
+    title: str
+    version: int
+    state: str
+    progress: float
+    reason: str
+    hint: str
+    pages: int
+    pages_with_text: int
+    chunks: int
+    size_bytes: int
+    sha256: str
+    warnings: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def text_coverage(self) -> float:
+        """Share of pages that have text, 0..1."""
+        return self.pages_with_text / self.pages if self.pages else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationInfo:
+    """A row of the conversation list."""
+
+    id: str
+    title: str
+    collections: tuple[str, ...]
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageInfo:
+    """A stored message. `state` is "streaming", "done", "stopped" or "failed"; `step` is what a running answer is doing.
+
+    For an assistant's message `answer` is set once the state is "done" or "stopped"; before that `text` grows.
+    """
+
+    id: str
+    conversation_id: str
+    role: str
+    text: str
+    state: str
+    step: str = ""
+    error: str = ""
+    hint: str = ""
+    answer: Answer | None = None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserInfo:
+    """A user as admins see them; never a hash."""
+
+    id: str
+    name: str
+    role: Role
+    created_at: datetime
+    last_seen_at: datetime | None
+    disabled: bool

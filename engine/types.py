@@ -374,3 +374,29 @@ class UserInfo:
     created_at: datetime
     last_seen_at: datetime | None
     disabled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One audited action: `<domain>.<verb>`, on what, with which outcome ("success", "failure" or "denied")."""
+
+    seq: int
+    at: datetime
+    actor: str
+    action: str
+    object: str
+    outcome: str
+    ip: str
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One line of the health page: "ok", "degraded" or "failed"; its effect on users and the next step when not ok."""
+
+    name: str
+    state: str
+    detail: str
+    effect: str = ""
+    hint: str = ""
+    elapsed_ms: float = 0.0

@@ -40,6 +40,14 @@ class Support(StrEnum):
     UNSUPPORTED = "unsupported"
 
 
+class UploadVerdict(StrEnum):
+    """What became of an upload: taken, already there with the same bytes, or the next version of a known name."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    NEW_VERSION = "new version"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """Who asks. Every call of the facade takes one; there is no unscoped read."""

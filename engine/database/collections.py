@@ -1,0 +1,98 @@
+"""Collections and grants. What a principal may do with a collection is decided here, in one query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import case, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from engine.database.models import Collection, DocumentRow, Grant, Version, VersionState
+from engine.errors import AccessDenied, NotFound
+from engine.types import CollectionInfo, Principal, Right, Role
+
+_ORDER = (Right.READ, Right.WRITE, Right.OWNER)
+WORKING = (VersionState.STORED, VersionState.PARSED, VersionState.CHUNKED, VersionState.EMBEDDED)
+
+
+async def rights(session: AsyncSession, principal: Principal) -> dict[str, Right]:
+    """Return collection id -> right, for every collection that the principal may at least read."""
+    if principal.role is Role.ADMIN:
+        return dict.fromkeys(await session.scalars(select(Collection.id)), Right.OWNER)
+    rows = await session.execute(select(Grant.collection_id, Grant.right).where(Grant.user_id == principal.user_id))
+    return {collection_id: Right(right) for collection_id, right in rows}
+
+
+async def require(session: AsyncSession, principal: Principal, collection_id: str, right: Right) -> Collection:
+    """Return the collection. Raises NotFound when the principal may not read it, AccessDenied when they may not do this."""
+    held = (await rights(session, principal)).get(collection_id)
+    row = await session.get(Collection, collection_id) if held else None
+    if held is None or row is None:
+        raise NotFound("there is no such collection, or it is not yours to see", hint="Choose one from the list.")
+    if _ORDER.index(held) < _ORDER.index(right):
+        raise AccessDenied(f"you may {held.value} the collection {row.name!r}, but this needs the right to {right.value}")
+    return row
+
+
+async def readable(session: AsyncSession, principal: Principal, wanted: Sequence[str]) -> list[Collection]:
+    """Return the collections among `wanted` that the principal may read, in that order. Raises NotFound for any other."""
+    held = await rights(session, principal)
+    if any(collection_id not in held for collection_id in wanted):
+        raise NotFound(
+            "one of the chosen collections does not exist, or is not yours to see", hint="Choose from the list again."
+        )
+    rows = {row.id: row for row in await session.scalars(select(Collection).where(Collection.id.in_(wanted)))}
+    return [rows[collection_id] for collection_id in dict.fromkeys(wanted)]
+
+
+async def by_name(session: AsyncSession, principal: Principal, name: str) -> Collection | None:
+    """Return the collection with this name if the principal may read it."""
+    row = await session.scalar(select(Collection).where(Collection.name == name))
+    return row if row is not None and row.id in await rights(session, principal) else None
+
+
+async def name_taken(session: AsyncSession, name: str) -> bool:
+    """Whether any collection, visible or not, has this name."""
+    return await session.scalar(select(Collection.id).where(Collection.name == name)) is not None
+
+
+async def infos(session: AsyncSession, principal: Principal) -> list[CollectionInfo]:
+    """Return the collections that the principal may read, by name, with their counters."""
+    held = await rights(session, principal)
+    newest = select(Version.document_id, func.max(Version.number).label("number")).group_by(Version.document_id).subquery()
+    counters = (
+        select(
+            Version.collection_id,
+            func.count().label("documents"),
+            func.sum(case((Version.state == VersionState.LIVE, Version.chunks), else_=0)).label("chunks"),
+            func.sum(case((Version.state == VersionState.FAILED, 1), else_=0)).label("failed"),
+            func.sum(case((Version.state.in_(WORKING), 1), else_=0)).label("working"),
+        )
+        .join(newest, (newest.c.document_id == Version.document_id) & (newest.c.number == Version.number))
+        .join(DocumentRow, DocumentRow.id == Version.document_id)
+        .where(DocumentRow.deleted_at.is_(None))
+        .group_by(Version.collection_id)
+        .subquery()
+    )
+    rows = await session.execute(
+        select(Collection, counters)
+        .outerjoin(counters, counters.c.collection_id == Collection.id)
+        .where(Collection.id.in_(held))
+        .order_by(func.lower(Collection.name))
+    )
+    return [
+        CollectionInfo(
+            id=row.id,
+            name=row.name,
+            description=row.description,
+            right=held[row.id],
+            chunker=row.chunker,
+            embedder=row.model_id,
+            documents=documents or 0,
+            chunks=chunks or 0,
+            failed=failed or 0,
+            working=working or 0,
+            created_at=row.created_at,
+        )
+        for row, _, documents, chunks, failed, working in rows
+    ]

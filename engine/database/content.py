@@ -1,0 +1,162 @@
+"""What is inside a version: pages, chunks and vectors; written in bulk, read in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from engine.database.models import ChunkRow, DocumentRow, PageRow, VectorRow, Version
+from engine.errors import NotFound
+from engine.protocols import Array
+from engine.types import Block, Chunk, Page
+
+BATCH = 500  # below SQLite's limit of bound parameters with room to spare
+
+
+async def save_pages(session: AsyncSession, version_id: str, pages: Sequence[Page]) -> None:
+    """Replace the pages of a version."""
+    await session.execute(delete(PageRow).where(PageRow.version_id == version_id))
+    rows = [
+        {
+            "version_id": version_id,
+            "number": page.number,
+            "text": page.text,
+            "section": list(page.section),
+            "blocks": [asdict(block) for block in page.blocks],
+            "has_image": page.has_image,
+        }
+        for page in pages
+    ]
+    if rows:
+        await session.execute(insert(PageRow), rows)
+
+
+async def pages(session: AsyncSession, version_id: str) -> list[Page]:
+    """Return all pages of a version, in order."""
+    rows = await session.scalars(select(PageRow).where(PageRow.version_id == version_id).order_by(PageRow.number))
+    return [_page(row) for row in rows]
+
+
+async def page(session: AsyncSession, version_id: str, number: int) -> Page:
+    """Return one page. Raises NotFound."""
+    row = await session.get(PageRow, (version_id, number))
+    if row is None:
+        raise NotFound(f"there is no page {number} in this version", hint="The document may have been removed since.")
+    return _page(row)
+
+
+def _page(row: PageRow) -> Page:
+    return Page(
+        number=row.number,
+        text=row.text,
+        section=tuple(row.section),
+        blocks=tuple(Block(**block) for block in row.blocks),
+        has_image=row.has_image,
+    )
+
+
+async def save_chunks(session: AsyncSession, version_id: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Replace the chunks of a version; `rows` have the columns of ChunkRow."""
+    await session.execute(delete(ChunkRow).where(ChunkRow.version_id == version_id))
+    if rows:
+        await session.execute(insert(ChunkRow), [dict(row) for row in rows])
+
+
+async def chunks(session: AsyncSession, version: Version) -> list[tuple[Chunk, str]]:
+    """Return (chunk, vector key) of a version in reading order."""
+    document = await session.get_one(DocumentRow, version.document_id)
+    rows = await session.scalars(select(ChunkRow).where(ChunkRow.version_id == version.id).order_by(ChunkRow.ordinal))
+    return [(_chunk(row, version, document), row.vector_sha256) for row in rows]
+
+
+async def live_chunks(session: AsyncSession, ids: Sequence[str], collection_ids: Sequence[str]) -> dict[str, tuple[Chunk, str]]:
+    """Return id -> (chunk, vector key) for those of `ids` that are live in these collections now; others are absent.
+
+    This is the second check of permissions and deletions, on the truth, behind whatever an index answered.
+    """
+    found: dict[str, tuple[Chunk, str]] = {}
+    for batch in _batches(ids):
+        rows = await session.execute(
+            select(ChunkRow, Version, DocumentRow)
+            .join(Version, Version.id == ChunkRow.version_id)
+            .join(DocumentRow, DocumentRow.id == Version.document_id)
+            .where(
+                ChunkRow.id.in_(batch),
+                Version.collection_id.in_(collection_ids),
+                Version.live_seq.is_not(None),
+                (Version.dead_seq.is_(None)) | (Version.live_seq > Version.dead_seq),
+                DocumentRow.deleted_at.is_(None),
+            )
+        )
+        found |= {row.id: (_chunk(row, version, document), row.vector_sha256) for row, version, document in rows}
+    return found
+
+
+def _chunk(row: ChunkRow, version: Version, document: DocumentRow) -> Chunk:
+    return Chunk(
+        id=row.id,
+        collection_id=version.collection_id,
+        document_id=document.id,
+        document_name=document.name,
+        version=version.number,
+        version_id=version.id,
+        ordinal=row.ordinal,
+        page=row.page,
+        start=row.start,
+        end=row.end,
+        text=row.text,
+        section=tuple(row.section),
+        context=row.context,
+        media_type=version.media_type,
+        title=version.title,
+    )
+
+
+# --- vectors ---------------------------------------------------------------------------------------------------------
+
+
+async def missing_vectors(session: AsyncSession, model_id: str, keys: Iterable[str]) -> set[str]:
+    """Return those of `keys` (text hashes) that this model has not embedded yet."""
+    wanted = set(keys)
+    for batch in _batches(sorted(wanted)):
+        have = await session.scalars(
+            select(VectorRow.text_sha256).where(VectorRow.model_id == model_id, VectorRow.text_sha256.in_(batch))
+        )
+        wanted -= set(have)
+    return wanted
+
+
+async def save_vectors(session: AsyncSession, model_id: str, keys: Sequence[str], vectors: Array) -> None:
+    """Add vectors (float32, one row a key); keys that are there already stay as they are."""
+    have = set(keys) - await missing_vectors(session, model_id, keys)
+    rows = {
+        key: {"model_id": model_id, "text_sha256": key, "data": np.ascontiguousarray(vector, dtype="<f4").tobytes()}
+        for key, vector in zip(keys, vectors, strict=True)
+        if key not in have
+    }
+    if rows:
+        await session.execute(insert(VectorRow), list(rows.values()))
+
+
+async def vectors(session: AsyncSession, model_id: str, keys: Sequence[str], *, dimension: int) -> Array:
+    """Return float32 of shape (len(keys), dimension), in the order of `keys`. Raises NotFound when one is missing."""
+    data: dict[str, bytes] = {}
+    for batch in _batches(sorted(set(keys))):
+        rows = await session.execute(
+            select(VectorRow.text_sha256, VectorRow.data).where(
+                VectorRow.model_id == model_id, VectorRow.text_sha256.in_(batch)
+            )
+        )
+        data |= {key: value for key, value in rows}
+    if len(data) < len(set(keys)):
+        raise NotFound("vectors are missing in the database", hint="Process the document again.")
+    joined = b"".join(data[key] for key in keys)
+    return np.frombuffer(joined, dtype="<f4").reshape(len(keys), dimension).astype(np.float32)
+
+
+def _batches(keys: Sequence[str]) -> list[Sequence[str]]:
+    return [keys[start : start + BATCH] for start in range(0, len(keys), BATCH)]

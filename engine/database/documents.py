@@ -1,0 +1,182 @@
+"""Documents and their versions: received, worked on, live, replaced, deleted, restored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from engine.database.collections import WORKING
+from engine.database.database import next_sequence
+from engine.database.models import Collection, DocumentRow, Job, Version, VersionState, now
+from engine.errors import NotFound
+from engine.types import DocumentInfo, UploadVerdict
+
+_DONE = {VersionState.STORED: 0.02, VersionState.PARSED: 0.1, VersionState.CHUNKED: 0.15, VersionState.EMBEDDED: 0.95}
+
+
+async def receive(
+    session: AsyncSession, *, collection_id: str, name: str, sha256: str, size_bytes: int, blob: str, created_by: str
+) -> tuple[Version, UploadVerdict]:
+    """Note an upload and queue its processing; the same bytes in the same collection give the version that is there.
+
+    The same name with other bytes becomes the next version; the old one serves until the new one is live.
+    """
+    twin = await session.scalar(
+        select(Version)
+        .join(DocumentRow, DocumentRow.id == Version.document_id)
+        .where(
+            Version.collection_id == collection_id,
+            Version.sha256 == sha256,
+            Version.state.in_([*WORKING, VersionState.LIVE]),
+            DocumentRow.deleted_at.is_(None),
+        )
+    )
+    if twin is not None:
+        return twin, UploadVerdict.DUPLICATE
+    document = await session.scalar(
+        select(DocumentRow).where(
+            DocumentRow.collection_id == collection_id, DocumentRow.name == name, DocumentRow.deleted_at.is_(None)
+        )
+    )
+    verdict = UploadVerdict.NEW_VERSION if document else UploadVerdict.ACCEPTED
+    if document is None:
+        document = DocumentRow(collection_id=collection_id, name=name, created_by=created_by)
+        session.add(document)
+        await session.flush()
+    return await add_version(session, document, sha256=sha256, size_bytes=size_bytes, blob=blob), verdict
+
+
+async def add_version(session: AsyncSession, document: DocumentRow, *, sha256: str, size_bytes: int, blob: str) -> Version:
+    """Add the next version of a document together with its job."""
+    last = await session.scalar(select(func.max(Version.number)).where(Version.document_id == document.id)) or 0
+    version = Version(
+        document_id=document.id,
+        collection_id=document.collection_id,
+        number=last + 1,
+        sha256=sha256,
+        size_bytes=size_bytes,
+        blob=blob,
+    )
+    session.add(version)
+    await session.flush()
+    session.add(Job(version_id=version.id))
+    return version
+
+
+async def get(session: AsyncSession, document_id: str, *, deleted: bool = False) -> DocumentRow:
+    """Return the document. Raises NotFound when it does not exist or, unless `deleted`, was deleted."""
+    row = await session.get(DocumentRow, document_id)
+    if row is None or (row.deleted_at is not None and not deleted):
+        raise NotFound("there is no such document, or it is not yours to see", hint="It may have been deleted.")
+    return row
+
+
+async def version_of(session: AsyncSession, document_id: str, number: int | None = None) -> Version:
+    """Return a version: the given number, or else the live one, or else the newest. Raises NotFound."""
+    query = select(Version).where(Version.document_id == document_id)
+    if number is not None:
+        query = query.where(Version.number == number)
+    rows = list(await session.scalars(query.order_by(Version.number.desc())))
+    if not rows:
+        raise NotFound("there is no such version of the document")
+    return next((row for row in rows if row.state == VersionState.LIVE), rows[0])
+
+
+async def go_live(session: AsyncSession, version: Version) -> None:
+    """Let this version answer questions and retire the ones before it, in one step of the global order."""
+    seq = await next_sequence(session)
+    await session.execute(
+        update(Version)
+        .where(Version.document_id == version.document_id, Version.id != version.id, Version.state == VersionState.LIVE)
+        .values(state=VersionState.REPLACED, dead_seq=seq)
+    )
+    version.state, version.live_seq, version.reason, version.hint = VersionState.LIVE, seq, "", ""
+
+
+async def delete(session: AsyncSession, document: DocumentRow) -> None:
+    """Take the document out of every answer at once; `restore` brings it back until it is purged."""
+    document.deleted_at = now()
+    seq = await next_sequence(session)
+    await session.execute(
+        update(Version).where(Version.document_id == document.id, Version.state == VersionState.LIVE).values(dead_seq=seq)
+    )
+
+
+async def restore(session: AsyncSession, document: DocumentRow) -> None:
+    """Undo `delete`."""
+    document.deleted_at = None
+    seq = await next_sequence(session)
+    await session.execute(
+        update(Version).where(Version.document_id == document.id, Version.state == VersionState.LIVE).values(live_seq=seq)
+    )
+
+
+async def changed_since(session: AsyncSession, collection_id: str, seq: int) -> list[Version]:
+    """Return the versions of a collection that went live or went away after `seq`, oldest change first."""
+    rows = await session.scalars(
+        select(Version).where(Version.collection_id == collection_id, (Version.live_seq > seq) | (Version.dead_seq > seq))
+    )
+    return sorted(rows, key=last_change)
+
+
+def last_change(version: Version) -> int:
+    """Return when, in the global order, this version last went live or away."""
+    return max(version.live_seq or 0, version.dead_seq or 0)
+
+
+def is_live(version: Version) -> bool:
+    """Whether an index should hold this version."""
+    return version.live_seq is not None and version.live_seq > (version.dead_seq or 0)
+
+
+async def infos(session: AsyncSession, collection_ids: Sequence[str], *, document_id: str | None = None) -> list[DocumentInfo]:
+    """Return the documents of these collections, newest change first, each with its newest version."""
+    rows = await session.execute(_newest_versions(collection_ids, document_id))
+    return [_info(document, version, collection, progress) for document, version, collection, progress in rows]
+
+
+def _newest_versions(collection_ids: Sequence[str], document_id: str | None) -> Select[DocumentRow, Version, str, float]:
+    newest = select(Version.document_id, func.max(Version.number).label("n")).group_by(Version.document_id).subquery()
+    query = (
+        select(DocumentRow, Version, Collection.name, Job.progress)
+        .join(newest, newest.c.document_id == DocumentRow.id)
+        .join(Version, (Version.document_id == DocumentRow.id) & (Version.number == newest.c.n))
+        .join(Collection, Collection.id == DocumentRow.collection_id)
+        .outerjoin(Job, Job.version_id == Version.id)
+        .where(DocumentRow.collection_id.in_(collection_ids), DocumentRow.deleted_at.is_(None))
+        .order_by(Version.updated_at.desc(), DocumentRow.name)
+    )
+    return query.where(DocumentRow.id == document_id) if document_id else query
+
+
+def _info(document: DocumentRow, version: Version, collection: str, progress: float | None) -> DocumentInfo:
+    state = VersionState(version.state)
+    return DocumentInfo(
+        id=document.id,
+        collection_id=document.collection_id,
+        collection=collection,
+        name=document.name,
+        media_type=version.media_type,
+        title=version.title,
+        version=version.number,
+        state=state.value,
+        progress=max(progress or 0.0, _DONE[state]) if state in _DONE else 1.0,
+        reason=version.reason,
+        hint=version.hint,
+        pages=version.pages,
+        pages_with_text=version.pages_with_text,
+        chunks=version.chunks,
+        size_bytes=version.size_bytes,
+        sha256=version.sha256,
+        warnings=tuple(version.warnings),
+        created_at=document.created_at,
+        updated_at=version.updated_at,
+    )
+
+
+async def purgeable(session: AsyncSession, *, before: datetime) -> list[DocumentRow]:
+    """Return the documents deleted before that moment."""
+    return list(await session.scalars(select(DocumentRow).where(DocumentRow.deleted_at < before)))

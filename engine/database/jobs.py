@@ -1,0 +1,62 @@
+"""Ingestion jobs: leased rows, so that a worker that dies is replaced and no job is done twice at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from engine.database.models import Job, Version, now
+
+LEASE = timedelta(seconds=60)
+MAX_ATTEMPTS = 3
+
+
+async def claim(session: AsyncSession, owner: str, *, only: Sequence[str] | None = None) -> Job | None:
+    """Lease the oldest job that waits or whose lease is over, and return it; `only` limits to these versions."""
+    moment = now()
+    free = or_(Job.state == "queued", (Job.state == "running") & (Job.lease_until < moment))
+    query = select(Job).where(free).order_by(Job.created_at, Job.id).limit(1).with_for_update(skip_locked=True)
+    if only is not None:
+        query = query.where(Job.version_id.in_(only))
+    job = await session.scalar(query)
+    if job is not None:
+        job.state, job.lease_owner, job.lease_until, job.attempts = "running", owner, moment + LEASE, job.attempts + 1
+    return job
+
+
+async def beat(session: AsyncSession, version_id: str, owner: str, *, progress: float | None = None) -> bool:
+    """Prolong the lease and note progress (0..1); False when somebody else has the job by now."""
+    values: dict[str, object] = {"lease_until": now() + LEASE}
+    if progress is not None:
+        values["progress"] = progress
+    mine = (Job.version_id == version_id) & (Job.lease_owner == owner) & (Job.state == "running")
+    result = await session.execute(update(Job).where(mine).values(**values).returning(Job.id))
+    return result.first() is not None
+
+
+async def finish(session: AsyncSession, version_id: str, state: str) -> None:
+    """End a job as "done" or "failed"."""
+    await session.execute(
+        update(Job).where(Job.version_id == version_id).values(state=state, lease_owner="", lease_until=None, progress=1.0)
+    )
+
+
+async def release(session: AsyncSession, owner: str) -> None:
+    """Give all jobs of a worker that stops back to the queue; the interrupted attempt does not count."""
+    await session.execute(
+        update(Job)
+        .where(Job.lease_owner == owner, Job.state == "running")
+        .values(state="queued", lease_owner="", lease_until=None, attempts=Job.attempts - 1)
+    )
+
+
+async def queue_again(session: AsyncSession, version: Version) -> None:
+    """Put the job of a version back to the start of its life."""
+    job = await session.scalar(select(Job).where(Job.version_id == version.id))
+    if job is None:
+        session.add(Job(version_id=version.id))
+    else:
+        job.state, job.attempts, job.progress, job.lease_owner, job.lease_until = "queued", 0, 0.0, "", None

@@ -1,0 +1,14 @@
+"""Alembic's entry: runs on the connection that `Database.migrate` hands over, inside its transaction."""
+
+from alembic import context
+
+from engine.database.models import Base, UtcDateTime
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,
+    render_item=lambda kind, item, _context: "sa.DateTime(timezone=True)" if isinstance(item, UtcDateTime) else False,
+    transactional_ddl=True,
+)
+context.run_migrations()

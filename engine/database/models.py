@@ -1,0 +1,337 @@
+"""The tables. SQL is the truth; every index is a projection that catches up from it by `live_seq` and `dead_seq`."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+# MySQL's TEXT ends at 64 KB; a page of a long document does not.
+LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+
+
+def new_id() -> str:
+    """Return a random identifier of 32 hexadecimal characters."""
+    return uuid.uuid4().hex
+
+
+def now() -> datetime:
+    """Return the present moment, in UTC and aware of it."""
+    return datetime.now(UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite and MySQL drop the zone, so it is put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store in UTC."""
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return an aware moment."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class VersionState(StrEnum):
+    """How far a version has come. It moves last in each step, so a crash repeats the step and loses nothing."""
+
+    STORED = "stored"
+    PARSED = "parsed"
+    CHUNKED = "chunked"
+    EMBEDDED = "embedded"
+    LIVE = "live"
+    FAILED = "failed"
+    REPLACED = "replaced"
+    DELETED = "deleted"
+
+
+class Base(DeclarativeBase):
+    """Common column types, and names for constraints so that migrations can change them on every database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[Any]: JSON, bytes: LargeBinary}
+
+
+class Counter(Base):
+    """Named counters that only grow; "sequence" orders what goes live and what goes away."""
+
+    __tablename__ = "counters"
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[int] = mapped_column(Integer)
+
+
+class User(Base):
+    """Somebody who may sign in. Names are stored in lower case."""
+
+    __tablename__ = "users"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    disabled_at: Mapped[datetime | None]
+
+
+class Session(Base):
+    """A sign-in. Only the SHA-256 of its token is stored."""
+
+    __tablename__ = "sessions"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    last_seen_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime]
+    ip: Mapped[str] = mapped_column(String(64), default="")
+    user_agent: Mapped[str] = mapped_column(String(300), default="")
+    revoked_at: Mapped[datetime | None]
+    reason: Mapped[str] = mapped_column(String(100), default="")
+
+
+class SignInFailure(Base):
+    """A wrong password, by account and address: what the lockout counts."""
+
+    __tablename__ = "sign_in_failures"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(String(100), index=True)
+    ip: Mapped[str] = mapped_column(String(64), index=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Collection(Base):
+    """A set of documents that share a chunker, an embedding space and permissions."""
+
+    __tablename__ = "collections"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    description: Mapped[str] = mapped_column(LongText, default="")
+    chunker: Mapped[str] = mapped_column(String(40))
+    chunk_tokens: Mapped[int]
+    overlap_tokens: Mapped[int]
+    embedder: Mapped[str] = mapped_column(String(40))
+    model_id: Mapped[str] = mapped_column(String(120))
+    dimension: Mapped[int]
+    created_by: Mapped[str] = mapped_column(String(32))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Grant(Base):
+    """What one user may do with one collection."""
+
+    __tablename__ = "grants"
+    collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    right: Mapped[str] = mapped_column("access_right", String(10))
+
+
+class DocumentRow(Base):
+    """A named document of a collection. Its content is in versions; one of them is live."""
+
+    __tablename__ = "documents"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(500))
+    created_by: Mapped[str] = mapped_column(String(32))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    deleted_at: Mapped[datetime | None]
+
+
+class Version(Base):
+    """One content of a document. In an index while `live_seq` is set and greater than `dead_seq`.
+
+    A purged version keeps its row (without pages and chunks) as the tombstone that projections and old citations need.
+    """
+
+    __tablename__ = "versions"
+    __table_args__ = (
+        UniqueConstraint("document_id", "number"),
+        Index("ix_versions_live", "collection_id", "live_seq"),
+        Index("ix_versions_dead", "collection_id", "dead_seq"),
+    )
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    document_id: Mapped[str] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"), index=True)
+    collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+    size_bytes: Mapped[int]
+    blob: Mapped[str] = mapped_column(String(40))
+    media_type: Mapped[str] = mapped_column(String(120), default="")
+    title: Mapped[str] = mapped_column(String(500), default="")
+    sealed_password: Mapped[str | None] = mapped_column(LongText)
+    state: Mapped[str] = mapped_column(String(20), default=VersionState.STORED.value)
+    reason: Mapped[str] = mapped_column(LongText, default="")
+    hint: Mapped[str] = mapped_column(LongText, default="")
+    warnings: Mapped[list[Any]] = mapped_column(default=list)
+    pages: Mapped[int] = mapped_column(default=0)
+    pages_with_text: Mapped[int] = mapped_column(default=0)
+    chunks: Mapped[int] = mapped_column(default=0)
+    live_seq: Mapped[int | None]
+    dead_seq: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+
+
+class PageRow(Base):
+    """The text of one page, as parsed: what all offsets count in."""
+
+    __tablename__ = "pages"
+    version_id: Mapped[str] = mapped_column(ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    text: Mapped[str] = mapped_column(LongText)
+    section: Mapped[list[Any]] = mapped_column(default=list)
+    blocks: Mapped[list[Any]] = mapped_column(default=list)
+    has_image: Mapped[bool] = mapped_column(default=False)
+
+
+class ChunkRow(Base):
+    """A chunk. `vector_sha256` is the hash of the text that was embedded, the key of its vector."""
+
+    __tablename__ = "chunks"
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    version_id: Mapped[str] = mapped_column(ForeignKey("versions.id", ondelete="CASCADE"), index=True)
+    ordinal: Mapped[int]
+    page: Mapped[int]
+    start: Mapped[int] = mapped_column("start_char")
+    end: Mapped[int] = mapped_column("end_char")
+    text: Mapped[str] = mapped_column(LongText)
+    section: Mapped[list[Any]] = mapped_column(default=list)
+    context: Mapped[str] = mapped_column(LongText, default="")
+    vector_sha256: Mapped[str] = mapped_column(String(64))
+
+
+class VectorRow(Base):
+    """An embedding, kept by model and text hash so that nothing is embedded twice. Little-endian float32."""
+
+    __tablename__ = "vectors"
+    model_id: Mapped[str] = mapped_column(String(120), primary_key=True)
+    text_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    data: Mapped[bytes]
+
+
+class Snapshot(Base):
+    """The saved state of a local index: it is used only when the files have exactly this SHA-256."""
+
+    __tablename__ = "snapshots"
+    collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20), primary_key=True)
+    folder: Mapped[str] = mapped_column(String(80))
+    seq: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+
+
+class Job(Base):
+    """A piece of ingestion work. Leased: a worker that dies is replaced when its lease ends."""
+
+    __tablename__ = "jobs"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    version_id: Mapped[str] = mapped_column(ForeignKey("versions.id", ondelete="CASCADE"), unique=True)
+    state: Mapped[str] = mapped_column(String(10), default="queued", index=True)
+    progress: Mapped[float] = mapped_column(Float, default=0.0)
+    attempts: Mapped[int] = mapped_column(default=0)
+    lease_owner: Mapped[str] = mapped_column(String(64), default="")
+    lease_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+
+
+class Conversation(Base):
+    """A thread of questions by one user over chosen collections."""
+
+    __tablename__ = "conversations"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    user_id: Mapped[str] = mapped_column(String(32), index=True)
+    title: Mapped[str] = mapped_column(String(200), default="")
+    collections: Mapped[list[Any]] = mapped_column(default=list)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class MessageRow(Base):
+    """One turn. An assistant's turn carries the sentences, the trace and what was searched for."""
+
+    __tablename__ = "messages"
+    __table_args__ = (UniqueConstraint("conversation_id", "position"),)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"), index=True)
+    position: Mapped[int]
+    role: Mapped[str] = mapped_column(String(10))
+    text: Mapped[str] = mapped_column(LongText, default="")
+    state: Mapped[str] = mapped_column(String(10), default="done")
+    error: Mapped[str] = mapped_column(LongText, default="")
+    hint: Mapped[str] = mapped_column(LongText, default="")
+    refused: Mapped[bool] = mapped_column(default=False)
+    query: Mapped[str] = mapped_column(LongText, default="")
+    provider: Mapped[str] = mapped_column(String(40), default="")
+    model: Mapped[str] = mapped_column(String(120), default="")
+    input_tokens: Mapped[int] = mapped_column(default=0)
+    output_tokens: Mapped[int] = mapped_column(default=0)
+    sentences: Mapped[list[Any]] = mapped_column(default=list)
+    nearest: Mapped[list[Any]] = mapped_column(default=list)
+    trace: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class CitationRow(Base):
+    """What a message cited, word for word. Written once; no foreign key to the document, for it outlives it."""
+
+    __tablename__ = "citations"
+    message_id: Mapped[str] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True)
+    n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    chunk_id: Mapped[str] = mapped_column(String(36))
+    document_id: Mapped[str] = mapped_column(String(32), index=True)
+    document: Mapped[str] = mapped_column(String(500))
+    version: Mapped[int]
+    page: Mapped[int]
+    start: Mapped[int] = mapped_column("start_char")
+    end: Mapped[int] = mapped_column("end_char")
+    text: Mapped[str] = mapped_column(LongText)
+    score: Mapped[float]
+    section: Mapped[list[Any]] = mapped_column(default=list)
+    context: Mapped[str] = mapped_column(LongText, default="")
+
+
+class Audit(Base):
+    """Who did what, when, with which outcome; written in the transaction of the change itself."""
+
+    __tablename__ = "audit"
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(default=now, index=True)
+    actor_id: Mapped[str] = mapped_column(String(32), default="", index=True)
+    actor: Mapped[str] = mapped_column(String(100), default="")
+    session_id: Mapped[str] = mapped_column(String(32), default="")
+    action: Mapped[str] = mapped_column(String(60), index=True)
+    object: Mapped[str] = mapped_column(String(200), default="", index=True)
+    outcome: Mapped[str] = mapped_column(String(10), default="success")
+    ip: Mapped[str] = mapped_column(String(64), default="")
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -155,6 +155,10 @@ class LexicalIndex(Protocol):
         """Return the number of entries."""
         ...
 
+    def save(self, path: Path) -> None:
+        """Copy the files of the index to the new folder `path`, in a state that opens again. Raises StoreError."""
+        ...
+
     def close(self) -> None:
         """Release files and locks."""
         ...

@@ -158,5 +158,11 @@ async def vectors(session: AsyncSession, model_id: str, keys: Sequence[str], *, 
     return np.frombuffer(joined, dtype="<f4").reshape(len(keys), dimension).astype(np.float32)
 
 
+async def sweep_vectors(session: AsyncSession) -> None:
+    """Remove the vectors whose text is in no chunk any more: deleted text must not live on as numbers."""
+    used = select(ChunkRow.vector_sha256).where(ChunkRow.vector_sha256 == VectorRow.text_sha256)
+    await session.execute(delete(VectorRow).where(~used.exists()))
+
+
 def _batches(keys: Sequence[str]) -> list[Sequence[str]]:
     return [keys[start : start + BATCH] for start in range(0, len(keys), BATCH)]

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.database.models import CitationRow, Collection, Conversation, MessageRow, now
+from engine.database.columns import now
+from engine.database.models import CitationRow, Collection, Conversation, MessageRow
 from engine.errors import NotFound
 from engine.types import (
     Answer,

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Select, func, select, update
+from sqlalchemy import delete as sql_delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.collections import WORKING
+from engine.database.columns import now
 from engine.database.database import next_sequence
-from engine.database.models import Collection, DocumentRow, Job, Version, VersionState, now
+from engine.database.models import ChunkRow, Collection, DocumentRow, Job, PageRow, Version, VersionState
 from engine.errors import NotFound
 from engine.types import DocumentInfo, UploadVerdict
 
@@ -83,6 +85,28 @@ async def version_of(session: AsyncSession, document_id: str, number: int | None
     if not rows:
         raise NotFound("there is no such version of the document")
     return next((row for row in rows if row.state == VersionState.LIVE), rows[0])
+
+
+async def newest_version(session: AsyncSession, document_id: str) -> Version:
+    """Return the version with the highest number, whatever its state. Raises NotFound."""
+    query = select(Version).where(Version.document_id == document_id).order_by(Version.number.desc()).limit(1)
+    row = await session.scalar(query)
+    if row is None:
+        raise NotFound("there is no version of this document")
+    return row
+
+
+async def waiting(session: AsyncSession, collection_id: str) -> list[str]:
+    """Return the ids of the versions of a collection that are on their way to live."""
+    query = select(Version.id).where(Version.collection_id == collection_id, Version.state.in_(WORKING))
+    return list(await session.scalars(query.order_by(Version.created_at)))
+
+
+async def advance(session: AsyncSession, version: Version, **values: object) -> None:
+    """Write these columns, and only these, of a version; the given object is brought in line."""
+    await session.execute(update(Version).where(Version.id == version.id).values(**values))
+    for name, value in values.items():
+        setattr(version, name, value)
 
 
 async def go_live(session: AsyncSession, version: Version) -> None:
@@ -177,6 +201,25 @@ def _info(document: DocumentRow, version: Version, collection: str, progress: fl
     )
 
 
+async def blobs_of(session: AsyncSession, collection_id: str) -> list[str]:
+    """Return the keys of all originals of a collection."""
+    return list(set(await session.scalars(select(Version.blob).where(Version.collection_id == collection_id))))
+
+
+async def purge(session: AsyncSession, document: DocumentRow) -> list[str]:
+    """Remove the content of a deleted document and return its blobs; the rows stay as tombstones for old citations."""
+    rows = list(await session.scalars(select(Version).where(Version.document_id == document.id)))
+    ids = [row.id for row in rows]
+    for table in (PageRow, ChunkRow, Job):
+        await session.execute(sql_delete(table).where(table.version_id.in_(ids)))
+    keys = {row.blob for row in rows if row.state != VersionState.DELETED}
+    for row in rows:
+        row.state = VersionState.DELETED
+    return sorted(keys)
+
+
 async def purgeable(session: AsyncSession, *, before: datetime) -> list[DocumentRow]:
-    """Return the documents deleted before that moment."""
-    return list(await session.scalars(select(DocumentRow).where(DocumentRow.deleted_at < before)))
+    """Return the documents deleted before that moment whose content is still here."""
+    there = select(Version.document_id).where(Version.state != VersionState.DELETED)
+    query = select(DocumentRow).where(DocumentRow.deleted_at < before, DocumentRow.id.in_(there))
+    return list(await session.scalars(query))

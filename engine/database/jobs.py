@@ -8,7 +8,8 @@ from datetime import timedelta
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.database.models import Job, Version, now
+from engine.database.columns import now
+from engine.database.models import Job, Version
 
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 3

@@ -2,58 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    DateTime,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Text,
-    UniqueConstraint,
-)
-from sqlalchemy.dialects import mysql
-from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import Float, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
-# MySQL's TEXT ends at 64 KB; a page of a long document does not.
-LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
-
-
-def new_id() -> str:
-    """Return a random identifier of 32 hexadecimal characters."""
-    return uuid.uuid4().hex
-
-
-def now() -> datetime:
-    """Return the present moment, in UTC and aware of it."""
-    return datetime.now(UTC)
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite and MySQL drop the zone, so it is put back on the way out."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Store in UTC."""
-        return value.astimezone(UTC) if value is not None else None
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return an aware moment."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+from engine.database.columns import Base, LongText, new_id, now
 
 
 class VersionState(StrEnum):
@@ -67,20 +23,6 @@ class VersionState(StrEnum):
     FAILED = "failed"
     REPLACED = "replaced"
     DELETED = "deleted"
-
-
-class Base(DeclarativeBase):
-    """Common column types, and names for constraints so that migrations can change them on every database."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[Any]: JSON, bytes: LargeBinary}
 
 
 class Counter(Base):
@@ -227,7 +169,7 @@ class ChunkRow(Base):
     text: Mapped[str] = mapped_column(LongText)
     section: Mapped[list[Any]] = mapped_column(default=list)
     context: Mapped[str] = mapped_column(LongText, default="")
-    vector_sha256: Mapped[str] = mapped_column(String(64))
+    vector_sha256: Mapped[str] = mapped_column(String(64), index=True)
 
 
 class VectorRow(Base):
@@ -240,11 +182,10 @@ class VectorRow(Base):
 
 
 class Snapshot(Base):
-    """The saved state of a local index: it is used only when the files have exactly this SHA-256."""
+    """The saved state of a collection's local indexes: it is used only when the files have exactly this SHA-256."""
 
     __tablename__ = "snapshots"
     collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(20), primary_key=True)
     folder: Mapped[str] = mapped_column(String(80))
     seq: Mapped[int]
     sha256: Mapped[str] = mapped_column(String(64))

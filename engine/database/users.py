@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.database.models import Session, SignInFailure, User, now
+from engine.database.columns import now
+from engine.database.models import Session, SignInFailure, User
 from engine.errors import InputError
 from engine.types import Principal, Role, UserInfo
 

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from engine.database.models import Base, UtcDateTime
+from engine.database import models  # noqa: F401 - fills the metadata
+from engine.database.columns import Base, UtcDateTime
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -156,12 +156,11 @@ def upgrade() -> None:
 
     op.create_table('snapshots',
     sa.Column('collection_id', sa.String(length=32), nullable=False),
-    sa.Column('kind', sa.String(length=20), nullable=False),
     sa.Column('folder', sa.String(length=80), nullable=False),
     sa.Column('seq', sa.Integer(), nullable=False),
     sa.Column('sha256', sa.String(length=64), nullable=False),
     sa.ForeignKeyConstraint(['collection_id'], ['collections.id'], name=op.f('fk_snapshots_collection_id'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('collection_id', 'kind', name=op.f('pk_snapshots'))
+    sa.PrimaryKeyConstraint('collection_id', name=op.f('pk_snapshots'))
     )
     op.create_table('citations',
     sa.Column('message_id', sa.String(length=32), nullable=False),
@@ -231,6 +230,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_chunks'))
     )
     with op.batch_alter_table('chunks', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_chunks_vector_sha256'), ['vector_sha256'], unique=False)
         batch_op.create_index(batch_op.f('ix_chunks_version_id'), ['version_id'], unique=False)
 
     op.create_table('jobs',
@@ -273,6 +273,7 @@ def downgrade() -> None:
     op.drop_table('jobs')
     with op.batch_alter_table('chunks', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_chunks_version_id'))
+        batch_op.drop_index(batch_op.f('ix_chunks_vector_sha256'))
 
     op.drop_table('chunks')
     with op.batch_alter_table('versions', schema=None) as batch_op:

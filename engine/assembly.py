@@ -1,0 +1,222 @@
+"""Settings -> Workbench: the only place that wires parts together. Each part is a property, made when first asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import cached_property, partial
+
+from engine import registry
+from engine.chat import Chat
+from engine.chunking.wording import lexical_text
+from engine.database import conversations
+from engine.database.blobs import Blobs
+from engine.database.database import Database
+from engine.database.models import Collection
+from engine.errors import EngineError
+from engine.loading import preview, sandbox
+from engine.pipelines.ask import Ask
+from engine.pipelines.ingest import Ingest
+from engine.protocols import Chunker, Embedder, Generator
+from engine.retrieval.lexical import TantivyIndex
+from engine.retrieval.search import HybridSearch
+from engine.security.sealing import Sealer
+from engine.services.accounts import Accounts
+from engine.services.checkup import Checkup
+from engine.services.indexes import Indexes
+from engine.services.library import Library
+from engine.services.retriever import Retriever
+from engine.settings import Settings, load_secrets
+from engine.stores.snapshot import fingerprint
+from engine.workbench import Workbench
+from engine.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+UNDO_PERIOD = timedelta(days=1)
+PURGE_EVERY_SECONDS = 3600.0
+
+
+class Assembly:
+    """The parts of one installation."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.sealer = Sealer(load_secrets(settings)["secret_key"].get_secret_value())
+        self._embedders: dict[str, Embedder] = {}
+
+    def embedder(self, name: str) -> Embedder:
+        """Return the one instance of an embedder. Raises UnknownComponent, MissingDependency."""
+        if name not in self._embedders:
+            threads = self.settings.threads
+            self._embedders[name] = registry.build(registry.EMBEDDERS, "embedder", name, threads=threads)
+        return self._embedders[name]
+
+    def chunker(self, collection: Collection) -> Chunker:
+        """Return the chunker that a collection was made with."""
+        embedder = self.embedder(collection.embedder)
+        made: Chunker = registry.build(
+            registry.CHUNKERS,
+            "chunker",
+            collection.chunker,
+            tokens=embedder.tokens,
+            embedder=embedder,
+            overlap_tokens=collection.overlap_tokens,
+        )
+        return made
+
+    @cached_property
+    def database(self) -> Database:
+        """The truth."""
+        return Database(self.settings.url)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """The original files."""
+        return Blobs(self.settings.data_dir / "blobs")
+
+    @cached_property
+    def indexes(self) -> Indexes:
+        """The projections of this process."""
+        return Indexes(
+            self.database,
+            folder=self.settings.data_dir / "indexes",
+            make_vectors=lambda size: registry.build(registry.STORES, "store", self.settings.store, dimension=size),
+            make_words=lambda path: TantivyIndex(path=path),
+            fingerprint=fingerprint,
+            wording=lexical_text,
+        )
+
+    @cached_property
+    def ingest(self) -> Ingest:
+        """The story of an upload."""
+        return Ingest(
+            database=self.database,
+            blobs=self.blobs,
+            sealer=self.sealer,
+            parse=partial(sandbox.parse, limits=self.settings.limits),
+            embedders=self.embedder,
+            chunkers=self.chunker,
+        )
+
+    @cached_property
+    def worker(self) -> Worker:
+        """Who runs it."""
+        return Worker(database=self.database, ingest=self.ingest, slots=self.settings.ingest_workers)
+
+    @cached_property
+    def library(self) -> Library:
+        """Collections and documents."""
+        return Library(
+            database=self.database,
+            blobs=self.blobs,
+            sealer=self.sealer,
+            indexes=self.indexes,
+            embedders=self.embedder,
+            render=partial(preview.render, limits=self.settings.limits),
+            settings=self.settings,
+            wake=self.worker.wake,
+        )
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        """Question to hits."""
+        return Retriever(
+            database=self.database,
+            indexes=self.indexes,
+            search=HybridSearch(self.settings.retrieval),
+            embedders=self.embedder,
+            settings=self.settings.retrieval,
+            max_question_chars=self.settings.limits.question_chars,
+        )
+
+    @cached_property
+    def ask(self) -> Ask:
+        """The story of a question."""
+        embedder = self.embedder(self.settings.embedder)
+        generator: Generator = registry.build(registry.GENERATORS, "generator", self.settings.generator, embedder=embedder)
+        return Ask(
+            retriever=self.retriever,
+            generator=generator,
+            embedder=embedder,
+            passages=self.settings.retrieval.passages,
+        )
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Users and sessions."""
+        return Accounts(self.database, self.settings.sessions)
+
+    @cached_property
+    def chat(self) -> Chat:
+        """Conversations."""
+        return Chat(database=self.database, ask=self.ask, max_question_chars=self.settings.limits.question_chars)
+
+    @cached_property
+    def workbench(self) -> Workbench:
+        """The facade."""
+        embedder = self.embedder(self.settings.embedder)
+        return Workbench(
+            database=self.database,
+            accounts=self.accounts,
+            library=self.library,
+            retriever=self.retriever,
+            ask=self.ask,
+            chat=self.chat,
+            checkup=Checkup(database=self.database, blobs=self.blobs, embedder=embedder),
+            worker=self.worker,
+        )
+
+    async def start(self) -> list[asyncio.Task[None]]:
+        """Begin to serve: mend what a crash left, offer the first set-up, work on jobs. Returns background tasks."""
+        async with self.database.write() as session:
+            await conversations.interrupted(session)
+        await self.accounts.offer_setup()
+        self.worker.start()
+        return [asyncio.create_task(self._purge()), asyncio.create_task(self._warm_up())]
+
+    async def close(self) -> None:
+        """Stop what runs, keep what is there, save snapshots."""
+        await self.worker.stop()
+        await self.chat.close()
+        await self.indexes.close()
+        await self.database.close()
+
+    async def _purge(self) -> None:
+        while True:
+            try:
+                await self.library.purge(older_than=UNDO_PERIOD)
+            except EngineError as error:
+                logger.warning("deleted documents could not be purged: %s", error)
+            await asyncio.sleep(PURGE_EVERY_SECONDS)
+
+    async def _warm_up(self) -> None:
+        # The first question should not pay for loading the model.
+        embedder = self.embedder(self.settings.embedder)
+        try:
+            await asyncio.to_thread(embedder.embed_query, "warm up")
+        except EngineError as error:  # the health page shows it
+            logger.warning("the embedder is not ready: %s", error)
+
+
+@asynccontextmanager
+async def build_workbench(settings: Settings, *, serve: bool = False) -> AsyncIterator[Workbench]:
+    """Give a workbench; with `serve` it also works on jobs in the background and offers the first set-up.
+
+    Raises ConfigError, StoreError.
+    """
+    assembly = Assembly(settings)
+    background: list[asyncio.Task[None]] = []
+    try:
+        await assembly.database.migrate()
+        if serve:
+            background = await assembly.start()
+        yield assembly.workbench
+    finally:
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await assembly.close()

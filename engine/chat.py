@@ -1,0 +1,204 @@
+"""Conversations with answers that the engine owns: a rerun, a click or a closed tab loses nothing; Stop keeps what is there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from engine.database import collections, conversations, documents
+from engine.database.audit import record
+from engine.database.database import Database
+from engine.database.models import Conversation, DocumentRow, MessageRow
+from engine.errors import EngineError, InputError, QuestionRejected
+from engine.pipelines.ask import Ask, Draft, Finished, Step, Token
+from engine.types import Answer, ConversationInfo, Message, MessageInfo, Principal
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Running:
+    """An answer that is being written: what a page shows of it while it tails."""
+
+    task: asyncio.Task[None]
+    draft: Draft
+    step: str = "Reading the question"
+    stopped: bool = False
+
+
+class Chat:
+    """Conversations of principals, each seeing only their own."""
+
+    def __init__(self, *, database: Database, ask: Ask, max_question_chars: int) -> None:
+        self._database = database
+        self._ask = ask
+        self._max_chars = max_question_chars
+        self._running: dict[str, Running] = {}
+
+    async def conversations(self, principal: Principal) -> list[ConversationInfo]:
+        """Return the principal's conversations, last used first."""
+        async with self._database.read() as session:
+            return await conversations.infos(session, principal)
+
+    async def create(self, principal: Principal, collection_ids: Sequence[str]) -> ConversationInfo:
+        """Start a conversation over these collections. Raises NotFound for one that is not readable."""
+        async with self._database.write() as session:
+            readable = await collections.readable(session, principal, collection_ids)
+            row = Conversation(user_id=principal.user_id, collections=[one.id for one in readable])
+            session.add(row)
+            await session.flush()
+        return conversations.info(row)
+
+    async def rename(self, principal: Principal, conversation_id: str, title: str) -> None:
+        """Give a conversation another title. Raises NotFound, InputError."""
+        if not title.strip():
+            raise InputError("a title needs at least one character", hint="Type a title.")
+        async with self._database.write() as session:
+            row = await conversations.own(session, principal, conversation_id)
+            row.title = conversations.shortened(title)
+
+    async def set_scope(self, principal: Principal, conversation_id: str, collection_ids: Sequence[str]) -> None:
+        """Choose which collections the next questions search. Raises NotFound."""
+        async with self._database.write() as session:
+            row = await conversations.own(session, principal, conversation_id)
+            row.collections = [one.id for one in await collections.readable(session, principal, collection_ids)]
+
+    async def delete(self, principal: Principal, conversation_id: str) -> None:
+        """Remove a conversation with all of its messages; a running answer is stopped. Raises NotFound."""
+        async with self._database.read() as session:
+            rows = await conversations.messages(session, (await conversations.own(session, principal, conversation_id)).id)
+        for message in rows:
+            if message.id in self._running:
+                await self.stop(principal, message.id)
+        async with self._database.write() as session:
+            await session.delete(await conversations.own(session, principal, conversation_id))
+            await record(session, principal, "conversation.delete", conversation_id, messages=len(rows))
+
+    async def messages(self, principal: Principal, conversation_id: str) -> list[MessageInfo]:
+        """Return all messages in order; a running answer shows what is there so far. Raises NotFound."""
+        async with self._database.read() as session:
+            row = await conversations.own(session, principal, conversation_id)
+            return [self._live(message) for message in await conversations.messages(session, row.id)]
+
+    async def message(self, principal: Principal, message_id: str) -> MessageInfo:
+        """Return one message as it is now. Raises NotFound."""
+        async with self._database.read() as session:
+            row = await conversations.own_message(session, principal, message_id)
+            return self._live(await conversations.message(session, row))
+
+    def _live(self, message: MessageInfo) -> MessageInfo:
+        running = self._running.get(message.id)
+        if running is None or message.state != "streaming":
+            return message
+        return replace(message, text="".join(running.draft.parts), step=running.step)
+
+    async def send(self, principal: Principal, conversation_id: str, question: str) -> MessageInfo:
+        """Ask in a conversation and return the assistant's message, which fills while it is tailed.
+
+        Raises NotFound, QuestionRejected; also while the previous answer is still being written.
+        """
+        question = question.strip()
+        if not question or len(question) > self._max_chars:
+            raise QuestionRejected(f"a question has 1 to {self._max_chars} characters", hint="Change it and send it again.")
+        async with self._database.write() as session:
+            row = await conversations.own(session, principal, conversation_id)
+            earlier = await conversations.messages(session, row.id)
+            if any(message.id in self._running for message in earlier):
+                raise QuestionRejected("the previous answer is still being written", hint="Stop it, or wait for it.")
+            if not row.collections:
+                raise QuestionRejected("this conversation has no collection to search", hint="Choose at least one.")
+            reply = await conversations.add_turn(session, row, question)
+            scope = list(row.collections)
+        history = [Message(role=message.role, text=message.text) for message in earlier if message.text]
+        draft = Draft(question)
+        task = asyncio.create_task(self._answer(principal, reply.id, draft, scope, history), name=f"answer-{reply.id}")
+        self._running[reply.id] = Running(task=task, draft=draft)
+        return conversations.message_info(reply, [])
+
+    async def stop(self, principal: Principal, message_id: str) -> None:
+        """Stop a running answer and keep what is there; quiet when it is finished already. Raises NotFound."""
+        async with self._database.read() as session:
+            await conversations.own_message(session, principal, message_id)
+        running = self._running.get(message_id)
+        if running is not None:
+            running.stopped = True
+            running.task.cancel()
+            await asyncio.wait([running.task])
+
+    async def close(self) -> None:
+        """Stop all running answers and keep what is there; for the end of the process."""
+        for running in list(self._running.values()):
+            running.stopped = True
+            running.task.cancel()
+            await asyncio.wait([running.task])
+
+    async def _answer(
+        self, principal: Principal, message_id: str, draft: Draft, scope: list[str], history: list[Message]
+    ) -> None:
+        try:
+            answer = await self._generate(principal, message_id, draft, scope, history)
+            await self._save(principal, message_id, answer, "done")
+        except asyncio.CancelledError:
+            await self._save(principal, message_id, await self._ask.finish(draft), "stopped")
+        except EngineError as error:
+            await self._fail(principal, message_id, str(error), error.hint)
+        except Exception:  # the reader must learn that it failed, whatever it was
+            reference = uuid.uuid4().hex[:8]
+            logger.exception("answering failed (%s)", reference)
+            await self._fail(principal, message_id, f"something unexpected went wrong (reference {reference})", "Ask again.")
+        finally:
+            self._running.pop(message_id, None)
+
+    async def _generate(
+        self, principal: Principal, message_id: str, draft: Draft, scope: list[str], history: list[Message]
+    ) -> Answer:
+        events = self._ask.stream(principal, draft.question, collection_ids=scope, history=history, draft=draft)
+        async with aclosing(events) as stream:  # type: ignore[type-var]
+            async for event in stream:
+                match event:
+                    case Finished(answer):
+                        return answer
+                    case Step(text) if message_id in self._running:
+                        self._running[message_id].step = text
+                    case Token():
+                        pass  # the draft holds the text
+        raise AssertionError("the stream ended without an answer")
+
+    async def _save(self, principal: Principal, message_id: str, answer: Answer, state: str) -> None:
+        async with self._database.write() as session:
+            row = await session.get(MessageRow, message_id)
+            if row is None:
+                return
+            await conversations.save_answer(session, row, answer, state=state)
+            used = sorted({citation.document_id for citation in answer.citations})
+            outcome = {"refused": answer.refused, "state": state, "provider": answer.provider, "model": answer.model}
+            await record(session, principal, "question.ask", message_id, documents=used, **outcome)
+
+    async def _fail(self, principal: Principal, message_id: str, error: str, hint: str) -> None:
+        async with self._database.write() as session:
+            row = await session.get(MessageRow, message_id)
+            if row is not None:
+                row.state, row.error, row.hint = "failed", error, hint
+                await record(session, principal, "question.ask", message_id, outcome="failure", reason=error[:200])
+
+    async def citation_states(self, principal: Principal, message_id: str) -> dict[int, str]:
+        """Return, for each citation, whether its source is "current", "changed", "removed" or of "no access"."""
+        async with self._database.read() as session:
+            row = await conversations.own_message(session, principal, message_id)
+            info = await conversations.message(session, row)
+            held = await collections.rights(session, principal)
+            states: dict[int, str] = {}
+            for citation in info.answer.citations if info.answer else ():
+                document = await session.get(DocumentRow, citation.document_id)
+                if document is None or document.deleted_at is not None:
+                    states[citation.n] = "removed"
+                elif document.collection_id not in held:
+                    states[citation.n] = "no access"
+                else:
+                    version = await documents.version_of(session, citation.document_id, citation.version)
+                    states[citation.n] = "current" if documents.is_live(version) else "changed"
+        return states

@@ -1,0 +1,94 @@
+"""Original files on disk, under names of our own. What a client calls a file never becomes part of a path."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import FileTooLarge, NotFound
+
+PART_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """A stored file: its key, SHA-256 and size."""
+
+    key: str
+    sha256: str
+    size_bytes: int
+
+
+class Blobs:
+    """A folder of originals. Blocking; callers use a thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, source: bytes | Path, *, max_bytes: int) -> Blob:
+        """Store a copy and return it once it is safely on disk. Raises FileTooLarge and leaves nothing behind."""
+        key = uuid.uuid4().hex
+        target = self.path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_suffix(".part")
+        try:
+            blob = self._copy(source, temporary, key=key, max_bytes=max_bytes)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        # The name itself must survive a power cut before SQL is told of it.
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return blob
+
+    def _copy(self, source: bytes | Path, temporary: Path, *, key: str, max_bytes: int) -> Blob:
+        digest, size = hashlib.sha256(), 0
+        with temporary.open("wb") as out:
+            for part in _parts(source):
+                size += len(part)
+                if size > max_bytes:
+                    raise FileTooLarge(f"the file is larger than {max_bytes // (1 << 20)} MB")
+                digest.update(part)
+                out.write(part)
+            out.flush()
+            os.fsync(out.fileno())
+        return Blob(key=key, sha256=digest.hexdigest(), size_bytes=size)
+
+    def path(self, key: str) -> Path:
+        """Return where a blob lies. Raises NotFound for anything that is not one of our keys."""
+        if len(key) != 32 or not all(character in "0123456789abcdef" for character in key):
+            raise NotFound("there is no such file")
+        return self._folder / key[:2] / key
+
+    def read(self, key: str) -> bytes:
+        """Return the content. Raises NotFound when the file is gone."""
+        try:
+            return self.path(key).read_bytes()
+        except FileNotFoundError as error:
+            raise NotFound("the original file is gone from the data folder", hint="Restore it from a backup.") from error
+
+    def delete(self, key: str) -> None:
+        """Remove a blob; quiet when it is gone."""
+        self.path(key).unlink(missing_ok=True)
+
+    def free_bytes(self) -> int:
+        """Return the free space of the disk that holds the originals."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(self._folder).free
+
+
+def _parts(source: bytes | Path) -> Iterator[bytes]:
+    if isinstance(source, bytes):
+        yield source
+        return
+    with source.open("rb") as file:
+        while part := file.read(PART_BYTES):
+            yield part

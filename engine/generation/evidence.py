@@ -1,0 +1,134 @@
+"""Question and passages -> candidate sentences with the evidence that each of them answers. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.generation import wording
+from engine.sentences import sentence_spans
+from engine.types import Hit
+from engine.words import terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One sentence: `text == chunk.text[start:end]` of passage number `n`; `position` counts sentences in the passage.
+
+    `terms` are those of the sentence, `near` also those of its neighbours, `passage` those of everything around it.
+    """
+
+    n: int
+    position: int
+    start: int
+    end: int
+    text: str
+    sequence: tuple[str, ...]
+    terms: frozenset[str]
+    near: frozenset[str]
+    passage: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question taken apart."""
+
+    text: str
+    terms: tuple[str, ...]
+    numbers: frozenset[str]
+    names: frozenset[str]
+    kind: str
+    negated: bool
+    asked: frozenset[str]
+
+
+def read_question(text: str) -> Question:
+    """Return the parts of a question that evidence is measured against."""
+    numbers = wording.numbers(text)
+    return Question(
+        text=text,
+        terms=tuple(wording.content_terms(text)),
+        numbers=numbers,
+        names=wording.names(text),
+        kind=wording.expected_kind(text),
+        negated=wording.negated(text),
+        asked=frozenset(terms(text)) | numbers,
+    )
+
+
+def candidates(hits: Sequence[Hit]) -> list[Candidate]:
+    """Return every sentence of every passage, in order; sentences without a letter or digit are left out."""
+    found: list[Candidate] = []
+    for n, hit in enumerate(hits, start=1):
+        chunk = hit.chunk
+        spans = [span for span in sentence_spans(chunk.text) if any(c.isalnum() for c in chunk.text[slice(*span)])]
+        sequences = [tuple(terms(chunk.text[start:end])) for start, end in spans]
+        around = frozenset(terms(" ".join((chunk.title, *chunk.section, chunk.context)))).union(*sequences)
+        for position, ((start, end), sequence) in enumerate(zip(spans, sequences, strict=True)):
+            near = frozenset().union(*sequences[max(0, position - 1) : position + 2], terms(chunk.context))
+            found.append(
+                Candidate(
+                    n=n,
+                    position=position,
+                    start=start,
+                    end=end,
+                    text=chunk.text[start:end],
+                    sequence=sequence,
+                    terms=frozenset(sequence),
+                    near=near,
+                    passage=around,
+                )
+            )
+    return found
+
+
+def rarity(found: Sequence[Candidate]) -> Mapping[str, float]:
+    """Return the inverse document frequency of each term over the candidate sentences (Robertson's, never negative)."""
+    counts = Counter(term for one in found for term in one.terms)
+    return {term: _idf(len(found), count) for term, count in counts.items()}
+
+
+def _idf(total: int, count: int) -> float:
+    return math.log(1 + (total - count + 0.5) / (count + 0.5))
+
+
+def coverage(wanted: Iterable[str], present: frozenset[str], idf: Mapping[str, float], *, unseen: float) -> float:
+    """Return the share of `wanted`, weighed by rarity, that is `present`; 0..1. `unseen` weighs terms outside `idf`."""
+    weights = {term: idf.get(term, unseen) for term in wanted}
+    total = sum(weights.values())
+    return sum(weight for term, weight in weights.items() if term in present) / total if total else 0.0
+
+
+LEXICAL_FEATURES = ("here", "near", "passage", "pairs", "kind", "numbers", "names", "negation", "first", "length")
+
+
+def lexical_features(question: Question, one: Candidate, idf: Mapping[str, float], *, unseen: float) -> tuple[float, ...]:
+    """Return the numbers of LEXICAL_FEATURES for one candidate, each 0..1."""
+    return (
+        coverage(question.terms, one.terms, idf, unseen=unseen),
+        coverage(question.terms, one.near, idf, unseen=unseen),
+        coverage(question.terms, one.passage, idf, unseen=unseen),
+        _pairs(question.terms, one.sequence),
+        float(wording.offers(question.kind, one.text, asked=question.asked)),
+        _share(question.numbers, wording.numbers(one.text)),
+        _share(question.names, one.passage),
+        float(question.negated != wording.negated(one.text)),
+        1 / one.n,
+        min(1.0, len(one.sequence) / 40),
+    )
+
+
+def _share(wanted: frozenset[str], present: frozenset[str]) -> float:
+    return len(wanted & present) / len(wanted) if wanted else 1.0
+
+
+def _pairs(wanted: Sequence[str], sequence: Sequence[str]) -> float:
+    """Return the share of neighbouring question terms that are also close together (3 terms) in the sentence."""
+    places: dict[str, list[int]] = {}
+    for index, term in enumerate(sequence):
+        places.setdefault(term, []).append(index)
+    pairs = list(zip(wanted, wanted[1:], strict=False))
+    close = sum(any(abs(a - b) <= 3 for a in places.get(x, ()) for b in places.get(y, ())) for x, y in pairs)
+    return close / len(pairs) if pairs else 0.0

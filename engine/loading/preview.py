@@ -1,0 +1,55 @@
+"""A page as a picture with the cited passage highlighted, drawn in the same kind of limited child process as parsing."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import BrokenFile
+from engine.loading.process import run
+from engine.types import PageImage
+
+if TYPE_CHECKING:
+    from engine.settings import Limits
+
+_WITH_PICTURES = frozenset({"application/pdf"})
+
+
+def render(
+    path: Path,
+    *,
+    media_type: str,
+    page: int,
+    highlight: Sequence[tuple[int, int]],
+    width: int,
+    password: str | None = None,
+    limits: Limits,
+) -> PageImage | None:
+    """Return page `page` (from 1) as a PNG `width` pixels wide, or None for a type whose pages have no picture.
+
+    `highlight` holds (start, end) offsets into the text of that page; `boxes` of the result are theirs, one a line.
+    Raises NotFound, BrokenFile, PasswordNeeded, FileTooLarge. Thread-safe.
+    """
+    if media_type not in _WITH_PICTURES:
+        return None
+    arguments = {
+        "path": str(path.resolve()),
+        "page": page,
+        "highlight": [list(span) for span in highlight],
+        "width": width,
+        "password": password,
+    }
+    try:
+        for record in run("render", arguments, limits=limits):
+            image = record["image"]
+            return PageImage(
+                png=b64decode(image["png"]),
+                width=int(image["width"]),
+                height=int(image["height"]),
+                boxes=tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in image["boxes"]),
+            )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BrokenFile("the file made its reader write nonsense") from error
+    raise BrokenFile("the page could not be drawn")

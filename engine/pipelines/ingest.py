@@ -1,0 +1,177 @@
+"""The story of an upload: load, chunk, embed, go live. Each step is idempotent and the state moves last."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+from engine.chunking.wording import PREFIX_TOKENS, searchable_text
+from engine.database import content, documents
+from engine.database.audit import record
+from engine.database.blobs import Blobs
+from engine.database.database import Database
+from engine.database.models import Collection, DocumentRow, Version, VersionState
+from engine.errors import EmptyDocument, StoreError
+from engine.protocols import Chunker, Embedder
+from engine.security.sealing import Sealer
+from engine.services.indexes import chunk_id
+from engine.types import Chunk, Document, Page, Piece
+
+EMBED_BATCH = 256  # texts per transaction: what a crash can cost, and how often progress moves
+EMBED_FROM, EMBED_TO = 0.15, 0.95  # the share of the progress bar that embedding gets
+
+Report = Callable[[float], Awaitable[None]]
+
+
+class Parse(Protocol):
+    """The sandboxed parser; see `engine.loading.sandbox.parse`."""
+
+    def __call__(self, path: Path, *, name: str, password: str | None) -> Document:
+        """Return the document, or raise an InputError."""
+        ...
+
+
+class Ingest:
+    """Runs the steps that a version still needs."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        blobs: Blobs,
+        sealer: Sealer,
+        parse: Parse,
+        embedders: Callable[[str], Embedder],
+        chunkers: Callable[[Collection], Chunker],
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._sealer = sealer
+        self._parse = parse
+        self._embedders = embedders
+        self._chunkers = chunkers
+        self._embedding = asyncio.Lock()  # a local model already uses every core
+
+    async def run(self, version_id: str, report: Report) -> None:
+        """Bring a version to life. Raises InputError when the file is the reason, ProviderError, StoreError otherwise."""
+        async with self._database.read() as session:
+            version = await session.get_one(Version, version_id)
+            document = await session.get_one(DocumentRow, version.document_id)
+            collection = await session.get_one(Collection, version.collection_id)
+        if version.state == VersionState.STORED:
+            await self._load(version, document)
+        if version.state == VersionState.PARSED:
+            await self._chunk(version, document, collection)
+        if version.state == VersionState.CHUNKED:
+            await self._embed(version, document, collection, report)
+        if version.state == VersionState.EMBEDDED:
+            await self._go_live(version, document, collection)
+
+    async def _load(self, version: Version, document: DocumentRow) -> None:
+        password = self._sealer.open(version.sealed_password) if version.sealed_password else None
+        parsed = await asyncio.to_thread(self._parse, self._blobs.path(version.blob), name=document.name, password=password)
+        _refuse_empty(parsed)
+        async with self._database.write() as session:
+            await content.save_pages(session, version.id, parsed.pages)
+            await documents.advance(
+                session,
+                version,
+                media_type=parsed.media_type,
+                title=parsed.title[:500],
+                pages=len(parsed.pages),
+                pages_with_text=sum(page.has_text for page in parsed.pages),
+                warnings=[*parsed.warnings, *_coverage_warning(parsed.pages)],
+                state=VersionState.PARSED,
+            )
+
+    async def _chunk(self, version: Version, document: DocumentRow, collection: Collection) -> None:
+        async with self._database.read() as session:
+            pages = await content.pages(session, version.id)
+        parsed = Document(name=document.name, media_type=version.media_type, title=version.title, pages=tuple(pages))
+        embedder = self._embedders(collection.embedder)
+        limit = min(collection.chunk_tokens, embedder.max_tokens - PREFIX_TOKENS)
+        pieces = await asyncio.to_thread(self._chunkers(collection).split, parsed, max_tokens=limit)
+        rows = await asyncio.to_thread(_chunk_rows, version, document, pieces, embedder)
+        async with self._database.write() as session:
+            await content.save_chunks(session, version.id, rows)
+            await documents.advance(session, version, chunks=len(rows), state=VersionState.CHUNKED)
+
+    async def _embed(self, version: Version, document: DocumentRow, collection: Collection, report: Report) -> None:
+        embedder = self._embedders(collection.embedder)
+        async with self._database.read() as session:
+            rows = await content.chunks(session, version)
+            texts = {key: _searchable(version, document, chunk, embedder) for chunk, key in rows}
+            missing = sorted(await content.missing_vectors(session, collection.model_id, texts))
+        for start in range(0, len(missing), EMBED_BATCH):
+            keys = missing[start : start + EMBED_BATCH]
+            async with self._embedding:
+                vectors = await asyncio.to_thread(embedder.embed_documents, [texts[key] for key in keys])
+            async with self._database.write() as session:
+                await content.save_vectors(session, collection.model_id, keys, vectors)
+            await report(EMBED_FROM + (EMBED_TO - EMBED_FROM) * (start + len(keys)) / len(missing))
+        async with self._database.write() as session:
+            await documents.advance(session, version, state=VersionState.EMBEDDED)
+
+    async def _go_live(self, version: Version, document: DocumentRow, collection: Collection) -> None:
+        async with self._database.write() as session:
+            rows = await content.chunks(session, version)
+            lost = await content.missing_vectors(session, collection.model_id, [key for _, key in rows])
+            if lost or len(rows) != version.chunks:
+                raise StoreError(f"{len(lost)} vectors are missing after embedding", hint="Process the document again.")
+            row = await session.get_one(Version, version.id)
+            await documents.go_live(session, row)
+            if (await session.get_one(DocumentRow, document.id)).deleted_at is not None:
+                row.dead_seq = row.live_seq  # deleted while it was being processed: it must not come back
+            await record(session, None, "document.live", document.id, version=row.number, chunks=row.chunks, pages=row.pages)
+        version.state = VersionState.LIVE
+
+
+def _refuse_empty(document: Document) -> None:
+    if document.text_coverage > 0:
+        return
+    scanned = sum(page.has_image for page in document.pages)
+    what = f"all {len(document.pages)} pages are pictures without text" if scanned else "there is no text in the file"
+    raise EmptyDocument(f"nothing to index: {what}")
+
+
+def _coverage_warning(pages: tuple[Page, ...]) -> list[str]:
+    empty = [page.number for page in pages if not page.has_text]
+    if not empty:
+        return []
+    shown = ", ".join(str(number) for number in empty[:10]) + (", …" if len(empty) > 10 else "")
+    scans = sum(page.has_image for page in pages if not page.has_text)
+    kind = "scanned pictures" if scans == len(empty) else "empty or scanned" if scans else "empty"
+    return [f"{len(empty)} of {len(pages)} pages have no text ({kind}): {shown}. They cannot be found or cited."]
+
+
+def _chunk_rows(version: Version, document: DocumentRow, pieces: list[Piece], embedder: Embedder) -> list[dict[str, object]]:
+    return [
+        {
+            "id": chunk_id(version.id, ordinal),
+            "version_id": version.id,
+            "ordinal": ordinal,
+            "page": piece.page,
+            "start": piece.start,
+            "end": piece.end,
+            "text": piece.text,
+            "section": list(piece.section),
+            "context": piece.context,
+            "vector_sha256": hashlib.sha256(_searchable(version, document, piece, embedder).encode()).hexdigest(),
+        }
+        for ordinal, piece in enumerate(pieces)
+    ]
+
+
+def _searchable(version: Version, document: DocumentRow, piece: Piece | Chunk, embedder: Embedder) -> str:
+    return searchable_text(
+        document_name=document.name,
+        title=version.title,
+        section=piece.section,
+        context=piece.context,
+        text=piece.text,
+        tokens=embedder.tokens,
+        max_tokens=embedder.max_tokens,
+    )

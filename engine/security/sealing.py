@@ -1,0 +1,32 @@
+"""Secrets at rest: sealed with a key that is not in the database (Fernet, https://github.com/fernet/spec)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from engine.errors import MissingSecret
+
+
+class Sealer:
+    """Seals short texts. The key is derived from the installation's secret, so the database alone opens nothing."""
+
+    def __init__(self, secret_key: str) -> None:
+        derived = hashlib.sha256(b"workbench sealing v1\0" + secret_key.encode()).digest()
+        self._fernet = Fernet(base64.urlsafe_b64encode(derived))
+
+    def seal(self, text: str) -> str:
+        """Return `text` in a form that may be stored."""
+        return self._fernet.encrypt(text.encode()).decode()
+
+    def open(self, sealed: str) -> str:
+        """Return the text. Raises MissingSecret when it was sealed with another key."""
+        try:
+            return self._fernet.decrypt(sealed.encode()).decode()
+        except InvalidToken as error:
+            raise MissingSecret(
+                "a stored secret was sealed with another key",
+                hint="Restore secrets.json of the data folder, or enter it again.",
+            ) from error

@@ -1,0 +1,233 @@
+"""The local indexes of this process: projections that catch up from SQL before each search and never know more than it.
+
+Per collection there is one vector index and one word index, loaded from the snapshot whose SHA-256 stands in SQL, brought up to
+date by the global sequence, and counted against SQL; a difference means: rebuild from SQL, without any embedding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from engine.database import content, documents
+from engine.database.database import Database
+from engine.database.models import Collection, Snapshot, Version
+from engine.errors import StoreError
+from engine.protocols import LexicalIndex, VectorStore
+from engine.types import Chunk, Entry
+
+logger = logging.getLogger(__name__)
+
+SAVE_AFTER_CHUNKS = 2000
+
+
+@dataclass(slots=True)
+class Index:
+    """The two indexes of one collection and how far they have come."""
+
+    vectors: VectorStore
+    words: LexicalIndex
+    seq: int = 0
+    unsaved: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Indexes:
+    """All indexes of this process. One process owns the folder and saves snapshots; others work on copies."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        folder: Path,
+        make_vectors: Callable[[int], VectorStore],
+        make_words: Callable[[Path | None], LexicalIndex],
+        fingerprint: Callable[[Path], str],
+        wording: Callable[[Chunk], str],
+    ) -> None:
+        self._database = database
+        self._folder = folder
+        self._make_vectors = make_vectors
+        self._make_words = make_words
+        self._fingerprint = fingerprint
+        self._wording = wording
+        self._open: dict[str, Index] = {}
+        self._opening = asyncio.Lock()
+        self._lock_file: IO[str] | None = None
+        self._workspaces: list[Path] = []
+
+    async def current(self, collection: Collection) -> Index:
+        """Return the indexes of a collection, up to date with SQL. Raises StoreError."""
+        async with self._opening:
+            index = self._open.get(collection.id)
+            if index is None:
+                index = self._open[collection.id] = await self._load(collection)
+        async with index.lock:
+            await self._catch_up(collection, index)
+        return index
+
+    async def drop(self, collection_id: str) -> None:
+        """Forget the indexes of a deleted collection and remove their files."""
+        index = self._open.pop(collection_id, None)
+        if index is not None:
+            index.words.close()
+        if self._owns():
+            await asyncio.to_thread(shutil.rmtree, self._folder / collection_id, ignore_errors=True)
+
+    async def close(self) -> None:
+        """Save what changed and release files and locks."""
+        for collection_id, index in self._open.items():
+            async with index.lock:
+                if index.unsaved and self._owns():
+                    await self._save(collection_id, index)
+                index.words.close()
+        self._open.clear()
+        for workspace in self._workspaces:
+            await asyncio.to_thread(shutil.rmtree, workspace, ignore_errors=True)
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+
+    # --- loading and catching up -------------------------------------------------------------------------------------
+
+    async def _load(self, collection: Collection) -> Index:
+        async with self._database.read() as session:
+            saved = await session.get(Snapshot, collection.id)
+        if saved is not None:
+            try:
+                return await asyncio.to_thread(self._restore, collection, saved)
+            except (StoreError, OSError) as error:
+                logger.warning("the indexes of collection %s are rebuilt from SQL: %s", collection.id, error)
+        return self._empty(collection)
+
+    def _empty(self, collection: Collection) -> Index:
+        return Index(vectors=self._make_vectors(collection.dimension), words=self._make_words(self._workspace()))
+
+    def _restore(self, collection: Collection, saved: Snapshot) -> Index:
+        path = self._folder / collection.id / saved.folder
+        if self._fingerprint(path) != saved.sha256:
+            raise StoreError("the snapshot is not the one that SQL knows")
+        vectors = self._make_vectors(collection.dimension)
+        vectors.load(path / "vectors")
+        # The word index changes its files in place, so it works on a copy and the snapshot stays what SQL knows.
+        workspace = self._workspace()
+        shutil.copytree(path / "words", workspace, dirs_exist_ok=True)
+        return Index(vectors=vectors, words=self._make_words(workspace), seq=saved.seq)
+
+    def _workspace(self) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="workbench-words-"))
+        self._workspaces.append(folder)
+        return folder
+
+    async def _catch_up(self, collection: Collection, index: Index) -> None:
+        async with self._database.read() as session:
+            changes = await documents.changed_since(session, collection.id, index.seq)
+            for version in changes:
+                await self._apply(session, collection, index, version)
+            if not changes:
+                return
+            expected = await _live_chunks(session, collection.id)
+        if index.vectors.count() != expected or index.words.count() != expected:
+            await self._rebuild(collection, index)
+        if index.unsaved >= max(SAVE_AFTER_CHUNKS, index.vectors.count() // 10) and self._owns():
+            await self._save(collection.id, index)
+
+    async def _apply(self, session: AsyncSession, collection: Collection, index: Index, version: Version) -> None:
+        if documents.is_live(version):
+            rows = await content.chunks(session, version)
+            keys = [key for _, key in rows]
+            vectors = await content.vectors(session, collection.model_id, keys, dimension=collection.dimension)
+            entries = [_entry(chunk) for chunk, _ in rows]
+            await asyncio.to_thread(index.vectors.upsert, entries, vectors)
+            await asyncio.to_thread(index.words.upsert, entries, [self._wording(chunk) for chunk, _ in rows])
+        else:
+            ids = [chunk_id(version.id, ordinal) for ordinal in range(version.chunks)]
+            await asyncio.to_thread(index.vectors.delete, ids)
+            await asyncio.to_thread(index.words.delete, ids)
+        index.seq = documents.last_change(version)
+        index.unsaved += version.chunks
+
+    async def _rebuild(self, collection: Collection, index: Index) -> None:
+        # Counts differ: the snapshot knew something that SQL does not (a restored backup, for instance).
+        logger.warning("the indexes of collection %s do not match SQL and are rebuilt", collection.id)
+        index.words.close()
+        fresh = self._empty(collection)
+        index.vectors, index.words, index.seq, index.unsaved = fresh.vectors, fresh.words, 0, 0
+        async with self._database.read() as session:
+            for version in await documents.changed_since(session, collection.id, 0):
+                if documents.is_live(version):
+                    await self._apply(session, collection, index, version)
+                index.seq = max(index.seq, documents.last_change(version))
+
+    # --- saving ------------------------------------------------------------------------------------------------------
+
+    async def _save(self, collection_id: str, index: Index) -> None:
+        folder = f"{index.seq}-{uuid.uuid4().hex[:8]}"
+        path = self._folder / collection_id / folder
+        try:
+            sha256 = await asyncio.to_thread(self._write, path, index)
+        except OSError as error:  # a snapshot only saves time at the next start
+            logger.warning("the indexes of collection %s could not be saved: %s", collection_id, error)
+            return
+        async with self._database.write() as session:
+            if await session.get(Collection, collection_id) is None:
+                return
+            await session.merge(Snapshot(collection_id=collection_id, folder=folder, seq=index.seq, sha256=sha256))
+        index.unsaved = 0
+        for old in path.parent.iterdir():
+            if old.name != folder:
+                await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
+
+    def _write(self, path: Path, index: Index) -> str:
+        path.mkdir(parents=True)
+        index.vectors.save(path / "vectors")
+        index.words.save(path / "words")
+        return self._fingerprint(path)
+
+    def _owns(self) -> bool:
+        if self._lock_file is not None:
+            return True
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = (self._folder / "owner.lock").open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # another process saves the snapshots
+            file.close()
+            return False
+        self._lock_file = file
+        return True
+
+
+def chunk_id(version_id: str, ordinal: int) -> str:
+    """Return the id of a chunk: a UUIDv5, so that it can be derived again after the chunk is gone."""
+    return str(uuid.uuid5(uuid.UUID(hex=version_id), str(ordinal)))
+
+
+def _entry(chunk: Chunk) -> Entry:
+    return Entry(
+        id=chunk.id,
+        metadata={
+            "collection": chunk.collection_id,
+            "document": chunk.document_id,
+            "name": chunk.document_name,
+            "media_type": chunk.media_type,
+            "page": chunk.page,
+        },
+    )
+
+
+async def _live_chunks(session: AsyncSession, collection_id: str) -> int:
+    live = (Version.live_seq.is_not(None)) & ((Version.dead_seq.is_(None)) | (Version.live_seq > Version.dead_seq))
+    query = select(func.coalesce(func.sum(Version.chunks), 0)).where(Version.collection_id == collection_id, live)
+    return await session.scalar(query) or 0

@@ -1,0 +1,121 @@
+"""Question -> hits that the principal may see: permissions go into the search and are checked again on its results."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from engine.database import collections, content
+from engine.database.database import Database
+from engine.database.models import Collection
+from engine.errors import InputError, QuestionRejected
+from engine.protocols import Embedder
+from engine.retrieval.search import HybridSearch
+from engine.services.indexes import Indexes
+from engine.settings import Retrieval
+from engine.types import Filter, Hit, Principal
+
+MODES = ("dense", "lexical", "hybrid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The hits, best first, and where the time went (stage -> milliseconds)."""
+
+    hits: list[Hit]
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+class Retriever:
+    """Search over the collections of one question."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        indexes: Indexes,
+        search: HybridSearch,
+        embedders: Callable[[str], Embedder],
+        settings: Retrieval,
+        max_question_chars: int,
+    ) -> None:
+        self._database = database
+        self._indexes = indexes
+        self._search = search
+        self._embedders = embedders
+        self._settings = settings
+        self._max_chars = max_question_chars
+
+    async def search(
+        self,
+        principal: Principal,
+        query: str,
+        *,
+        collection_ids: Sequence[str],
+        k: int,
+        where: Filter = (),
+        mode: str = "",
+    ) -> Found:
+        """Return up to `k` hits of the readable collections, best first, ties by chunk id.
+
+        Raises NotFound for a collection that the principal may not read, QuestionRejected, InputError, StoreError.
+        """
+        mode = mode or self._settings.mode
+        self._check(query, k, mode)
+        async with self._database.read() as session:
+            readable = await collections.readable(session, principal, collection_ids)
+        timings: dict[str, float] = {}
+        scored: dict[str, tuple[float, dict[str, float]]] = {}
+        # Vectors of different models cannot be compared, so each embedding space is searched with its own query vector.
+        for name in dict.fromkeys(row.embedder for row in readable):
+            group = [row for row in readable if row.embedder == name]
+            scored |= await self._search_space(query, name, group, k=k, where=where, mode=mode, timings=timings)
+        started = time.perf_counter()
+        async with self._database.read() as session:
+            live = await content.live_chunks(session, list(scored), [row.id for row in readable])
+        hits = [Hit(chunk=live[key][0], score=score, scores=scores) for key, (score, scores) in scored.items() if key in live]
+        hits.sort(key=lambda hit: (-hit.score, hit.chunk.id))
+        timings["load"] = _ms(started)
+        return Found(hits=hits[:k], timings_ms=timings)
+
+    async def _search_space(
+        self,
+        query: str,
+        embedder_name: str,
+        group: Sequence[Collection],
+        *,
+        k: int,
+        where: Filter,
+        mode: str,
+        timings: dict[str, float],
+    ) -> dict[str, tuple[float, dict[str, float]]]:
+        started = time.perf_counter()
+        indexes = [await self._indexes.current(row) for row in group]
+        timings["catch_up"] = timings.get("catch_up", 0.0) + _ms(started)
+        started = time.perf_counter()
+        vector = await asyncio.to_thread(self._embedders(embedder_name).embed_query, query) if mode != "lexical" else None
+        timings["embed"] = timings.get("embed", 0.0) + _ms(started)
+        started = time.perf_counter()
+        found = await asyncio.to_thread(
+            self._search.search, query, vector, [(one.vectors, one.words) for one in indexes], k=k, where=where, mode=mode
+        )
+        timings["search"] = timings.get("search", 0.0) + _ms(started)
+        return {match.id: (match.score, dict(match.scores)) for match in found}
+
+    def _check(self, query: str, k: int, mode: str) -> None:
+        if not query.strip():
+            raise QuestionRejected("the question is empty", hint="Type a question.")
+        if len(query) > self._max_chars:
+            raise QuestionRejected(
+                f"the question has {len(query)} characters; the limit is {self._max_chars}", hint="Shorten it."
+            )
+        if k < 1:
+            raise InputError("k must be at least 1")
+        if mode not in MODES:
+            raise InputError(f"unknown mode {mode!r}", hint=f"known modes: {', '.join(MODES)}")
+
+
+def _ms(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 2)

@@ -1,0 +1,90 @@
+"""Snapshot folders: a manifest with the SHA-256 of each file, replaced as a whole, and never parsed unverified.
+
+An index library must not see bytes that were not checked first: damaged FAISS files load silently or overflow the heap
+(facebookresearch/faiss issues 5313, 5400, 5485). So what is hashed is what is parsed: the same bytes in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.errors import StoreError
+
+MANIFEST = "manifest.json"
+_DAMAGED_HINT = "build the index again from the database"
+_DATA_FILE = re.compile(r"[\w.-]+\.[0-9a-f]{64}|\.new-[\w.-]+")
+
+
+def write(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write `files` (name -> content) as the snapshot folder `path`. Raises StoreError (no space, no permission).
+
+    Files carry their hash in the name and the manifest is replaced last, so a crash leaves the previous snapshot whole.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        manifest = {}
+        for name, content in files.items():
+            manifest[name] = hashlib.sha256(content).hexdigest()
+            _put(path / f"{name}.{manifest[name]}", content)
+        _put(path / MANIFEST, json.dumps(manifest, sort_keys=True).encode())
+        _sync_folder(path)
+        _sweep(path, keep={MANIFEST} | {f"{name}.{digest}" for name, digest in manifest.items()})
+    except OSError as error:
+        raise StoreError(
+            f"the index snapshot cannot be written: {error.strerror}", hint="check space and permissions"
+        ) from error
+
+
+def read(path: Path) -> dict[str, bytes]:
+    """Return the verified content of each file. Raises StoreError when one is missing or is not what was written."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        contents = {name: (path / f"{name}.{digest}").read_bytes() for name, digest in manifest.items()}
+    except OSError as error:
+        raise StoreError(f"the index snapshot {path.name} is missing or incomplete", hint=_DAMAGED_HINT) from error
+    except (ValueError, AttributeError) as error:
+        raise StoreError(f"the index snapshot {path.name} is damaged: its manifest", hint=_DAMAGED_HINT) from error
+    for name, content in contents.items():
+        if hashlib.sha256(content).hexdigest() != manifest[name]:
+            raise StoreError(f"the index snapshot {path.name} is damaged: {name}", hint=_DAMAGED_HINT)
+    return contents
+
+
+def fingerprint(path: Path) -> str:
+    """Return the SHA-256 (hex) over the names and contents of the snapshot's files, for the database to remember.
+
+    Raises StoreError when the folder is missing or damaged. Leftovers of an interrupted write do not count.
+    """
+    total = hashlib.sha256()
+    for name, content in sorted(read(path).items()):
+        total.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def _put(target: Path, content: bytes) -> None:
+    new = target.with_name(f".new-{target.name}")
+    with new.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, target)
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sweep(path: Path, keep: set[str]) -> None:
+    for file in path.iterdir():
+        # Only names that this module makes: a wrong path must not cost anybody their files.
+        if file.name not in keep and _DATA_FILE.fullmatch(file.name):
+            file.unlink()

@@ -1,0 +1,218 @@
+"""The facade that pages, API and command line call. Every read takes a `Principal`; permissions are checked below, in SQL.
+
+Errors are EngineErrors, each with a hint for the reader. All methods belong to the event loop that built the workbench.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from engine.chat import Chat
+from engine.database import audit
+from engine.database.database import Database
+from engine.errors import InputError
+from engine.pipelines.ask import Ask, drained
+from engine.services.accounts import Accounts, require_role
+from engine.services.checkup import Checkup
+from engine.services.library import Library
+from engine.services.retriever import Retriever
+from engine.types import (
+    Answer,
+    AuditEntry,
+    Check,
+    Chunk,
+    CollectionInfo,
+    DocumentInfo,
+    Filter,
+    Hit,
+    Message,
+    Page,
+    PageImage,
+    Principal,
+    Right,
+    Role,
+    UploadVerdict,
+    UserInfo,
+)
+from engine.worker import Worker
+
+
+class Workbench:
+    """One installation. Made by `engine.build_workbench`; safe to use from many requests at once."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        accounts: Accounts,
+        library: Library,
+        retriever: Retriever,
+        ask: Ask,
+        chat: Chat,
+        checkup: Checkup,
+        worker: Worker,
+    ) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._library = library
+        self._retriever = retriever
+        self._ask = ask
+        self._chat = chat
+        self._checkup = checkup
+        self._worker = worker
+        # Where a method would only hand its arguments on, the part's own method is the facade's.
+        self.sign_in = accounts.sign_in
+        self.sign_out = accounts.sign_out
+        self.authenticate = accounts.authenticate
+        self.set_up = accounts.set_up
+        self.setup_needed = accounts.setup_needed
+        self.conversations = chat.conversations
+        self.create_conversation = chat.create
+        self.rename_conversation = chat.rename
+        self.delete_conversation = chat.delete
+        self.set_scope = chat.set_scope
+        self.messages = chat.messages
+        self.message = chat.message
+        self.send = chat.send
+        self.stop = chat.stop
+        self.citation_states = chat.citation_states
+
+    @property
+    def setup_token(self) -> str:
+        """The one-time token for making the first admin; empty once there is a user."""
+        return self._accounts.setup_token
+
+    # --- collections and documents -----------------------------------------------------------------------------------
+
+    async def collections(self, principal: Principal) -> list[CollectionInfo]:
+        """Return the collections that the principal may read, by name."""
+        return await self._library.collections(principal)
+
+    async def collection_id(self, principal: Principal, name: str, *, create: bool = False) -> str:
+        """Return the id of the collection with this name, made if asked. Raises NotFound, InputError."""
+        return await self._library.collection_id(principal, name, create=create)
+
+    async def create_collection(
+        self, principal: Principal, name: str, *, description: str = "", chunker: str = ""
+    ) -> CollectionInfo:
+        """Make a collection that the principal owns. Raises InputError, UnknownComponent."""
+        return await self._library.create_collection(principal, name, description=description, chunker=chunker)
+
+    async def delete_collection(self, principal: Principal, collection_id: str) -> None:
+        """Remove a collection with all of its documents, for good. Raises NotFound, AccessDenied."""
+        await self._library.delete_collection(principal, collection_id)
+
+    async def upload(
+        self, principal: Principal, collection_id: str, name: str, data: bytes | Path, *, password: str | None = None
+    ) -> tuple[DocumentInfo, UploadVerdict]:
+        """Store a file safely and queue it; processing goes on in the background. Raises InputError, AccessDenied."""
+        return await self._library.upload(principal, collection_id, name, data, password=password)
+
+    async def process(self, principal: Principal, collection_id: str, *, done: Callable[[str], None] = lambda _: None) -> None:
+        """Work on what waits in a collection, in this task, until nothing waits; `done(version id)` after each file."""
+        await self._library.require(principal, collection_id, Right.WRITE)
+        await self._worker.run(await self._library.waiting(collection_id), done=done)
+
+    async def documents(self, principal: Principal, collection_id: str | None = None) -> list[DocumentInfo]:
+        """Return the documents of one collection, or of all readable ones, newest change first."""
+        return await self._library.documents(principal, collection_id)
+
+    async def document(self, principal: Principal, document_id: str) -> DocumentInfo:
+        """Return one document. Raises NotFound."""
+        return await self._library.document(principal, document_id)
+
+    async def page(self, principal: Principal, document_id: str, number: int, *, version: int | None = None) -> Page:
+        """Return one page as parsed. Raises NotFound."""
+        return await self._library.page(principal, document_id, number, version)
+
+    async def chunks(self, principal: Principal, document_id: str) -> list[Chunk]:
+        """Return the chunks of the live (else newest) version, in reading order. Raises NotFound."""
+        return await self._library.chunks(principal, document_id)
+
+    async def page_image(
+        self,
+        principal: Principal,
+        document_id: str,
+        number: int,
+        *,
+        version: int | None = None,
+        highlight: Sequence[tuple[int, int]] = (),
+        width: int = 1000,
+    ) -> PageImage | None:
+        """Return the picture of a page with passages marked; None for a type without pictures. Raises NotFound."""
+        return await self._library.page_image(principal, document_id, number, version=version, highlight=highlight, width=width)
+
+    async def original(self, principal: Principal, document_id: str) -> bytes:
+        """Return the file as uploaded. Raises NotFound."""
+        return await self._library.original(principal, document_id)
+
+    async def delete_document(self, principal: Principal, document_id: str) -> None:
+        """Take a document out of every answer at once; `restore_document` undoes it for a day."""
+        await self._library.delete(principal, document_id)
+
+    async def restore_document(self, principal: Principal, document_id: str) -> None:
+        """Undo a deletion. Raises NotFound once it is purged."""
+        await self._library.restore(principal, document_id)
+
+    async def reprocess(self, principal: Principal, document_id: str, *, password: str | None = None) -> DocumentInfo:
+        """Process the newest upload again, beside what is live. Raises InputError while it is being processed."""
+        return await self._library.reprocess(principal, document_id, password=password)
+
+    # --- questions ---------------------------------------------------------------------------------------------------
+
+    async def search(
+        self,
+        principal: Principal,
+        query: str,
+        *,
+        collections: Sequence[str],
+        k: int = 10,
+        where: Filter = (),
+        mode: str = "",
+    ) -> list[Hit]:
+        """Return up to `k` hits, best first. `mode` is "dense", "lexical" or "hybrid" (empty: the setting)."""
+        found = await self._retriever.search(principal, query, collection_ids=collections, k=k, where=where, mode=mode)
+        return found.hits
+
+    async def ask(
+        self,
+        principal: Principal,
+        question: str,
+        *,
+        collections: Sequence[str],
+        history: Sequence[Message] = (),
+        where: Filter = (),
+    ) -> Answer:
+        """Return a cited answer, or an honest refusal with the nearest passages."""
+        if not collections:
+            raise InputError("there is no collection to search", hint="Choose at least one.")
+        events = self._ask.stream(principal, question, collection_ids=collections, history=history, where=where)
+        answer = await drained(events)
+        async with self._database.write() as session:
+            used = sorted({citation.document_id for citation in answer.citations})
+            await audit.record(
+                session, principal, "question.ask", documents=used, refused=answer.refused, provider=answer.provider
+            )
+        return answer
+
+    # --- users, audit, health ----------------------------------------------------------------------------------------
+
+    async def users(self, principal: Principal) -> list[UserInfo]:
+        """Return all users. Raises AccessDenied unless the principal is an admin."""
+        return await self._accounts.users(principal)
+
+    async def create_user(self, principal: Principal, name: str, password: str, role: Role | str) -> UserInfo:
+        """Add a user. Raises AccessDenied, InputError."""
+        return await self._accounts.create_user(principal, name, password, role)
+
+    async def audit(self, principal: Principal, *, limit: int = 200) -> list[AuditEntry]:
+        """Return the newest audit rows. Raises AccessDenied unless the principal is an admin."""
+        require_role(principal, Role.ADMIN)
+        async with self._database.read() as session:
+            return await audit.newest(session, limit=limit)
+
+    async def health(self, principal: Principal) -> list[Check]:
+        """Check every part now. Raises AccessDenied for analysts."""
+        require_role(principal, Role.ADMIN, Role.OPERATOR)
+        return await self._checkup.run()

@@ -11,7 +11,6 @@ from functools import cached_property, partial
 
 from engine import registry
 from engine.chat import Chat
-from engine.chunking.wording import lexical_text
 from engine.database import conversations
 from engine.database.blobs import Blobs
 from engine.database.database import Database
@@ -26,6 +25,7 @@ from engine.retrieval.search import HybridSearch
 from engine.security.sealing import Sealer
 from engine.services.accounts import Accounts
 from engine.services.checkup import Checkup
+from engine.services.collections import Collections
 from engine.services.indexes import Indexes
 from engine.services.library import Library
 from engine.services.retriever import Retriever
@@ -87,7 +87,6 @@ class Assembly:
             make_vectors=lambda size: registry.build(registry.STORES, "store", self.settings.store, dimension=size),
             make_words=lambda path: TantivyIndex(path=path),
             fingerprint=fingerprint,
-            wording=lexical_text,
         )
 
     @cached_property
@@ -108,14 +107,23 @@ class Assembly:
         return Worker(database=self.database, ingest=self.ingest, slots=self.settings.ingest_workers)
 
     @cached_property
+    def collections(self) -> Collections:
+        """Sets of documents, and who may do what with them."""
+        return Collections(
+            database=self.database,
+            blobs=self.blobs,
+            indexes=self.indexes,
+            embedders=self.embedder,
+            settings=self.settings,
+        )
+
+    @cached_property
     def library(self) -> Library:
-        """Collections and documents."""
+        """The documents."""
         return Library(
             database=self.database,
             blobs=self.blobs,
             sealer=self.sealer,
-            indexes=self.indexes,
-            embedders=self.embedder,
             render=partial(preview.render, limits=self.settings.limits),
             settings=self.settings,
             wake=self.worker.wake,
@@ -127,7 +135,7 @@ class Assembly:
         return Retriever(
             database=self.database,
             indexes=self.indexes,
-            search=HybridSearch(self.settings.retrieval),
+            search=HybridSearch(settings=self.settings.retrieval),
             embedders=self.embedder,
             settings=self.settings.retrieval,
             max_question_chars=self.settings.limits.question_chars,
@@ -162,6 +170,7 @@ class Assembly:
         return Workbench(
             database=self.database,
             accounts=self.accounts,
+            collections=self.collections,
             library=self.library,
             retriever=self.retriever,
             ask=self.ask,

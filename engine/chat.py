@@ -175,8 +175,17 @@ class Chat:
                 return
             await conversations.save_answer(session, row, answer, state=state)
             used = sorted({citation.document_id for citation in answer.citations})
-            outcome = {"refused": answer.refused, "state": state, "provider": answer.provider, "model": answer.model}
-            await record(session, principal, "question.ask", message_id, documents=used, **outcome)
+            await record(
+                session,
+                principal,
+                "question.ask",
+                message_id,
+                documents=used,
+                refused=answer.refused,
+                state=state,
+                provider=answer.provider,
+                model=answer.model,
+            )
 
     async def _fail(self, principal: Principal, message_id: str, error: str, hint: str) -> None:
         async with self._database.write() as session:

@@ -6,6 +6,7 @@ Rule based, after the observation of Kiss and Strunk (2006) that most wrong brea
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -40,7 +41,6 @@ _ROW_TAIL = re.compile(r"(?:\s[$\u20ac\u00a3]?\s?(?:\(?\d(?:[\d,.]*\d)?[%)]*|[\u
 _UNSPACED = re.compile(r"[\u0e00-\u0eff]")
 _VISIBLE = re.compile(r"\S")
 _SOFT = re.compile(r"(?<=[;:,\uff0c\u3001\uff1b])\s*|\s+")
-_MARK = re.compile(r"[\u0300-\u036f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -195,9 +195,19 @@ def _soft_cut(text: str, start: int, end: int) -> int:
     cuts = [match.end() for match in _SOFT.finditer(text, start + (end - start) // 2, end)]
     if cuts:
         return cuts[-1]
-    while end > start + 1 and (_MARK.match(text, end) or text[end - 1] == "\u200d"):
-        end -= 1
+    return character_cut(text, start, end)
+
+
+def character_cut(text: str, start: int, end: int) -> int:
+    """Return `end`, or the position up to 32 before it that parts no letter from its marks and no joined emoji."""
+    for cut in range(end, max(start, end - 32), -1):
+        if cut >= len(text) or not (_joins(text[cut]) or text[cut - 1] == "\u200d"):
+            return cut
     return end
+
+
+def _joins(character: str) -> bool:
+    return unicodedata.category(character)[0] == "M" or character == "\u200d" or "\U0001f3fb" <= character <= "\U0001f3ff"
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ folder, or the file that `WORKBENCH_CONFIG` names) > defaults. Unknown keys are 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -32,25 +33,25 @@ class Section(BaseModel):
 class Limits(Section):
     """What one file may cost. A file that exceeds a limit is refused with that limit's name; nothing else is affected."""
 
-    max_file_mb: int = Field(200, description="largest upload, in megabytes")
-    max_pages: int = Field(5000, description="pages, slides or sheets of one file")
-    max_text_chars: int = Field(50_000_000, description="characters of text in one file")
-    max_unpacked_mb: int = Field(400, description="what an archive-based file (.docx, .xlsx, .pptx) may unpack to")
-    parse_seconds: float = Field(60.0, description="wall time of one parse")
-    parse_memory_mb: int = Field(1024, description="memory of the process that parses")
-    question_chars: int = Field(4000, description="longest question")
+    max_file_mb: int = Field(default=200, description="largest upload, in megabytes")
+    max_pages: int = Field(default=5000, description="pages, slides or sheets of one file")
+    max_text_chars: int = Field(default=50_000_000, description="characters of text in one file")
+    max_unpacked_mb: int = Field(default=400, description="what an archive-based file (.docx, .xlsx, .pptx) may unpack to")
+    parse_seconds: float = Field(default=60.0, description="wall time of one parse")
+    parse_memory_mb: int = Field(default=1024, description="memory of the process that parses")
+    question_chars: int = Field(default=4000, description="longest question")
 
 
 class Retrieval(Section):
     """How passages are found. The fusion defaults were chosen on training splits; see docs/retrieval.md."""
 
-    mode: str = Field("hybrid", pattern="^(dense|lexical|hybrid)$")
-    fusion: str = Field("convex", pattern="^(convex|rrf)$")
-    dense_weight: float = Field(0.5, ge=0, le=1, description="share of the dense score in the convex combination")
-    rrf_k: int = Field(60, ge=1)
-    candidates: int = Field(100, ge=1, description="how many each half brings to the fusion")
-    passages: int = Field(8, ge=1, description="passages handed to the generator")
-    diversity: float = Field(0.0, ge=0, le=1, description="share of MMR's novelty term among the passages; 0 = off")
+    mode: str = Field(default="hybrid", pattern="^(dense|lexical|hybrid)$")
+    fusion: str = Field(default="convex", pattern="^(convex|rrf)$")
+    dense_weight: float = Field(default=0.5, ge=0, le=1, description="share of the dense score in the convex combination")
+    rrf_k: int = Field(default=60, ge=1)
+    candidates: int = Field(default=100, ge=1, description="how many each half brings to the fusion")
+    passages: int = Field(default=8, ge=1, description="passages handed to the generator")
+    diversity: float = Field(default=0.0, ge=0, le=1, description="share of MMR's novelty term among the passages; 0 = off")
 
 
 class SessionLimits(Section):
@@ -68,18 +69,18 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", validate_default=True
     )
 
-    data_dir: Path = Field(Path("data"), description="database, originals, indexes and secrets")
-    database_url: str = Field("", description="SQLAlchemy URL; empty = SQLite in the data folder")
-    secret_key: SecretStr = Field(SecretStr(""), description="at least 32 characters; empty = made at the first start")
+    data_dir: Path = Field(default=Path("data"), description="database, originals, indexes and secrets")
+    database_url: str = Field(default="", description="SQLAlchemy URL; empty = SQLite in the data folder")
+    secret_key: SecretStr = Field(default=SecretStr(""), description="at least 32 characters; empty = made at the first start")
     embedder: str = "local"
     store: str = "faiss"
     generator: str = "extractive"
     chunker: str = "recursive"
-    chunk_tokens: int = Field(200, ge=16, description="never above what the embedder reads")
-    overlap_tokens: int = Field(30, ge=0)
-    threads: int = Field(0, ge=0, description="threads of local models; 0 = all cores")
-    ingest_workers: int = Field(2, ge=1, description="files in work at the same time")
-    secure_cookies: bool = Field(False, description="set when TLS is in front: cookies get the Secure flag, HSTS is sent")
+    chunk_tokens: int = Field(default=200, ge=16, description="never above what the embedder reads")
+    overlap_tokens: int = Field(default=30, ge=0)
+    threads: int = Field(default=0, ge=0, description="threads of local models; 0 = all cores")
+    ingest_workers: int = Field(default=2, ge=1, description="files in work at the same time")
+    secure_cookies: bool = Field(default=False, description="TLS is in front: Secure cookies, HSTS")
     limits: Limits = Limits()
     retrieval: Retrieval = Retrieval()
     sessions: SessionLimits = SessionLimits()
@@ -148,21 +149,38 @@ def check_secret(value: str, *, name: str) -> str:
     return value
 
 
+def server_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment of the web server: this one, the data folder made absolute, and Streamlit's cookie secret."""
+    secret = load_secrets(settings)["secret_key"].get_secret_value()
+    derived = hashlib.sha256(b"workbench cookies v1\0" + secret.encode()).hexdigest()
+    return os.environ | {
+        f"{PREFIX}DATA_DIR": str(settings.data_dir.resolve()),
+        "STREAMLIT_SERVER_COOKIE_SECRET": derived,
+    }
+
+
 def load_secrets(settings: Settings) -> dict[str, SecretStr]:
     """Return the secrets of this installation; the first call writes random ones into the data folder, mode 0600.
 
     Keys: "secret_key" (signs what leaves the process). Raises MissingSecret.
     """
     path = settings.data_dir / "secrets.json"
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        # O_EXCL: of two processes that start together exactly one writes.
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        stored = json.loads(path.read_text())
-    else:
-        stored = {"secret_key": secrets.token_urlsafe(48)}
-        with os.fdopen(handle, "w") as file:
-            json.dump(stored, file)
+    if not path.exists():
+        _write_new(path, json.dumps({"secret_key": secrets.token_urlsafe(48)}))
+    stored = json.loads(path.read_text())
     given = settings.secret_key.get_secret_value()
     return {"secret_key": SecretStr(check_secret(given or stored["secret_key"], name="secret_key"))}
+
+
+def _write_new(path: Path, text: str) -> None:
+    # Written aside and linked into place: of two processes that start together one wins, and none reads half a file.
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()

@@ -15,6 +15,7 @@ from engine.errors import InputError
 from engine.pipelines.ask import Ask, drained
 from engine.services.accounts import Accounts, require_role
 from engine.services.checkup import Checkup
+from engine.services.collections import Collections
 from engine.services.library import Library
 from engine.services.retriever import Retriever
 from engine.types import (
@@ -46,6 +47,7 @@ class Workbench:
         *,
         database: Database,
         accounts: Accounts,
+        collections: Collections,
         library: Library,
         retriever: Retriever,
         ask: Ask,
@@ -55,6 +57,7 @@ class Workbench:
     ) -> None:
         self._database = database
         self._accounts = accounts
+        self._collections = collections
         self._library = library
         self._retriever = retriever
         self._ask = ask
@@ -87,21 +90,21 @@ class Workbench:
 
     async def collections(self, principal: Principal) -> list[CollectionInfo]:
         """Return the collections that the principal may read, by name."""
-        return await self._library.collections(principal)
+        return await self._collections.all(principal)
 
     async def collection_id(self, principal: Principal, name: str, *, create: bool = False) -> str:
         """Return the id of the collection with this name, made if asked. Raises NotFound, InputError."""
-        return await self._library.collection_id(principal, name, create=create)
+        return await self._collections.id_of(principal, name, create=create)
 
     async def create_collection(
         self, principal: Principal, name: str, *, description: str = "", chunker: str = ""
     ) -> CollectionInfo:
         """Make a collection that the principal owns. Raises InputError, UnknownComponent."""
-        return await self._library.create_collection(principal, name, description=description, chunker=chunker)
+        return await self._collections.create(principal, name, description=description, chunker=chunker)
 
     async def delete_collection(self, principal: Principal, collection_id: str) -> None:
         """Remove a collection with all of its documents, for good. Raises NotFound, AccessDenied."""
-        await self._library.delete_collection(principal, collection_id)
+        await self._collections.delete(principal, collection_id)
 
     async def upload(
         self, principal: Principal, collection_id: str, name: str, data: bytes | Path, *, password: str | None = None
@@ -111,8 +114,8 @@ class Workbench:
 
     async def process(self, principal: Principal, collection_id: str, *, done: Callable[[str], None] = lambda _: None) -> None:
         """Work on what waits in a collection, in this task, until nothing waits; `done(version id)` after each file."""
-        await self._library.require(principal, collection_id, Right.WRITE)
-        await self._worker.run(await self._library.waiting(collection_id), done=done)
+        await self._collections.require(principal, collection_id, Right.WRITE)
+        await self._worker.run(await self._collections.waiting(collection_id), done=done)
 
     async def documents(self, principal: Principal, collection_id: str | None = None) -> list[DocumentInfo]:
         """Return the documents of one collection, or of all readable ones, newest change first."""

@@ -20,6 +20,7 @@ from typing import IO
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine.chunking.wording import humanised
 from engine.database import content, documents
 from engine.database.database import Database
 from engine.database.models import Collection, Snapshot, Version
@@ -54,14 +55,12 @@ class Indexes:
         make_vectors: Callable[[int], VectorStore],
         make_words: Callable[[Path | None], LexicalIndex],
         fingerprint: Callable[[Path], str],
-        wording: Callable[[Chunk], str],
     ) -> None:
         self._database = database
         self._folder = folder
         self._make_vectors = make_vectors
         self._make_words = make_words
         self._fingerprint = fingerprint
-        self._wording = wording
         self._open: dict[str, Index] = {}
         self._opening = asyncio.Lock()
         self._lock_file: IO[str] | None = None
@@ -150,7 +149,7 @@ class Indexes:
             vectors = await content.vectors(session, collection.model_id, keys, dimension=collection.dimension)
             entries = [_entry(chunk) for chunk, _ in rows]
             await asyncio.to_thread(index.vectors.upsert, entries, vectors)
-            await asyncio.to_thread(index.words.upsert, entries, [self._wording(chunk) for chunk, _ in rows])
+            await asyncio.to_thread(index.words.upsert, entries, [lexical_text(chunk) for chunk, _ in rows])
         else:
             ids = [chunk_id(version.id, ordinal) for ordinal in range(version.chunks)]
             await asyncio.to_thread(index.vectors.delete, ids)
@@ -212,6 +211,12 @@ class Indexes:
 def chunk_id(version_id: str, ordinal: int) -> str:
     """Return the id of a chunk: a UUIDv5, so that it can be derived again after the chunk is gone."""
     return str(uuid.uuid5(uuid.UUID(hex=version_id), str(ordinal)))
+
+
+def lexical_text(chunk: Chunk) -> str:
+    """Return what is word-searched for a chunk: the words of its name, title and section path, its context, its text."""
+    head = [humanised(chunk.document_name), chunk.title, *chunk.section, chunk.context]
+    return "\n".join([*(part for part in head if part), chunk.text])
 
 
 def _entry(chunk: Chunk) -> Entry:

@@ -1,4 +1,4 @@
-"""Collections and documents as people handle them; every call checks what the principal may do, in SQL."""
+"""Documents as people handle them; every call checks what the principal may do, in SQL."""
 
 from __future__ import annotations
 
@@ -10,31 +10,25 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine import registry
 from engine.database import collections, content, documents, jobs
 from engine.database.audit import record
 from engine.database.blobs import Blobs
 from engine.database.columns import now
 from engine.database.database import Database
-from engine.database.models import Collection, DocumentRow, Grant, Version, VersionState
+from engine.database.models import DocumentRow, Version, VersionState
 from engine.errors import InputError, NotFound
-from engine.protocols import Embedder
 from engine.security.sealing import Sealer
-from engine.services.indexes import Indexes
 from engine.settings import Settings
 from engine.types import (
     Chunk,
-    CollectionInfo,
     DocumentInfo,
     Page,
     PageImage,
     Principal,
     Right,
-    Role,
     UploadVerdict,
 )
 
-NAME_CHARS = 200
 FILE_NAME_CHARS = 400
 RenderPage = Callable[..., PageImage | None]
 
@@ -48,8 +42,6 @@ class Library:
         database: Database,
         blobs: Blobs,
         sealer: Sealer,
-        indexes: Indexes,
-        embedders: Callable[[str], Embedder],
         render: RenderPage,
         settings: Settings,
         wake: Callable[[], None],
@@ -57,85 +49,9 @@ class Library:
         self._database = database
         self._blobs = blobs
         self._sealer = sealer
-        self._indexes = indexes
-        self._embedders = embedders
         self._render = render
         self._settings = settings
         self._wake = wake
-
-    # --- collections -------------------------------------------------------------------------------------------------
-
-    async def collections(self, principal: Principal) -> list[CollectionInfo]:
-        """Return the collections that the principal may read, by name."""
-        async with self._database.read() as session:
-            return await collections.infos(session, principal)
-
-    async def create_collection(self, principal: Principal, name: str, *, description: str, chunker: str) -> CollectionInfo:
-        """Make a collection that the principal owns. Raises InputError, UnknownComponent."""
-        name = _clean_name(name)
-        chunker = chunker or self._settings.chunker
-        registry.find(registry.CHUNKERS, "chunker", chunker)
-        embedder = self._embedders(self._settings.embedder)
-        async with self._database.write() as session:
-            if await collections.name_taken(session, name):
-                raise InputError(f"there is already a collection {name!r}", hint="Choose another name.")
-            row = Collection(
-                name=name,
-                description=description.strip()[:2000],
-                chunker=chunker,
-                chunk_tokens=self._settings.chunk_tokens,
-                overlap_tokens=self._settings.overlap_tokens,
-                embedder=self._settings.embedder,
-                model_id=embedder.model_id,
-                dimension=embedder.dimension,
-                created_by=principal.user_id,
-            )
-            session.add(row)
-            await session.flush()
-            if principal.role is not Role.ADMIN:  # admins hold every right already, and the command line is no user
-                session.add(Grant(collection_id=row.id, user_id=principal.user_id, right=Right.OWNER))
-            await record(session, principal, "collection.create", row.id, name=name, chunker=chunker)
-        return next(one for one in await self.collections(principal) if one.id == row.id)
-
-    async def collection_id(self, principal: Principal, name: str, *, create: bool) -> str:
-        """Return the id of the collection with this name, made if asked. Raises NotFound, InputError."""
-        name = _clean_name(name)
-        async with self._database.read() as session:
-            row = await collections.by_name(session, principal, name)
-            known = [one.name for one in await collections.infos(session, principal)] if row is None else []
-        if row is not None:
-            return row.id
-        if create:
-            return (await self.create_collection(principal, name, description="", chunker="")).id
-        raise NotFound(
-            f"there is no collection {name!r}",
-            hint=f"known: {', '.join(known)}" if known else "make one by ingesting documents into it",
-        )
-
-    async def require(self, principal: Principal, collection_id: str, right: Right) -> None:
-        """Raise NotFound or AccessDenied unless the principal has this right."""
-        async with self._database.read() as session:
-            await collections.require(session, principal, collection_id, right)
-
-    async def waiting(self, collection_id: str) -> list[str]:
-        """Return the ids of the versions of a collection whose processing is not finished. For the worker."""
-        async with self._database.read() as session:
-            return await documents.waiting(session, collection_id)
-
-    async def delete_collection(self, principal: Principal, collection_id: str) -> None:
-        """Remove a collection with all of its documents, for good. Raises NotFound, AccessDenied."""
-        async with self._database.write() as session:
-            row = await collections.require(session, principal, collection_id, Right.OWNER)
-            blobs = await documents.blobs_of(session, collection_id)
-            await record(session, principal, "collection.delete", row.id, name=row.name, files=len(blobs))
-            await session.delete(row)
-            await session.flush()
-            await content.sweep_vectors(session)
-        await self._indexes.drop(collection_id)
-        for key in blobs:
-            await asyncio.to_thread(self._blobs.delete, key)
-
-    # --- documents ---------------------------------------------------------------------------------------------------
 
     async def upload(
         self, principal: Principal, collection_id: str, name: str, data: bytes | Path, *, password: str | None
@@ -289,19 +205,13 @@ class Library:
         return row
 
 
-def _clean_name(name: str) -> str:
-    name = " ".join(unicodedata.normalize("NFC", name).split())
-    if not 1 <= len(name) <= NAME_CHARS or not name.isprintable():
-        raise InputError(f"a collection's name has 1 to {NAME_CHARS} printable characters", hint="Choose another name.")
-    return name
-
-
 def clean_file_name(name: str) -> str:
-    """Return the last part of a client's file name, printable and short enough; it is only ever shown, never opened."""
-    last = unicodedata.normalize("NFC", name).replace("\\", "/").rstrip("/").rpartition("/")[2]
-    shown = "".join(character if character.isprintable() else "\ufffd" for character in last).strip()
+    """Return a client's file name, folders kept, printable and short enough. It is only ever shown, never opened."""
+    parts = unicodedata.normalize("NFC", name).replace("\\", "/").split("/")
+    path = "/".join(part.strip() for part in parts if part.strip() not in {"", ".", ".."})
+    shown = "".join(character if character.isprintable() else "\ufffd" for character in path)
     if len(shown) > FILE_NAME_CHARS:
         stem, dot, suffix = shown.rpartition(".")
-        keep = FILE_NAME_CHARS - len(suffix) - 2
-        shown = f"{stem[:keep]}…{dot}{suffix}" if dot and len(suffix) < 20 else shown[:FILE_NAME_CHARS]
+        short = f"{dot}{suffix}" if dot and len(suffix) < 20 else ""
+        shown = f"{stem[: FILE_NAME_CHARS - len(short) - 1]}…{short}"
     return shown or "unnamed"

@@ -1,0 +1,26 @@
+"""`python -m engine`: the command line."""
+
+from __future__ import annotations
+
+import typer
+
+from engine.commands import library, operations, questions
+from engine.commands.evaluation import evaluate
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+for command in (
+    library.ingest,
+    questions.ask,
+    questions.search,
+    library.documents,
+    library.text,
+    library.delete,
+    evaluate,
+    operations.doctor,
+    operations.serve,
+):
+    app.command()(command)
+app.add_typer(operations.user, name="user")
+
+if __name__ == "__main__":
+    app(prog_name="python -m engine")

@@ -1,0 +1,143 @@
+"""`ingest`, `documents`, `text`, `delete`: files in, out, and looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from engine.commands.console import LOCAL, complain, errors, out, print_json, run
+from engine.errors import EngineError, InputError, NotFound
+from engine.types import DocumentInfo, UploadVerdict
+from engine.workbench import Workbench
+
+CollectionName = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders that are read with all their subfolders.")],
+    collection: CollectionName = "default",
+    password: Annotated[str, typer.Option(help="For encrypted files.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Add documents to a collection; it is made if there is none of that name. Files that are there already cost nothing."""
+
+    async def work(workbench: Workbench) -> list[DocumentInfo]:
+        files = list(_files(paths))
+        collection_id = await workbench.collection_id(LOCAL, collection, create=True)
+        wanted: dict[str, UploadVerdict] = {}
+        refused = 0
+        for name, path in files:
+            try:
+                info, verdict = await workbench.upload(LOCAL, collection_id, name, path, password=password or None)
+                wanted[info.id] = verdict
+            except (EngineError, OSError) as error:
+                refused += 1
+                complain(error if isinstance(error, EngineError) else InputError(f"{name}: {error}"))
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=errors, transient=True) as progress:
+            bar = progress.add_task("processing", total=sum(one.value != "duplicate" for one in wanted.values()))
+            await workbench.process(LOCAL, collection_id, done=lambda _: progress.advance(bar))
+        infos = [info for info in await workbench.documents(LOCAL, collection_id) if info.id in wanted]
+        if as_json:
+            print_json([{**_row(info), "verdict": wanted[info.id].value} for info in infos])
+        else:
+            _show_ingested(infos, wanted)
+        if refused or any(info.state != "live" for info in infos):
+            raise typer.Exit(1)
+        return infos
+
+    run(work)
+
+
+def _files(paths: list[Path]) -> Iterator[tuple[str, Path]]:
+    """Yield (name as stored, path), folders in order and without hidden files."""
+    for path in paths:
+        if path.is_dir():
+            for file in sorted(path.rglob("*")):
+                relative = file.relative_to(path)
+                if file.is_file() and not any(part.startswith(".") for part in relative.parts):
+                    yield relative.as_posix(), file
+        elif path.exists():
+            yield path.name, path
+        else:
+            raise InputError(f"there is no file or folder {str(path)!r}")
+
+
+def _show_ingested(infos: list[DocumentInfo], verdicts: dict[str, UploadVerdict]) -> None:
+    for info in sorted(infos, key=lambda one: one.name):
+        if info.state == "live":
+            again = " (already there)" if verdicts[info.id] is UploadVerdict.DUPLICATE else ""
+            out.print(f"{info.name}: {info.pages} pages, {info.chunks} chunks{again}", markup=False)
+        else:
+            out.print(f"{info.name}: {info.state}: {info.reason} {info.hint}", markup=False)
+        for warning in info.warnings:
+            out.print(f"  warning: {warning}", markup=False)
+    live = sum(info.state == "live" for info in infos)
+    out.print(f"{live} of {len(infos)} documents can be asked about.")
+
+
+def documents(collection: CollectionName = "default", as_json: AsJson = False) -> None:
+    """List the documents of a collection."""
+
+    async def work(workbench: Workbench) -> None:
+        infos = await workbench.documents(LOCAL, await workbench.collection_id(LOCAL, collection))
+        if as_json:
+            print_json([_row(info) for info in infos])
+            return
+        table = Table("document", "state", "pages", "text", "chunks", "version", "id")
+        for info in infos:
+            coverage = f"{info.text_coverage:.0%}"
+            cells = (info.name, info.state, info.pages, coverage, info.chunks, info.version, info.id)
+            table.add_row(*(str(cell) for cell in cells))
+        out.print(table)
+
+    run(work)
+
+
+def text(
+    document: Annotated[str, typer.Argument(help="Name or id of the document.")],
+    collection: CollectionName = "default",
+    page: Annotated[int, typer.Option(help="Page number, from 1.")] = 1,
+) -> None:
+    """Print the text of a page exactly as offsets count in it."""
+
+    async def work(workbench: Workbench) -> None:
+        info = await _find(workbench, document, collection)
+        typer.echo((await workbench.page(LOCAL, info.id, page)).text, nl=False)
+
+    run(work)
+
+
+def delete(
+    document: Annotated[str, typer.Argument(help="Name or id of the document.")],
+    collection: CollectionName = "default",
+) -> None:
+    """Take a document out of every answer at once; it is removed for good a day later."""
+
+    async def work(workbench: Workbench) -> None:
+        info = await _find(workbench, document, collection)
+        await workbench.delete_document(LOCAL, info.id)
+        out.print(f"deleted {info.name}", markup=False)
+
+    run(work)
+
+
+async def _find(workbench: Workbench, wanted: str, collection: str) -> DocumentInfo:
+    """Return the document with this id, or with this name in the collection. Raises NotFound."""
+    for info in await workbench.documents(LOCAL):
+        if info.id == wanted or (info.name == wanted and info.collection == collection):
+            return info
+    raise NotFound(
+        f"there is no document {wanted!r} in {collection!r}", hint="`documents` lists names and ids; -c names a collection."
+    )
+
+
+def _row(info: DocumentInfo) -> dict[str, object]:
+    return {**asdict(info), "text_coverage": round(info.text_coverage, 4)}

@@ -1,0 +1,75 @@
+"""`user add`, `doctor`, `serve`: what operators and admins do on the machine itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.commands.console import LOCAL, complain, errors, out, print_json, run
+from engine.commands.library import AsJson
+from engine.errors import ConfigError
+from engine.settings import load_settings, server_environment
+from engine.types import Role
+from engine.workbench import Workbench
+
+user = typer.Typer(help="Users.", no_args_is_help=True)
+_MARKS = {"ok": "ok      ", "degraded": "degraded", "failed": "FAILED  "}
+
+
+@user.command("add")
+def add_user(
+    name: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    role: Annotated[Role, typer.Option(help="What the user may do.")] = Role.ANALYST,
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for when not given.")
+    ] = "",
+) -> None:
+    """Add a user. The password is read from the terminal, never shown, and stored as a bcrypt hash."""
+
+    async def work(workbench: Workbench) -> None:
+        info = await workbench.create_user(LOCAL, name, password, role)
+        out.print(f"added {info.name} ({info.role.value})", markup=False)
+
+    run(work)
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Try every part for real and say what is wrong and how to mend it."""
+
+    async def work(workbench: Workbench) -> None:
+        checks = await workbench.health(LOCAL)
+        if as_json:
+            print_json([asdict(check) for check in checks])
+        else:
+            for check in checks:
+                out.print(f"{_MARKS[check.state]}  {check.name}: {check.detail} ({check.elapsed_ms:.0f} ms)", markup=False)
+                if check.state != "ok":
+                    out.print(f"          {check.effect} {check.hint}", markup=False)
+        if any(check.state == "failed" for check in checks):
+            raise typer.Exit(1)
+
+    run(work)
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8501,
+    address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every interface.")] = "127.0.0.1",
+) -> None:
+    """Start the app; this process becomes the server."""
+    script = Path(__file__).resolve().parents[2] / "app.py"
+    try:
+        if not script.exists():
+            raise ConfigError("app.py is not beside the engine", hint="Run this from a checkout.")
+        environment = server_environment(load_settings())
+    except ConfigError as error:
+        complain(error)
+        raise typer.Exit(2) from None
+    arguments = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), "--server.address", address]
+    errors.print(f"Starting on http://{'localhost' if address == '127.0.0.1' else address}:{port}")
+    os.chdir(script.parent)
+    os.execve(sys.executable, arguments, environment)  # the server takes over process id and signals

@@ -1,0 +1,117 @@
+"""Collections as people handle them; every call checks what the principal may do, in SQL."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from collections.abc import Callable
+
+from engine import registry
+from engine.database import collections, content, documents
+from engine.database.audit import record
+from engine.database.blobs import Blobs
+from engine.database.database import Database
+from engine.database.models import Collection, Grant
+from engine.errors import InputError, NotFound
+from engine.protocols import Embedder
+from engine.services.indexes import Indexes
+from engine.settings import Settings
+from engine.types import CollectionInfo, Principal, Right, Role
+
+NAME_CHARS = 200
+
+
+class Collections:
+    """The collections of this installation."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        blobs: Blobs,
+        indexes: Indexes,
+        embedders: Callable[[str], Embedder],
+        settings: Settings,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._indexes = indexes
+        self._embedders = embedders
+        self._settings = settings
+
+    async def all(self, principal: Principal) -> list[CollectionInfo]:
+        """Return the collections that the principal may read, by name."""
+        async with self._database.read() as session:
+            return await collections.infos(session, principal)
+
+    async def create(self, principal: Principal, name: str, *, description: str, chunker: str) -> CollectionInfo:
+        """Make a collection that the principal owns. Raises InputError, UnknownComponent."""
+        name = _clean_name(name)
+        chunker = chunker or self._settings.chunker
+        registry.find(registry.CHUNKERS, "chunker", chunker)
+        embedder = self._embedders(self._settings.embedder)
+        async with self._database.write() as session:
+            if await collections.name_taken(session, name):
+                raise InputError(f"there is already a collection {name!r}", hint="Choose another name.")
+            row = Collection(
+                name=name,
+                description=description.strip()[:2000],
+                chunker=chunker,
+                chunk_tokens=self._settings.chunk_tokens,
+                overlap_tokens=self._settings.overlap_tokens,
+                embedder=self._settings.embedder,
+                model_id=embedder.model_id,
+                dimension=embedder.dimension,
+                created_by=principal.user_id,
+            )
+            session.add(row)
+            await session.flush()
+            if principal.role is not Role.ADMIN:  # admins hold every right already, and the command line is no user
+                session.add(Grant(collection_id=row.id, user_id=principal.user_id, right=Right.OWNER))
+            await record(session, principal, "collection.create", row.id, name=name, chunker=chunker)
+        return next(one for one in await self.all(principal) if one.id == row.id)
+
+    async def id_of(self, principal: Principal, name: str, *, create: bool) -> str:
+        """Return the id of the collection with this name, made if asked. Raises NotFound, InputError."""
+        name = _clean_name(name)
+        async with self._database.read() as session:
+            row = await collections.by_name(session, principal, name)
+            known = [one.name for one in await collections.infos(session, principal)] if row is None else []
+        if row is not None:
+            return row.id
+        if create:
+            return (await self.create(principal, name, description="", chunker="")).id
+        raise NotFound(
+            f"there is no collection {name!r}",
+            hint=f"known: {', '.join(known)}" if known else "make one by ingesting documents into it",
+        )
+
+    async def require(self, principal: Principal, collection_id: str, right: Right) -> None:
+        """Raise NotFound or AccessDenied unless the principal has this right."""
+        async with self._database.read() as session:
+            await collections.require(session, principal, collection_id, right)
+
+    async def waiting(self, collection_id: str) -> list[str]:
+        """Return the ids of the versions of a collection whose processing is not finished. For the worker."""
+        async with self._database.read() as session:
+            return await documents.waiting(session, collection_id)
+
+    async def delete(self, principal: Principal, collection_id: str) -> None:
+        """Remove a collection with all of its documents, for good. Raises NotFound, AccessDenied."""
+        async with self._database.write() as session:
+            row = await collections.require(session, principal, collection_id, Right.OWNER)
+            blobs = await documents.blobs_of(session, collection_id)
+            await record(session, principal, "collection.delete", row.id, name=row.name, files=len(blobs))
+            await session.delete(row)
+            await session.flush()
+            await content.sweep_vectors(session)
+        await self._indexes.drop(collection_id)
+        for key in blobs:
+            await asyncio.to_thread(self._blobs.delete, key)
+
+
+def _clean_name(name: str) -> str:
+    name = " ".join(unicodedata.normalize("NFC", name).split())
+    if not 1 <= len(name) <= NAME_CHARS or not name.isprintable():
+        raise InputError(f"a collection's name has 1 to {NAME_CHARS} printable characters", hint="Choose another name.")
+    return name

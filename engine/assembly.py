@@ -55,6 +55,10 @@ class Assembly:
             self._embedders[name] = registry.build(registry.EMBEDDERS, "embedder", name, threads=threads)
         return self._embedders[name]
 
+    def use_embedder(self, name: str, embedder: Embedder) -> None:
+        """Put an embedder in place of the registry's; for tests."""
+        self._embedders[name] = embedder
+
     def chunker(self, collection: Collection) -> Chunker:
         """Return the chunker that a collection was made with."""
         embedder = self.embedder(collection.embedder)
@@ -179,6 +183,21 @@ class Assembly:
             worker=self.worker,
         )
 
+    @asynccontextmanager
+    async def opened(self, *, serve: bool) -> AsyncIterator[Workbench]:
+        """Migrate, give the facade, and close everything at the end, whatever happened."""
+        background: list[asyncio.Task[None]] = []
+        try:
+            await self.database.migrate()
+            if serve:
+                background = await self.start()
+            yield self.workbench
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self.close()
+
     async def start(self) -> list[asyncio.Task[None]]:
         """Begin to serve: mend what a crash left, offer the first set-up, work on jobs. Returns background tasks."""
         async with self.database.write() as session:
@@ -217,15 +236,5 @@ async def build_workbench(settings: Settings, *, serve: bool = False) -> AsyncIt
 
     Raises ConfigError, StoreError.
     """
-    assembly = Assembly(settings)
-    background: list[asyncio.Task[None]] = []
-    try:
-        await assembly.database.migrate()
-        if serve:
-            background = await assembly.start()
-        yield assembly.workbench
-    finally:
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
-        await assembly.close()
+    async with Assembly(settings).opened(serve=serve) as workbench:
+        yield workbench

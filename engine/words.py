@@ -28,6 +28,7 @@ _TOKEN = re.compile(
 )
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=[0-9]{4})")
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _ARABIC = re.compile("[\u0600-\u06ff]")
 _ARABIC_SIGNS = re.compile("[\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed]")
 _ARABIC_FORMS = str.maketrans(
@@ -37,42 +38,11 @@ _INDIC = re.compile("[\u0900-\u0dff]")
 MAX_TERM_CHARS = 64
 CACHED_WORDS = 200_000
 
+# "no" and "not" stay: whether a passage carries a sentence can hang on them.
 STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "for",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "such",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "was",
-        "will",
-        "with",
-    ]
+    "a about after all also an and any are as at be been before between but by can could did do does each for from had has have "
+    "he her his how i if in into is it its may more most of on or other our per she some such than that the their then there "
+    "these they this to was we were what when where which who whom why will with would you your".split()
 )
 
 
@@ -80,13 +50,15 @@ def terms(text: str) -> list[str]:
     """Return the terms of `text` in order, repeated terms included, common English words left out.
 
     A number loses its thousands separators; an identifier such as `maxPageCount` or `FY2017` gives itself and its parts; a
-    run of a script without spaces gives its overlapping pairs of characters.
+    run of a script without spaces gives its overlapping pairs of characters, and each Chinese character alone, which often
+    is a word.
     """
     found: list[str] = []
     for match in _TOKEN.finditer(unicodedata.normalize("NFKC", text)):
         token = match.group()
         if match.lastgroup == "paired":
             found += [token[i : i + 2] for i in range(max(1, len(token) - 1))]
+            found += _HAN.findall(token) if len(token) > 1 else ()
         elif match.lastgroup == "number":
             found.append(token.replace(",", "") if _THOUSANDS.fullmatch(token) else token)
         else:

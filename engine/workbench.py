@@ -6,6 +6,7 @@ Errors are EngineErrors, each with a hint for the reader. All methods belong to 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from engine.chat import Chat
@@ -55,7 +56,7 @@ class Workbench:
         checkup: Checkup,
         worker: Worker,
     ) -> None:
-        self._database = database
+        self.database = database
         self._accounts = accounts
         self._collections = collections
         self._library = library
@@ -158,6 +159,10 @@ class Workbench:
         """Undo a deletion. Raises NotFound once it is purged."""
         await self._library.restore(principal, document_id)
 
+    async def purge(self, *, older_than_seconds: float) -> int:
+        """Remove for good what was deleted longer ago than that; return how many documents. For the engine itself."""
+        return await self._library.purge(older_than=timedelta(seconds=older_than_seconds))
+
     async def reprocess(self, principal: Principal, document_id: str, *, password: str | None = None) -> DocumentInfo:
         """Process the newest upload again, beside what is live. Raises InputError while it is being processed."""
         return await self._library.reprocess(principal, document_id, password=password)
@@ -192,7 +197,7 @@ class Workbench:
             raise InputError("there is no collection to search", hint="Choose at least one.")
         events = self._ask.stream(principal, question, collection_ids=collections, history=history, where=where)
         answer = await drained(events)
-        async with self._database.write() as session:
+        async with self.database.write() as session:
             used = sorted({citation.document_id for citation in answer.citations})
             await audit.record(
                 session, principal, "question.ask", documents=used, refused=answer.refused, provider=answer.provider
@@ -212,7 +217,7 @@ class Workbench:
     async def audit(self, principal: Principal, *, limit: int = 200) -> list[AuditEntry]:
         """Return the newest audit rows. Raises AccessDenied unless the principal is an admin."""
         require_role(principal, Role.ADMIN)
-        async with self._database.read() as session:
+        async with self.database.read() as session:
             return await audit.newest(session, limit=limit)
 
     async def health(self, principal: Principal) -> list[Check]:

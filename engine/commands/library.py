@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from engine.commands.console import LOCAL, complain, errors, out, print_json, run
 from engine.errors import EngineError, InputError, NotFound
@@ -91,7 +91,7 @@ def documents(collection: CollectionName = "default", as_json: AsJson = False) -
         if as_json:
             print_json([_row(info) for info in infos])
             return
-        table = Table("document", "state", "pages", "text", "chunks", "version", "id")
+        table = Table("document", "state", "pages", "text", "chunks", "version", Column("id", no_wrap=True, min_width=32))
         for info in infos:
             coverage = f"{info.text_coverage:.0%}"
             cells = (info.name, info.state, info.pages, coverage, info.chunks, info.version, info.id)

@@ -1,0 +1,97 @@
+"""The command line as a person or a script uses it: real processes, the real local model, exit codes and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LEAVE = "Every employee has thirty days of paid leave a year.\n\nParking is free for visitors on the second floor."
+
+
+@pytest.fixture
+def engine(tmp_path: Path):
+    def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        env = {name: value for name, value in os.environ.items() if not name.startswith("WORKBENCH_")}
+        env |= {"WORKBENCH_DATA_DIR": str(tmp_path / "data"), **environment}
+        command = [sys.executable, "-m", "engine", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, input=stdin, timeout=240, check=False)
+
+    return run
+
+
+def test_the_main_job_from_a_folder_to_a_cited_answer(engine, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "leave.txt").write_text(LEAVE)
+    (folder / "sub" / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
+    (folder / ".hidden").write_text("not for you")
+
+    done = engine("ingest", str(folder), "--collection", "handbook", "--json")
+    assert done.returncode == 1, done.stderr  # a part failed, and the exit code says so
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert rows["leave.txt"]["state"] == "live"
+    assert rows["sub/broken.pdf"]["state"] == "failed"
+    assert rows["sub/broken.pdf"]["reason"]
+    assert len(rows) == 2
+    assert "Traceback" not in done.stderr
+
+    asked = engine("ask", "How many days of paid leave does an employee have?", "-c", "handbook", "--json")
+    assert asked.returncode == 0, asked.stderr
+    answer = json.loads(asked.stdout)
+    assert set(answer) == {"answer", "refused", "sentences", "citations", "provider", "model", "trace"}
+    assert not answer["refused"]
+    assert "thirty days" in answer["answer"]
+    first = answer["citations"][0]
+    assert (first["n"], first["document"], first["version"], first["page"]) == (1, "leave.txt", 1, 1)
+    assert engine("text", "leave.txt", "-c", "handbook").stdout[first["start"] : first["end"]] == first["text"]
+
+    found = json.loads(engine("search", "parking for visitors", "-c", "handbook", "-k", "3", "--json").stdout)
+    assert found[0]["document"] == "leave.txt"
+    assert set(found[0]["scores"]) == {"dense", "lexical", "fused"}
+
+    assert engine("delete", "leave.txt", "-c", "handbook").returncode == 0
+    assert json.loads(engine("search", "parking", "-c", "handbook", "--json").stdout) == []
+
+
+def test_wrong_use_is_told_in_one_line_with_the_way_out(engine) -> None:
+    missing = engine("ask", "How many days?", "-c", "nowhere")
+    assert missing.returncode == 1
+    assert "there is no collection 'nowhere'" in missing.stderr
+    settings = engine("documents", WORKBENCH_CHUNK_TOKENZ="1")
+    assert settings.returncode == 2
+    assert "WORKBENCH_CHUNK_TOKENZ" in settings.stderr
+    assert engine("frobnicate").returncode == 2
+    assert engine("ingest", "/no/such/file").returncode == 1
+    for done in (missing, settings):
+        assert "Traceback" not in done.stderr
+
+
+def test_users_are_added_with_a_hidden_password(engine) -> None:
+    added = engine("user", "add", "ada", "--role", "admin", "--password", "correct horse battery")
+    assert added.returncode == 0, added.stderr
+    again = engine("user", "add", "ada", "--role", "admin", "--password", "correct horse battery")
+    assert again.returncode == 1
+    assert "already" in again.stderr
+    assert engine("user", "add", "eve", "--password", "short").returncode == 1
+
+
+def test_evaluate_measures_a_small_collection(engine, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    (folder / "qrels").mkdir(parents=True)
+    texts = ["the lamp is in room one", "the ladder is in room two", "the kettle is in the kitchen"]
+    lines = [json.dumps({"_id": f"d{n}", "title": "", "text": text}) for n, text in enumerate(texts)]
+    (folder / "corpus.jsonl").write_text("\n".join(lines))
+    (folder / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "where is the ladder"}))
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\td1\t1\n")
+    done = engine("evaluate", str(folder), "--mode", "lexical", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["quality"]["ndcg_at_10"] == 1.0
+    assert report["documents"] == 3
+    assert engine("evaluate", str(folder), "--split", "nope").returncode == 1

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, text, update
+from sqlalchemy import event, inspect, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
@@ -104,6 +104,10 @@ def _begin_sqlite(connection: Any) -> None:
 
 
 def _upgrade(connection: Any) -> None:
+    if inspect(connection).has_table("alembic_version"):
+        newest = max(path.name for path in (MIGRATIONS / "versions").glob("*.py")).split("_")[0]
+        if connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == newest:
+            return
     from alembic import command  # noqa: PLC0415 - 0.3 s that only the first start of a process pays
     from alembic.config import Config
 

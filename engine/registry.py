@@ -47,13 +47,13 @@ Table: TypeAlias = Mapping[str, Spec]
 LOADERS: Table = {
     "application/pdf": Spec("engine.loading.pdf:PdfLoader", needs="pypdfium2", label="PDF"),
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": Spec(
-        "engine.loading.docx:DocxLoader", needs="python-docx", label="Word (.docx)"
+        "engine.loading.docx:DocxLoader", needs="lxml", label="Word (.docx)"
     ),
     "application/vnd.openxmlformats-officedocument.presentationml.presentation": Spec(
-        "engine.loading.pptx:PptxLoader", needs="python-pptx", label="PowerPoint (.pptx)"
+        "engine.loading.pptx:PptxLoader", needs="lxml", label="PowerPoint (.pptx)"
     ),
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": Spec(
-        "engine.loading.xlsx:XlsxLoader", needs="openpyxl", label="Excel (.xlsx)"
+        "engine.loading.xlsx:XlsxLoader", needs="lxml", label="Excel (.xlsx)"
     ),
     "text/html": Spec("engine.loading.html:HtmlLoader", needs="selectolax", label="HTML"),
     "text/markdown": Spec("engine.loading.markdown:MarkdownLoader", label="Markdown"),

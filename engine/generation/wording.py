@@ -20,15 +20,28 @@ there these they this those through to too under until up upon us very was we we
 whose why will with within without would you your
 """
 _NEGATIONS = re.compile(
-    r"\b(?:not|no|never|none|neither|nor|without|cannot|nobody|nothing|lacks?|fail(?:s|ed)?)\b|n['’]t\b", re.I
+    r"\b(?:not|no|never|none|neither|nor|cannot|nobody|nothing|lack(?:s|ed)?|fail(?:s|ed)?|unable|except"
+    r"|exclud(?:e|es|ed|ing)|refus(?:e|es|ed))\b|n['’]t\b",
+    re.I,
 )
 _CJK_NEGATIONS = re.compile("[不没沒未無无非]")
-_NUMBER = re.compile(r"(?<![^\W\d_])(?<![\d.,])\d+(?:[.,]\d+)*")
+# Not part of a word such as COVID19; scripts without spaces put digits right behind a letter.
+_NUMBER = re.compile(r"(?<![A-Za-z\u00c0-\u0dff])(?<![\d.,])\d+(?:[.,]\d+)*")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _EUROPEAN = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}")
 _NUMBER_WORDS = (
     {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10"}
-    | {"eleven": "11", "twelve": "12", "twenty": "20", "thirty": "30", "forty": "40", "fifty": "50", "sixty": "60"}
+    | {"eleven": "11", "twelve": "12", "thirteen": "13", "fourteen": "14", "fifteen": "15", "sixteen": "16"}
+    | {
+        "seventeen": "17",
+        "eighteen": "18",
+        "nineteen": "19",
+        "twenty": "20",
+        "thirty": "30",
+        "forty": "40",
+        "fifty": "50",
+        "sixty": "60",
+    }
     | {"seventy": "70", "eighty": "80", "ninety": "90"}
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*")

@@ -1,6 +1,7 @@
-"""The process that reads one untrusted file: limits first, then the loader; the result leaves as JSON lines, never as pickle.
+"""The process that reads one untrusted file: limits first, then the loader; the result leaves as JSON lines.
 
-Started by `engine.loading.process` with a job on stdin. Records: {"page": ...}*, then {"end": ...}; or {"image": ...}; or {"error": ...}.
+Started by `engine.loading.process` with a job on stdin. Records: {"page": ...}* and {"end": ...}, or {"image": ...};
+{"error": ...} may come at any time.
 """
 
 from __future__ import annotations
@@ -63,10 +64,12 @@ def confine(*, memory_mb: int, cpu_seconds: int) -> None:
     ):
         hard = resource.getrlimit(kind)[1]
         bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(kind, (bound, bound))
+        # The processor limit warns (SIGXCPU, which names the reason) before it kills.
+        above = bound + 5 if kind == resource.RLIMIT_CPU and hard == resource.RLIM_INFINITY else bound
+        resource.setrlimit(kind, (bound, above))
 
-    def refuse(event: str, _: Any) -> None:
-        if event.startswith(_FORBIDDEN):
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        if event.startswith(_FORBIDDEN) or (event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)):
             _deny(event)
 
     sys.addaudithook(refuse)
@@ -78,8 +81,8 @@ def _deny(event: str) -> NoReturn:
 
 def load(out: IO[str], *, path: str, name: str, media_type: str | None, password: str | None) -> None:
     """Detect the type, load the document, write its pages and its end."""
-    from engine import registry  # noqa: PLC0415 - a render job needs none of these
-    from engine.loading.detect import detect  # noqa: PLC0415
+    from engine import registry  # a render job needs none of these
+    from engine.loading.detect import detect
 
     kind = media_type or detect(Path(path), name=name)
     if kind not in registry.LOADERS:
@@ -96,17 +99,17 @@ def load(out: IO[str], *, path: str, name: str, media_type: str | None, password
 
 def render(out: IO[str], **arguments: Any) -> None:
     """Render a PDF page and write it as one record."""
-    from base64 import b64encode  # noqa: PLC0415
+    from base64 import b64encode
 
-    from engine.loading.pdf_image import render_page  # noqa: PLC0415
+    from engine.loading.pdf_image import render_page
 
     image = dataclasses.asdict(render_page(**arguments))
     _write(out, {"image": {**image, "png": b64encode(image["png"]).decode()}})
 
 
 def _write(out: IO[str], record: dict[str, Any]) -> None:
-    json.dump(record, out, ensure_ascii=False, separators=(",", ":"))
-    out.write("\n")
+    # dumps, not dump: only the former uses the C encoder.
+    out.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
 TASKS = {"load": load, "render": render}

@@ -50,7 +50,7 @@ def add_rows(flow: Flow, rows: Iterable[Sequence[str]]) -> None:
 
 
 def header_row(rows: Sequence[Sequence[str]]) -> int | None:
-    """Return the index of the header among the first rows: the first as wide as the table, of distinct words, not of numbers."""
+    """Return the index of the header among the first rows: the first that is as wide as the table and holds distinct words."""
     widths = Counter(sum(bool(cell.strip()) for cell in row) for row in rows)
     usual = max(widths, key=lambda width: (widths[width], width), default=0)
     for index, row in enumerate(rows[:10]):

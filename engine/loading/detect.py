@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from pathlib import Path, PurePath
+from typing import NoReturn
 
 from engine.errors import BrokenFile, PasswordNeeded, UnsupportedFile
 from engine.loading.csv import sniff_delimiter
@@ -101,7 +102,7 @@ def detect(path: Path, *, name: str) -> str:
     return _text_type(sample, PurePath(name).suffix.lower())
 
 
-def _refuse(what: str, *, hint: str = "") -> None:
+def _refuse(what: str, *, hint: str = "") -> NoReturn:
     if not hint:
         hint = next((text for word, text in _HINTS.items() if word in what), "save it as PDF, .docx or text and upload that")
     raise UnsupportedFile(f"this is {what}, which cannot be read", hint=hint)
@@ -125,7 +126,6 @@ def _in_zip(path: Path) -> str:
     if b"macroEnabled" in types or b"ms-excel.sheet.binary" in types:
         _refuse("an Excel binary workbook (.xlsb)", hint="save it as .xlsx and upload that")
     _refuse("a zip archive")
-    raise AssertionError
 
 
 def _member(archive: zipfile.ZipFile, name: str, names: set[str]) -> bytes:
@@ -135,7 +135,7 @@ def _member(archive: zipfile.ZipFile, name: str, names: set[str]) -> bytes:
         return file.read(1 << 20)
 
 
-def _refuse_ole(path: Path) -> None:
+def _refuse_ole(path: Path) -> NoReturn:
     # Stream names are UTF-16 in 128-byte directory entries, which lie on 512-byte sectors anywhere in the file.
     with path.open("rb") as file:
         data = file.read(32 << 20)
@@ -180,4 +180,5 @@ def _is_table(text: str) -> bool:
     delimiter, share = sniff_delimiter(text)
     lines = [line for line in text.splitlines() if line.strip()]
     # Prose has commas too: without a name that says so, only strictly regular records count.
-    return len(lines) >= 3 and share >= 0.95 and all(delimiter in line for line in lines[:20])
+    prose = 2 * len(re.findall(re.escape(delimiter) + r"\s", text)) > text.count(delimiter)
+    return len(lines) >= 3 and share >= 0.95 and not prose and all(delimiter in line for line in lines[:20])

@@ -103,6 +103,7 @@ class _Body:
         self._flow = flow
         self._levels = levels
         self._rendered = rendered
+        self._aside: list[str] = []
 
     def read(self, root: etree._Element) -> None:
         for block in _blocks(root):
@@ -110,9 +111,20 @@ class _Body:
                 self._table(block)
             else:
                 self._paragraph(block)
-            if not self._flow.empty:
+            if not self._flow.empty or self._aside:
                 for _ in range(self._breaks(block)):
-                    self._flow.end_page()
+                    self._end_page()
+        self._add_boxes()
+
+    def _end_page(self) -> None:
+        self._add_boxes()
+        self._flow.end_page()
+
+    def _add_boxes(self) -> None:
+        # Text boxes stand at the end of their page: between two paragraphs they would tear the text apart.
+        for text in self._aside:
+            self._flow.add(text)
+        self._aside = []
 
     def _paragraph(self, node: etree._Element) -> None:
         if text := paragraph_text(node):
@@ -121,7 +133,7 @@ class _Body:
         for box in _boxes(node):
             for inner in _blocks(box):
                 if text := paragraph_text(inner) if inner.tag == _P else "\n".join(_rows(inner)[0]):
-                    self._flow.add(text)
+                    self._aside.append(text)
 
     def _level(self, node: etree._Element) -> int:
         outline = _value(node, f"pPr/{_W}outlineLvl")

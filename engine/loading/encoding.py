@@ -87,7 +87,7 @@ def _known(name: str) -> bool:
 
 
 def _statistical(data: bytes) -> str:
-    from charset_normalizer import from_bytes  # noqa: PLC0415 - not needed for UTF-8, which nearly all files are
+    from charset_normalizer import from_bytes  # not needed for UTF-8, which nearly all files are
 
     # Lines with bytes above ASCII carry all of the evidence; a sample of them keeps big files cheap.
     lines = [line for line in data[: 16 * SAMPLE_BYTES].splitlines(keepends=True) if not line.isascii()]

@@ -132,7 +132,7 @@ class Flow:
 
 def split_long(text: str, blocks: Sequence[Block]) -> list[tuple[str, tuple[Block, ...]]]:
     """Return parts of at most MAX_PAGE_CHARS characters that join to `text`, each with its share of the blocks."""
-    parts = []
+    parts: list[tuple[str, tuple[Block, ...]]] = []
     start = position = 0
     while start < len(text) or not parts:
         end = _cut(text, start)

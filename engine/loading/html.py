@@ -1,4 +1,4 @@
-"""HTML -> what a reader sees: headings, paragraphs, lists, tables, preformatted text; no scripts, styles, menus or forms."""
+"""HTML -> what a reader sees: headings, paragraphs, lists, tables, preformatted text; no scripts, styles or hidden parts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from engine.types import Document
 
 MEDIA_TYPE = "text/html"
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_BLOCK_TAGS = frozenset(
-    ["address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd", "details", "dialog", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "li", "main", "nav", "ol", "option", "p", "section", "select", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"]
-)
-_DROPPED = frozenset(
-    ["script", "style", "noscript", "template", "svg", "math", "iframe", "object", "embed", "nav", "button", "select", "input", "textarea", "head"]
-)
+_BLOCK_TAGS = frozenset({
+    "address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd", "details", "dialog", "div", "dl",
+    "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "li", "main", "nav", "ol", "option", "p",
+    "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
+})  # fmt: skip
+_DROPPED = frozenset({
+    "button", "embed", "head", "iframe", "input", "math", "noscript", "object", "script", "style", "svg", "template",
+    "textarea",
+})  # fmt: skip
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 
 
@@ -45,8 +48,16 @@ class _Reader:
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
         self._parts: list[str] = []
+        self._in_heading = False
+        self._menus: list[LexborNode] = []
 
     def read(self, root: LexborNode) -> None:
+        """Read the body; menus come last, so that they are kept but tear no text apart."""
+        self._read(root)
+        for menu in self._menus:
+            self._read(menu)
+
+    def _read(self, root: LexborNode) -> None:
         for node, entering in _walk(root):
             tag = node.tag or ""
             if tag == "-text":
@@ -58,9 +69,16 @@ class _Reader:
         self._flush()
 
     def _enter(self, node: LexborNode, tag: str) -> None:
-        if tag in _BLOCK_TAGS or tag in _HEADINGS or tag == "pre":
+        if tag in _HEADINGS:
             self._flush()
-        if tag == "pre":
+            self._in_heading = True
+        elif self._in_heading and (tag in _BLOCK_TAGS or tag == "pre"):
+            self._parts.append(" ")
+        elif tag in _BLOCK_TAGS or tag == "pre":
+            self._flush()
+        if tag == "nav":
+            self._menus.append(node)
+        elif tag == "pre":
             self._code(node)
         elif tag == "table" and _is_data(node):
             self._table(node)
@@ -71,13 +89,17 @@ class _Reader:
 
     def _leave(self, tag: str) -> None:
         if tag in _HEADINGS:
+            self._in_heading = False
             self._flush(level=_HEADINGS[tag])
-        elif tag in _BLOCK_TAGS:
+        elif tag in _BLOCK_TAGS and not self._in_heading:
             self._flush()
+        if tag == "li":
+            self._parts = []
 
     def _flush(self, *, level: int = 0) -> None:
         line = _SPACE.sub(" ", "".join(self._parts)).strip()
-        self._parts = []
+        # The mark of a list item waits for the item's text, which may stand in a paragraph of its own.
+        self._parts = ["- "] if line == "-" else []
         if line and line != "-":
             self._flow.add(line, kind="heading" if level else "paragraph", level=level)
 
@@ -94,11 +116,9 @@ class _Reader:
 
 
 def _is_data(table: LexborNode) -> bool:
-    return (
-        table.css_first("table table") is None
-        and table.css_first("h1, h2, h3, h4, pre") is None
-        and bool(table.css_first("tr"))
-    )
+    # A selector may match the node itself, so nested tables are told from it by identity.
+    nested = any(other.mem_id != table.mem_id for other in table.css("table"))
+    return not nested and table.css_first("h1, h2, h3, h4, pre") is None and table.css_first("tr") is not None
 
 
 def _cells(row: LexborNode) -> list[str]:
@@ -131,12 +151,9 @@ def _walk(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
         if tag in _DROPPED or "hidden" in (node.attributes if tag != "-text" else {}):
             continue
         yield node, True
-        # A table with data and preformatted text are read as a whole by whoever asked for the node.
-        if (
-            tag == "-text"
-            or (tag == "pre" and root.tag == "body")
-            or (tag == "table" and root.tag == "body" and _is_data(node))
-        ):
+        # What is read as a whole or later is not entered.
+        whole = tag in {"pre", "nav"} or (tag == "table" and _is_data(node))
+        if tag == "-text" or (whole and root.tag in {"body", "nav"}):
             continue
         parents.append(node)
         stack.append(node.first_child)

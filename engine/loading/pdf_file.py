@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pypdfium2.raw as pdfium
 
@@ -28,7 +28,7 @@ def open_pdf(path: Path, *, password: str | None = None) -> Iterator[Any]:
         pdfium.FPDF_CloseDocument(document)
 
 
-def _refuse(code: int, *, given: bool) -> None:
+def _refuse(code: int, *, given: bool) -> NoReturn:
     if code == pdfium.FPDF_ERR_PASSWORD:
         raise PasswordNeeded("the password does not open this PDF" if given else "the PDF is protected by a password")
     if code == pdfium.FPDF_ERR_SECURITY:

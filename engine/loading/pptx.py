@@ -41,7 +41,7 @@ class PptxLoader:
                 try:
                     _slide(flow, archive, part)
                 except (BrokenFile, etree.XMLSyntaxError):
-                    warnings.append(f"slide {number} is damaged and was left empty")
+                    warnings.append(f"slide {number} is damaged and was not read whole")
                     flow.end_page()
             title = core_title(archive)
         title = "" if _GENERIC_TITLE.fullmatch(title) else title
@@ -57,9 +57,9 @@ def _slides(archive: OfficeArchive, main: str) -> Iterator[str]:
 
 
 def _slide(flow: Flow, archive: OfficeArchive, part: str) -> None:
+    flow.forget_headings()
     root = archive.tree(part)
     title = ""
-    flow.forget_headings()
     for shape in _shapes(root):
         if shape.tag == _P + "graphicFrame":
             _frame(flow, shape)
@@ -75,22 +75,19 @@ def _slide(flow: Flow, archive: OfficeArchive, part: str) -> None:
             if text := _text(shape):
                 flow.add(f"Notes: {text}")
     picture = next(root.iter(_P + "pic"), None) is not None
-    # The slide's own title heads it: as a block where it stands, so the path itself stays empty.
-    flow.end_page(has_image=picture)
+    flow.end_page(section=(title,) if title else (), has_image=picture)
 
 
 def _shapes(root: etree._Element) -> Iterator[etree._Element]:
-    """Yield shapes and graphic frames in reading order: title first, then as drawn; groups are looked into."""
+    """Yield shapes and graphic frames in the order of the file; groups are looked into."""
     stack = list(reversed(root))
-    found: list[etree._Element] = []
     while stack:
         node = stack.pop()
         if node.tag in {_P + "sp", _P + "graphicFrame"}:
             if _placeholder(node) not in _DECORATION:
-                found.append(node)
+                yield node
         elif node.tag != _FALLBACK:
             stack.extend(reversed(node))
-    return iter(sorted(found, key=lambda node: _placeholder(node) not in _TITLES))
 
 
 def _placeholder(shape: etree._Element) -> str:

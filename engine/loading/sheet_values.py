@@ -10,6 +10,7 @@ from lxml import etree
 _S = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 # ECMA-376 part 1, 18.8.30: built-in number formats.
 _BUILT_IN_DATES = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
+_EXACT_CHARS = 12
 _BUILT_IN_PERCENT = {9: "0%", 10: "0.00%"}
 _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?![hms]+\])[^\]]*\]', re.IGNORECASE)
 
@@ -37,7 +38,8 @@ class Formats:
                 return self._date(number)
             if kind.startswith("percent"):
                 return f"{number * 100:.{int(kind[7:])}f}%"
-            return str(int(number)) if number.is_integer() and abs(number) < 1e15 else f"{number:.15g}"
+            # Short numbers stay as they are stored; long ones carry binary noise (0.30000000000000004).
+            return value if len(value) <= _EXACT_CHARS else f"{number:.15g}"
         except (ValueError, OverflowError):
             return value
 

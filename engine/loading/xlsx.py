@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from engine.errors import FileTooLarge
 from engine.loading.archive import OfficeArchive, core_title
 from engine.loading.budget import BUDGET
 from engine.loading.csv import add_rows
@@ -17,12 +18,13 @@ from engine.loading.sheet_values import Formats
 from engine.types import Document
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+# Excel's own limits.
 MAX_COLUMNS = 16_384
+MAX_ROWS = 1_048_576
 _S = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _MERGE = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
 _REFERENCE = re.compile(r"([A-Z]{1,3})\d*")
-_MAX_MERGED_ROWS = 200_000
 _WINDOW = 1 << 20
 
 Merges = dict[int, list[tuple[int, int]]]
@@ -96,7 +98,7 @@ class _Cells:
         self._formats = formats
 
     def rows(self, archive: OfficeArchive, part: str) -> Iterator[list[str]]:
-        merges = _merges(archive, part)
+        merges = _scan(archive, part)
         held: dict[int, tuple[int, str]] = {}
         chars = number = 0
         for node in _stream(archive, part, "row"):
@@ -145,17 +147,24 @@ def column_index(letters: str) -> int:
     return index - 1
 
 
-def _merges(archive: OfficeArchive, part: str) -> Merges:
-    """Return first row -> [(column, last row)] of the vertical merges; the file names them only after its rows."""
+def _scan(archive: OfficeArchive, part: str) -> Merges:
+    """Return first row -> [(column, last row)] of the vertical merges, which the file names only after its rows.
+
+    Raises FileTooLarge when there are more rows than the format allows, before any of them is parsed.
+    """
     found: Merges = {}
     tail = b""
+    rows = 0
     with archive.open(part) as file:
         while chunk := file.read(_WINDOW):
+            rows += chunk.count(b"<row")
+            if rows > MAX_ROWS:
+                raise FileTooLarge(f"a sheet has more than {MAX_ROWS:,} rows")
             window = tail + chunk
             last = 0
             for match in _MERGE.finditer(window):
                 left, top, _, bottom = (group.decode() for group in match.groups())
-                if int(top) < int(bottom) <= int(top) + _MAX_MERGED_ROWS:
+                if int(top) < int(bottom) <= MAX_ROWS:
                     found.setdefault(int(top), []).append((column_index(left), int(bottom)))
                 last = match.end()
             tail = window[max(last, len(window) - 200) :]

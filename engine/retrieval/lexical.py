@@ -6,7 +6,9 @@ and a run of Chinese bigrams is a set of terms instead of the phrase that the pa
 
 from __future__ import annotations
 
+import shutil
 import struct
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,17 +30,18 @@ _SEPARATOR = "\x1f"
 
 
 class TantivyIndex:
-    """LexicalIndex in memory (`path=None`) or in the folder `path`, which may be opened again later.
+    """LexicalIndex in the folder `path`, which may be opened again later; None = a temporary folder until `close`.
 
     Searches may run beside each other and beside a change. A change costs one commit, so bring many entries per call.
     """
 
     def __init__(self, *, path: Path | None) -> None:
         self._changing = threading.Lock()
+        self._own = tempfile.TemporaryDirectory(prefix="workbench-words-") if path is None else None
+        self._path = path or Path(self._own.name if self._own else "")
         with _translated():
-            if path is not None:
-                path.mkdir(parents=True, exist_ok=True)
-            self._index = tantivy.Index(_schema(), path=None if path is None else str(path))
+            self._path.mkdir(parents=True, exist_ok=True)
+            self._index = tantivy.Index(_schema(), path=str(self._path))
             self._index.config_reader(reload_policy="manual")
             self._index.reload()
         self._schema = self._index.schema
@@ -48,14 +51,19 @@ class TantivyIndex:
         if len(entries) != len(texts):
             raise StoreError(f"{len(entries)} entries came with {len(texts)} texts", hint="pass one text for each entry")
         last = {entry.id: (entry, text) for entry, text in zip(entries, texts, strict=True)}
+        if not last:
+            return
         with self._change(list(last)) as writer:
             for entry, text in last.values():
                 writer.add_document(_document(entry, text))
 
     def delete(self, ids: Sequence[str]) -> None:
         """See LexicalIndex. Raises StoreError."""
-        with self._change(ids):
-            pass
+        searcher = self._index.searcher()
+        known = [one for one in ids if searcher.doc_freq("id", one)]
+        if known:
+            with self._change(known):
+                pass
 
     def search(self, text: str, *, k: int, where: Filter = ()) -> list[Match]:
         """See LexicalIndex. Raises StoreError for an unknown filter operator."""
@@ -72,10 +80,16 @@ class TantivyIndex:
         """See LexicalIndex."""
         return int(self._index.searcher().num_docs)
 
+    def save(self, path: Path) -> None:
+        """See LexicalIndex. Not forced to the disk: whoever keeps the copy compares its fingerprint before use."""
+        with self._changing, _translated():
+            shutil.copytree(self._path, path, ignore=shutil.ignore_patterns(".*.lock"))
+
     def close(self) -> None:
-        """See LexicalIndex. Nothing is held between calls, so this only waits for a change that is under way."""
+        """See LexicalIndex. Waits for a change that is under way; between calls no lock is held."""
         with self._changing:
-            pass
+            if self._own is not None:
+                self._own.cleanup()
 
     def _best(self, query: Query, k: int) -> list[Match]:
         searcher = self._index.searcher()
@@ -95,9 +109,6 @@ class TantivyIndex:
     @contextmanager
     def _change(self, gone: Sequence[str]) -> Iterator[Any]:
         # A writer for each change: between changes no thread, no memory and no lock file is held.
-        if not gone:
-            yield None
-            return
         with self._changing, _translated():
             writer = self._index.writer(heap_size=WRITER_BYTES, num_threads=1)
             try:

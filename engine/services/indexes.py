@@ -20,7 +20,7 @@ from typing import IO
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.chunking.wording import humanised
+from engine.chunking.wording import lexical_text
 from engine.database import content, documents
 from engine.database.database import Database
 from engine.database.models import Collection, Snapshot, Version
@@ -211,12 +211,6 @@ class Indexes:
 def chunk_id(version_id: str, ordinal: int) -> str:
     """Return the id of a chunk: a UUIDv5, so that it can be derived again after the chunk is gone."""
     return str(uuid.uuid5(uuid.UUID(hex=version_id), str(ordinal)))
-
-
-def lexical_text(chunk: Chunk) -> str:
-    """Return what is word-searched for a chunk: the words of its name, title and section path, its context, its text."""
-    head = [humanised(chunk.document_name), chunk.title, *chunk.section, chunk.context]
-    return "\n".join([*(part for part in head if part), chunk.text])
 
 
 def _entry(chunk: Chunk) -> Entry:

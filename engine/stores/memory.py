@@ -55,7 +55,7 @@ class MemoryStore:
         query = checked_query(vector, self._dimension)
         filters.check(where)
         content = self._content
-        rows = [i for i, entry in enumerate(content.entries) if filters.matches(entry.id, entry.metadata, where)]
+        rows = [i for i, one in enumerate(content.entries) if not where or filters.matches(one.id, one.metadata, where)]
         if not rows or k < 1:
             return []
         vectors = content.vectors[rows] if len(rows) < len(content.entries) else content.vectors

@@ -27,6 +27,6 @@ def ranked(ids: Sequence[str], vectors: Array, query: Array, k: int) -> list[Mat
     Summed row by row in float64: equal vectors get exactly equal scores wherever they lie, which a BLAS product does not
     promise.
     """
-    scores = (vectors.astype(np.float64) * query.astype(np.float64)).sum(axis=1).tolist()
+    scores = (vectors.astype(np.float64) * query.astype(np.float64)).sum(axis=1).clip(-1.0, 1.0).tolist()
     order = sorted(zip(scores, ids, strict=True), key=lambda pair: (-pair[0], pair[1]))
     return [Match(id=one, score=score) for score, one in order[:k]]

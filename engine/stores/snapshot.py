@@ -56,13 +56,20 @@ def read(path: Path) -> dict[str, bytes]:
 
 
 def fingerprint(path: Path) -> str:
-    """Return the SHA-256 (hex) over the names and contents of the snapshot's files, for the database to remember.
+    """Return the SHA-256 (hex) over the relative names and the contents of all files below `path`.
 
-    Raises StoreError when the folder is missing or damaged. Leftovers of an interrupted write do not count.
+    For the database to remember: a folder with the same value holds the same bytes. Raises StoreError when it is missing.
     """
     total = hashlib.sha256()
-    for name, content in sorted(read(path).items()):
-        total.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+    try:
+        files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*") if file.is_file())
+        for name, file in files:
+            with file.open("rb") as content:
+                total.update(f"{name} {hashlib.file_digest(content, 'sha256').hexdigest()}\n".encode())
+    except OSError as error:
+        raise StoreError(f"the index snapshot {path.name} cannot be read: {error.strerror}", hint=_DAMAGED_HINT) from error
+    if not files:
+        raise StoreError(f"the index snapshot {path.name} is missing", hint=_DAMAGED_HINT)
     return total.hexdigest()
 
 

@@ -1,0 +1,33 @@
+"""Chunker: whole sentences, as many as fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.chunking.layout import Layout, Region
+from engine.chunking.pages import Span, greedy, split_pages
+from engine.protocols import Embedder, TokenCounter
+from engine.types import Document, Piece
+
+
+class SentenceChunker:
+    """Satisfies Chunker. Pieces overlap by the whole last sentences that have at most `overlap_tokens` tokens."""
+
+    def __init__(self, *, tokens: TokenCounter, embedder: Embedder, overlap_tokens: int) -> None:
+        self._tokens = tokens
+        self._overlap_tokens = overlap_tokens
+
+    def split(self, document: Document, *, max_tokens: int) -> list[Piece]:
+        """Return pieces of at most `max_tokens` tokens; only a sentence longer than that is parted. See Chunker."""
+        return split_pages(document, tokens=self._tokens, max_tokens=max_tokens, strategy=self._spans)
+
+    def _spans(self, layout: Layout, region: Region, budget: int) -> Iterator[Span]:
+        return greedy(
+            layout,
+            region.start,
+            region.end,
+            budget=budget,
+            ranks=("sentences", "words"),
+            overlap=min(self._overlap_tokens, budget // 2),
+            overlap_ranks=("sentences",),
+        )

@@ -1,0 +1,74 @@
+"""Question and passages -> ranked sentences and the probability that they answer. Two small logistic models.
+
+Coefficients were fitted by `benchmarks/answers.py --fit`; docs/answers.md says on which questions and how well they hold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.generation.evidence import Candidate, answer_features, candidates, lexical_features, rarity, read_question
+from engine.protocols import Embedder
+from engine.types import Hit
+
+RANK_WEIGHTS: Mapping[str, float] = {
+    "here": 3.41, "pairs": 1.13, "kind": 1.01, "numbers": 0.71, "names": 0.50, "first": 4.49, "length": 0.79, "cosine": 3.35,
+}  # fmt: skip
+ANSWER_WEIGHTS: Mapping[str, float] = {
+    "near": -0.35, "kind": 0.39, "numbers": 1.23, "names": 0.90, "cosine": 1.50, "most_cosine": 2.38, "gap": -0.75,
+    "not_denied": -3.10,
+}  # fmt: skip
+ANSWER_BIAS = -4.03
+THRESHOLD = 0.3
+MAX_EMBEDDED = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """A candidate, its log-odds of holding the answer (up to a constant), and its cosine with the question."""
+
+    candidate: Candidate
+    score: float
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """Candidates by falling score (ties in reading order) and the probability that the passages answer the question."""
+
+    ranked: tuple[Ranked, ...]
+    answerability: float
+
+
+def judge(question: str, hits: Sequence[Hit], *, embedder: Embedder) -> Judgement:
+    """Rank the sentences of `hits` and judge whether they answer `question`. CPU work. Raises ProviderError.
+
+    Only the MAX_EMBEDDED best sentences by their words are embedded: this bounds the time, whatever the number of passages.
+    """
+    asked = read_question(question)
+    found = candidates(hits)
+    if not found or not asked.terms:
+        return Judgement(ranked=(), answerability=0.0)
+    idf = rarity(found)
+    unseen = math.log(1 + (len(found) + 0.5) / 0.5)
+    lexical = [lexical_features(asked, one, idf, unseen=unseen) for one in found]
+    weights = list(RANK_WEIGHTS.values())
+    chosen = sorted(range(len(found)), key=lambda i: -_dot(weights[:-1], lexical[i]))[:MAX_EMBEDDED]
+    cosines = embedder.embed_documents([found[i].text for i in chosen]) @ embedder.embed_query(question)
+    ranked = [
+        Ranked(candidate=found[i], score=_dot(weights, (*lexical[i], float(cosine))), cosine=float(cosine))
+        for i, cosine in zip(chosen, cosines, strict=True)
+    ]
+    ranked.sort(key=lambda one: (-one.score, one.candidate.n, one.candidate.position))
+    best = ranked[0]
+    features = answer_features(
+        asked, best.candidate, idf, unseen=unseen, cosine=best.cosine, most_cosine=max(one.cosine for one in ranked)
+    )
+    odds = ANSWER_BIAS + _dot(list(ANSWER_WEIGHTS.values()), features)
+    return Judgement(ranked=tuple(ranked), answerability=1 / (1 + math.exp(-odds)))
+
+
+def _dot(weights: Sequence[float], values: Sequence[float]) -> float:
+    return sum(weight * value for weight, value in zip(weights, values, strict=True))

@@ -1,0 +1,118 @@
+"""The answerer that needs no language model: it quotes the sentences that answer, or refuses. It never invents."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Sequence
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from engine.generation.answerability import THRESHOLD, Judgement, Ranked, judge
+from engine.generation.prompt import REFUSAL
+from engine.protocols import Embedder
+from engine.types import Chunk, Delta, Prompt, Usage
+
+MAX_SENTENCES = 4
+ENOUGH = 0.8
+CONTEXT_TOKENS = 8192
+
+
+class ExtractiveGenerator:
+    """Satisfies Generator. Quotes one to four sentences word for word (line breaks become spaces), each with its marker.
+
+    The same prompt and the same embedder give the same answer. `details` of the first piece hold "answerability" (0..1),
+    "threshold" and "sentences": (passage number, start, end, log-odds) of each candidate that was weighed, best first.
+    """
+
+    def __init__(self, *, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    @property
+    def provider(self) -> str:
+        """The registry name."""
+        return "extractive"
+
+    @property
+    def model(self) -> str:
+        """Changes whenever the same prompt may give another answer."""
+        return "extractive-1"
+
+    @property
+    def context_tokens(self) -> int:
+        """A bound on work, not on the model: few sentences are embedded whatever the number of passages."""
+        return CONTEXT_TOKENS
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens of `text` in the embedder's vocabulary."""
+        return self._embedder.tokens.count(text)
+
+    async def stream(self, prompt: Prompt) -> AsyncIterator[Delta]:
+        """Yield the quotation sentence by sentence, or one refusal; usage comes last. Raises ProviderError."""
+        judgement = await anyio.to_thread.run_sync(self._judge, prompt, abandon_on_cancel=True)
+        details = {
+            "answerability": round(judgement.answerability, 4),
+            "threshold": THRESHOLD,
+            "sentences": [
+                (one.candidate.n, one.candidate.start, one.candidate.end, round(one.score, 3)) for one in judgement.ranked
+            ],
+        }
+        refused = judgement.answerability < THRESHOLD
+        pieces = [REFUSAL] if refused else quotations(prompt, judgement)
+        written = 0
+        for index, piece in enumerate(pieces):
+            await anyio.lowlevel.checkpoint()
+            written += self.count_tokens(piece)
+            yield Delta(text=piece, refused=refused, details=details if index == 0 else {})
+        yield Delta(usage=Usage(input_tokens=prompt.tokens, output_tokens=written))
+
+    def _judge(self, prompt: Prompt) -> Judgement:
+        return judge(prompt.question, prompt.passages, embedder=self._embedder)
+
+
+def quotations(prompt: Prompt, judgement: Judgement) -> list[str]:
+    """Return the pieces of the answer: chosen sentences with their markers, of each passage in reading order."""
+    chosen = choose(judgement.ranked)
+    ranks = {one.candidate.n: rank for rank, one in reversed(list(enumerate(chosen)))}
+    chosen.sort(key=lambda one: (ranks[one.candidate.n], one.candidate.position))
+    pieces: list[str] = []
+    for one in chosen:
+        number = one.candidate.n
+        chunk = prompt.passages[number - 1].chunk
+        gap = "" if not pieces else "\n" if chunk.context else " "
+        pieces.append(f"{gap}{shown(one.candidate.text, chunk)} [{number}]")
+    return pieces
+
+
+def choose(ranked: Sequence[Ranked]) -> list[Ranked]:
+    """Return the best sentences, until together they hold ENOUGH of the probability mass; one to MAX_SENTENCES of them."""
+    top = ranked[0].score
+    masses = [math.exp(one.score - top) for one in ranked]
+    total, mass = sum(masses), 0.0
+    chosen: list[Ranked] = []
+    seen: set[tuple[str, ...]] = set()
+    for one, share in zip(ranked, masses, strict=True):
+        if mass >= ENOUGH * total or len(chosen) == MAX_SENTENCES:
+            break
+        mass += share
+        if one.candidate.sequence not in seen:  # overlapping chunks hold the same sentence
+            seen.add(one.candidate.sequence)
+            chosen.append(one)
+    return chosen
+
+
+def shown(text: str, chunk: Chunk) -> str:
+    """Return a sentence as the reader sees it: line breaks as spaces, a table row with the header of its columns."""
+    row = " ".join(text.split())
+    if not chunk.context or row == " ".join(chunk.context.split()):
+        return row
+    for separator in ("|", "\t", ";", ","):
+        header, cells = _cells(chunk.context, separator), _cells(text, separator)
+        if len(header) == len(cells) > 1:
+            return "; ".join(f"{name}: {cell}" if name else cell for name, cell in zip(header, cells, strict=True) if cell)
+    return f"{' '.join(chunk.context.split())}: {row}"
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return [" ".join(cell.split()) for cell in line.strip().strip("|").split(separator)]

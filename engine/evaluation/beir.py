@@ -56,9 +56,7 @@ class BeirCollection:
             if number == 1 and cells[-1] == "score":
                 continue
             if len(cells) != 3 or not cells[2].lstrip("-").isdigit():
-                raise BrokenFile(
-                    f"{path.name} line {number}: expected query-id, corpus-id, whole number", hint=_LAYOUT_HINT
-                )
+                raise BrokenFile(f"{path.name} line {number}: expected query-id, corpus-id, whole number", hint=_LAYOUT_HINT)
             judgments.setdefault(cells[0], {})[cells[1]] = int(cells[2])
         return {query: grades for query, grades in judgments.items() if any(grade > 0 for grade in grades.values())}
 

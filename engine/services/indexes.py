@@ -12,7 +12,7 @@ import logging
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -31,6 +31,7 @@ from engine.types import Chunk, Entry
 logger = logging.getLogger(__name__)
 
 SAVE_AFTER_CHUNKS = 2000
+BATCH_CHUNKS = 5000
 
 
 @dataclass(slots=True)
@@ -132,42 +133,39 @@ class Indexes:
     async def _catch_up(self, collection: Collection, index: Index) -> None:
         async with self._database.read() as session:
             changes = await documents.changed_since(session, collection.id, index.seq)
-            for version in changes:
-                await self._apply(session, collection, index, version)
             if not changes:
                 return
+            await self._apply(session, collection, index, changes)
             expected = await _live_chunks(session, collection.id)
         if index.vectors.count() != expected or index.words.count() != expected:
             await self._rebuild(collection, index)
         if index.unsaved >= max(SAVE_AFTER_CHUNKS, index.vectors.count() // 10) and self._owns():
             await self._save(collection.id, index)
 
-    async def _apply(self, session: AsyncSession, collection: Collection, index: Index, version: Version) -> None:
-        if documents.is_live(version):
-            rows = await content.chunks(session, version)
+    async def _apply(self, session: AsyncSession, collection: Collection, index: Index, changes: Sequence[Version]) -> None:
+        gone = [chunk_id(row.id, n) for row in changes if not documents.is_live(row) for n in range(row.chunks)]
+        if gone:
+            await asyncio.to_thread(index.vectors.delete, gone)
+            await asyncio.to_thread(index.words.delete, gone)
+        # Many small versions go in together: each change of the word index is a commit.
+        for batch in _batches([version for version in changes if documents.is_live(version)]):
+            rows = [row for version in batch for row in await content.chunks(session, version)]
             keys = [key for _, key in rows]
             vectors = await content.vectors(session, collection.model_id, keys, dimension=collection.dimension)
             entries = [_entry(chunk) for chunk, _ in rows]
             await asyncio.to_thread(index.vectors.upsert, entries, vectors)
             await asyncio.to_thread(index.words.upsert, entries, [lexical_text(chunk) for chunk, _ in rows])
-        else:
-            ids = [chunk_id(version.id, ordinal) for ordinal in range(version.chunks)]
-            await asyncio.to_thread(index.vectors.delete, ids)
-            await asyncio.to_thread(index.words.delete, ids)
-        index.seq = documents.last_change(version)
-        index.unsaved += version.chunks
+        index.seq = max(documents.last_change(version) for version in changes)
+        index.unsaved += sum(version.chunks for version in changes)
 
     async def _rebuild(self, collection: Collection, index: Index) -> None:
         # Counts differ: the snapshot knew something that SQL does not (a restored backup, for instance).
         logger.warning("the indexes of collection %s do not match SQL and are rebuilt", collection.id)
         index.words.close()
         fresh = self._empty(collection)
-        index.vectors, index.words, index.seq, index.unsaved = fresh.vectors, fresh.words, 0, 0
+        index.vectors, index.words, index.unsaved = fresh.vectors, fresh.words, 0
         async with self._database.read() as session:
-            for version in await documents.changed_since(session, collection.id, 0):
-                if documents.is_live(version):
-                    await self._apply(session, collection, index, version)
-                index.seq = max(index.seq, documents.last_change(version))
+            await self._apply(session, collection, index, await documents.changed_since(session, collection.id, 0))
 
     # --- saving ------------------------------------------------------------------------------------------------------
 
@@ -176,7 +174,7 @@ class Indexes:
         path = self._folder / collection_id / folder
         try:
             sha256 = await asyncio.to_thread(self._write, path, index)
-        except OSError as error:  # a snapshot only saves time at the next start
+        except (OSError, StoreError) as error:  # a snapshot only saves time at the next start
             logger.warning("the indexes of collection %s could not be saved: %s", collection_id, error)
             return
         async with self._database.write() as session:
@@ -211,6 +209,17 @@ class Indexes:
 def chunk_id(version_id: str, ordinal: int) -> str:
     """Return the id of a chunk: a UUIDv5, so that it can be derived again after the chunk is gone."""
     return str(uuid.uuid5(uuid.UUID(hex=version_id), str(ordinal)))
+
+
+def _batches(versions: Iterable[Version]) -> Iterator[list[Version]]:
+    batch: list[Version] = []
+    for version in versions:
+        batch.append(version)
+        if sum(one.chunks for one in batch) >= BATCH_CHUNKS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _entry(chunk: Chunk) -> Entry:

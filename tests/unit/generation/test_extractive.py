@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.generation.answerability import judge
+from engine.generation.answerability import THRESHOLD, judge
 from engine.generation.extractive import MAX_SENTENCES, choose, shown
 
 from .conftest import hit
@@ -46,3 +46,10 @@ def test_a_table_row_is_shown_with_its_header(row, context, expected):
 def test_no_sentences_no_answer(embedder):
     assert judge("Why?", [hit("...")], embedder=embedder).answerability == 0
     assert judge("", [hit("A sentence.")], embedder=embedder).answerability == 0
+
+
+def test_the_row_of_a_table_is_found_by_its_header(embedder):
+    rows = hit("2015 | 5.2 | 0.4\n2016 | 6.1 | 0.5\n2017 | 7.0 | 0.7", context="Year | Revenue | Profit")
+    judgement = judge("What was the revenue in 2016?", [rows, hit("We sell pumps in Leeds.", id="b")], embedder=embedder)
+    assert judgement.ranked[0].candidate.text == "2016 | 6.1 | 0.5"
+    assert judgement.answerability > THRESHOLD

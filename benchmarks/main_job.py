@@ -51,7 +51,9 @@ async def ingest(assembly: Assembly, folder: Path) -> str:
     pages, chunks = sum(info.pages for info in infos), sum(info.chunks for info in infos)
     print(f"ingest: {len(infos)} files, {pages} pages, {chunks} chunks in {seconds:.0f} s")
     print(f"        {pages / seconds:.1f} pages/s, {chunks / seconds:.1f} chunks/s; states {sorted({i.state for i in infos})}")
-    print(f"        peak RSS {peak_mb(resource.RUSAGE_SELF):.0f} MB, of a parse process {peak_mb(resource.RUSAGE_CHILDREN):.0f} MB")
+    print(
+        f"        peak RSS {peak_mb(resource.RUSAGE_SELF):.0f} MB, of a parse process {peak_mb(resource.RUSAGE_CHILDREN):.0f} MB"
+    )
     await against_bare_encoder(assembly, [info.id for info in infos], chunks / seconds)
     return collection.id
 
@@ -81,7 +83,9 @@ async def against_bare_encoder(assembly: Assembly, document_ids: list[str], rate
     started = time.perf_counter()
     bare(bert, prepared)
     bare_rate = len(sample) / (time.perf_counter() - started)
-    print(f"        bare encoder on {len(sample)} of the same texts: {bare_rate:.1f} chunks/s; ingest / bare = {rate / bare_rate:.2f}")
+    print(
+        f"        bare encoder on {len(sample)} of the same texts: {bare_rate:.1f} chunks/s; ingest / bare = {rate / bare_rate:.2f}"
+    )
 
 
 async def ask_all(assembly: Assembly, collection_id: str, questions: list[dict]) -> None:
@@ -110,8 +114,14 @@ async def ask_all(assembly: Assembly, collection_id: str, questions: list[dict])
             cited[k] += bool(gold & set(shown[:k]))
     count = len(questions)
     print(f"questions: {count}, refused {refused}")
-    print("  gold page among the first k pages found:       " + ", ".join(f"@{k} {v}/{count} = {v / count:.2f}" for k, v in found.items()))
-    print("  gold page among the first k pages shown, cited first: " + ", ".join(f"@{k} {v}/{count} = {v / count:.2f}" for k, v in cited.items()))
+    print(
+        "  gold page among the first k pages found:       "
+        + ", ".join(f"@{k} {v}/{count} = {v / count:.2f}" for k, v in found.items())
+    )
+    print(
+        "  gold page among the first k pages shown, cited first: "
+        + ", ".join(f"@{k} {v}/{count} = {v / count:.2f}" for k, v in cited.items())
+    )
     for name, values in (("search", search_ms), ("ask", ask_ms)):
         p95 = statistics.quantiles(values, n=20)[-1]
         print(f"  {name}: p50 {statistics.median(values):.0f} ms, p95 {p95:.0f} ms")

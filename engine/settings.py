@@ -48,6 +48,7 @@ class Retrieval(Section):
     mode: str = Field(default="hybrid", pattern="^(dense|lexical|hybrid)$")
     fusion: str = Field(default="convex", pattern="^(convex|rrf)$")
     dense_weight: float = Field(default=0.45, ge=0, le=1, description="share of the dense score in the convex combination")
+    naming_weight: float = Field(default=0.3, ge=0, le=1, description="what naming a file in the question adds")
     rrf_k: int = Field(default=60, ge=1)
     candidates: int = Field(default=200, ge=1, description="how many each half brings to the fusion")
     passages: int = Field(default=8, ge=1, description="passages handed to the generator")

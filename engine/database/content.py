@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from sqlalchemy import delete, insert, select
@@ -80,20 +81,34 @@ async def live_chunks(session: AsyncSession, ids: Sequence[str], collection_ids:
     """
     found: dict[str, tuple[Chunk, str]] = {}
     for batch in _batches(ids):
-        rows = await session.execute(
-            select(ChunkRow, Version, DocumentRow)
-            .join(Version, Version.id == ChunkRow.version_id)
-            .join(DocumentRow, DocumentRow.id == Version.document_id)
-            .where(
-                ChunkRow.id.in_(batch),
-                Version.collection_id.in_(collection_ids),
-                Version.live_seq.is_not(None),
-                (Version.dead_seq.is_(None)) | (Version.live_seq > Version.dead_seq),
-                DocumentRow.deleted_at.is_(None),
-            )
-        )
+        query = _live(select(ChunkRow, Version, DocumentRow), batch, collection_ids)
+        rows = await session.execute(query)
         found |= {row.id: (_chunk(row, version, document), row.vector_sha256) for row, version, document in rows}
     return found
+
+
+async def live_names(session: AsyncSession, ids: Sequence[str], collection_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return chunk id -> (document id, file name) under the same conditions as `live_chunks`."""
+    found: dict[str, tuple[str, str]] = {}
+    for batch in _batches(ids):
+        rows = await session.execute(_live(select(ChunkRow.id, DocumentRow.id, DocumentRow.name), batch, collection_ids))
+        found |= {key: (document_id, name) for key, document_id, name in rows}
+    return found
+
+
+def _live(query: Any, ids: Sequence[str], collection_ids: Sequence[str]) -> Any:
+    return (
+        query.select_from(ChunkRow)
+        .join(Version, Version.id == ChunkRow.version_id)
+        .join(DocumentRow, DocumentRow.id == Version.document_id)
+        .where(
+            ChunkRow.id.in_(ids),
+            Version.collection_id.in_(collection_ids),
+            Version.live_seq.is_not(None),
+            (Version.dead_seq.is_(None)) | (Version.live_seq > Version.dead_seq),
+            DocumentRow.deleted_at.is_(None),
+        )
+    )
 
 
 def _chunk(row: ChunkRow, version: Version, document: DocumentRow) -> Chunk:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ MODEL_TOKENS = 256
 CLS, SEP, PAD = 101, 102, 0
 BATCH_TOKENS = 4_096
 BATCH_TEXTS = 64
+SHORT_TEXTS = 24
 
 
 class LocalEmbedder:
@@ -45,6 +47,10 @@ class LocalEmbedder:
         self._tokens = WordPieceTokens(self._folder / "tokenizer.json", sha256=SHA256["tokenizer.json"])
         self._lock = threading.Lock()
         self._model: Any = None
+        # Torch keeps a pool of workers, and their memory, for every thread that ever called it. So two threads do all the
+        # work: one for bulk, and one for questions, which then never wait behind a batch of documents.
+        self._long = ThreadPoolExecutor(1, thread_name_prefix="embed-bulk")
+        self._short = ThreadPoolExecutor(1, thread_name_prefix="embed-short")
 
     @property
     def model_id(self) -> str:
@@ -72,8 +78,9 @@ class LocalEmbedder:
             return np.zeros((0, DIMENSION), dtype=np.float32)
         windows = [(row, window) for row, ids in enumerate(self._tokens.ids(texts)) for window in self._windows(ids)]
         rows = np.zeros((len(texts), DIMENSION), dtype=np.float32)
+        lane = self._short if len(windows) <= SHORT_TEXTS else self._long
         for batch in batches([len(window) for _, window in windows]):
-            vectors = self._encode([windows[i][1] for i in batch])
+            vectors = lane.submit(self._encode, [windows[i][1] for i in batch]).result()
             for i, vector in zip(batch, vectors, strict=True):
                 row, window = windows[i]
                 rows[row] += vector * len(window)

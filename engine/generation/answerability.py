@@ -14,13 +14,13 @@ from engine.protocols import Embedder
 from engine.types import Hit
 
 RANK_WEIGHTS: Mapping[str, float] = {
-    "here": 3.41, "pairs": 1.13, "kind": 1.01, "numbers": 0.71, "names": 0.50, "first": 4.49, "length": 0.79, "cosine": 3.35,
+    "here": 3.41, "pairs": 1.14, "kind": 1.01, "numbers": 0.71, "names": 0.50, "first": 4.49, "length": 0.79, "cosine": 3.35,
 }  # fmt: skip
 ANSWER_WEIGHTS: Mapping[str, float] = {
-    "near": -0.35, "kind": 0.39, "numbers": 1.23, "names": 0.90, "cosine": 1.50, "most_cosine": 2.38, "gap": -0.75,
-    "not_denied": -3.10,
+    "near": -0.37, "kind": 0.37, "numbers": 1.26, "names": 0.90, "cosine": 1.36, "most_cosine": 2.45, "gap": -0.77,
+    "not_denied": -3.15,
 }  # fmt: skip
-ANSWER_BIAS = -4.03
+ANSWER_BIAS = -3.97
 THRESHOLD = 0.3
 MAX_EMBEDDED = 8
 
@@ -56,7 +56,7 @@ def judge(question: str, hits: Sequence[Hit], *, embedder: Embedder) -> Judgemen
     lexical = [lexical_features(asked, one, idf, unseen=unseen) for one in found]
     weights = list(RANK_WEIGHTS.values())
     chosen = sorted(range(len(found)), key=lambda i: -_dot(weights[:-1], lexical[i]))[:MAX_EMBEDDED]
-    cosines = embedder.embed_documents([found[i].text for i in chosen]) @ embedder.embed_query(question)
+    cosines = embedder.embed_documents([found[i].read for i in chosen]) @ embedder.embed_query(question)
     ranked = [
         Ranked(candidate=found[i], score=_dot(weights, (*lexical[i], float(cosine))), cosine=float(cosine))
         for i, cosine in zip(chosen, cosines, strict=True)

@@ -14,7 +14,8 @@ from engine.sentences import sentence_spans
 from engine.types import Citation, Hit, Prompt
 
 _MARKER = re.compile(
-    r"[ \t]*(?:\[\s*(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\s*\](?![(:])|【\s*(\d{1,4}(?:\s*[,;，、]\s*\d{1,4})*)[^】\n]{0,20}】)"
+    r"(?<![ \t])[ \t]*"
+    r"(?:\[\s*(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\s*\](?![(:])|【\s*(\d{1,4}(?:\s*[,;，、]\s*\d{1,4})*)[^】\n]{0,20}】)"
 )
 _FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[ \t]*$|\Z)", re.M | re.S)
 _HEADING = re.compile(r"#{1,6}\s|[-*_=\s]+$|\|?[\s:|\-]+\|?$")

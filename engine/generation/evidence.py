@@ -20,7 +20,8 @@ _LINE = re.compile(r"[^\s\n](?:[^\n]*[^\s\n])?")
 class Candidate:
     """One sentence: `text == chunk.text[start:end]` of passage number `n`; `position` counts sentences in the passage.
 
-    `terms` are those of the sentence, `near` also those of its neighbours, `passage` those of everything around it.
+    `read` is the text with the header of its table, if any. `terms` are those of `read`, `near` also those of the neighbours,
+    `passage` those of everything around it.
     """
 
     n: int
@@ -28,6 +29,7 @@ class Candidate:
     start: int
     end: int
     text: str
+    read: str
     sequence: tuple[str, ...]
     terms: frozenset[str]
     near: frozenset[str]
@@ -68,9 +70,10 @@ def candidates(hits: Sequence[Hit]) -> list[Candidate]:
         chunk = hit.chunk
         spans = [span for span in _spans(chunk) if any(c.isalnum() for c in chunk.text[slice(*span)])]
         sequences = [tuple(terms(chunk.text[start:end])) for start, end in spans]
-        around = frozenset(terms(" ".join((chunk.title, *chunk.section, chunk.context)))).union(*sequences)
+        header = frozenset(terms(chunk.context))
+        around = header.union(terms(" ".join((chunk.title, *chunk.section))), *sequences)
         for position, ((start, end), sequence) in enumerate(zip(spans, sequences, strict=True)):
-            near = frozenset().union(*sequences[max(0, position - 1) : position + 2], terms(chunk.context))
+            near = frozenset().union(*sequences[max(0, position - 1) : position + 2], header)
             found.append(
                 Candidate(
                     n=n,
@@ -78,8 +81,9 @@ def candidates(hits: Sequence[Hit]) -> list[Candidate]:
                     start=start,
                     end=end,
                     text=chunk.text[start:end],
+                    read=f"{chunk.context} {chunk.text[start:end]}".strip(),
                     sequence=sequence,
-                    terms=frozenset(sequence),
+                    terms=header.union(sequence),
                     near=near,
                     passage=around,
                 )

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from engine.database import collections, content
 from engine.database.database import Database
 from engine.database.models import Collection
 from engine.errors import InputError, QuestionRejected
 from engine.protocols import Embedder
+from engine.retrieval.naming import named
 from engine.retrieval.search import HybridSearch
 from engine.services.indexes import Indexes
 from engine.settings import Retrieval
 from engine.types import Filter, Hit, Principal
 
 MODES = ("dense", "lexical", "hybrid")
+Scored: TypeAlias = dict[str, tuple[float, dict[str, float]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +70,32 @@ class Retriever:
         async with self._database.read() as session:
             readable = await collections.readable(session, principal, collection_ids)
         timings: dict[str, float] = {}
-        scored: dict[str, tuple[float, dict[str, float]]] = {}
+        scored: Scored = {}
+        depth = max(k, self._settings.candidates) if mode == "hybrid" else k
         # Vectors of different models cannot be compared, so each embedding space is searched with its own query vector.
         for name in dict.fromkeys(row.embedder for row in readable):
             group = [row for row in readable if row.embedder == name]
-            scored |= await self._search_space(query, name, group, k=k, where=where, mode=mode, timings=timings)
+            scored |= await self._search_space(query, name, group, k=depth, where=where, mode=mode, timings=timings)
         started = time.perf_counter()
+        allowed = [row.id for row in readable]
         async with self._database.read() as session:
-            live = await content.live_chunks(session, list(scored), [row.id for row in readable])
-        hits = [Hit(chunk=live[key][0], score=score, scores=scores) for key, (score, scores) in scored.items() if key in live]
-        hits.sort(key=lambda hit: (-hit.score, hit.chunk.id))
+            if mode == "hybrid":
+                scored = self._with_names(query, scored, await content.live_names(session, list(scored), allowed))
+            best = sorted(scored, key=lambda key: (-scored[key][0], key))[:k]
+            live = await content.live_chunks(session, best, allowed)
         timings["load"] = _ms(started)
-        return Found(hits=hits[:k], timings_ms=timings)
+        hits = [Hit(chunk=live[key][0], score=scored[key][0], scores=scored[key][1]) for key in best if key in live]
+        return Found(hits=hits, timings_ms=timings)
+
+    def _with_names(self, query: str, scored: Scored, names: Mapping[str, tuple[str, str]]) -> Scored:
+        """Add what the question says of file names: chunk id -> (document id, name); chunks not live any more drop out."""
+        shares = named(query, dict(names.values()))
+        raised: Scored = {}
+        for key, (document_id, _) in names.items():
+            share = shares[document_id]
+            fused = scored[key][0] + self._settings.naming_weight * share
+            raised[key] = (fused, {**scored[key][1], "named": share, "fused": fused})
+        return raised
 
     async def _search_space(
         self,
@@ -90,7 +107,7 @@ class Retriever:
         where: Filter,
         mode: str,
         timings: dict[str, float],
-    ) -> dict[str, tuple[float, dict[str, float]]]:
+    ) -> Scored:
         started = time.perf_counter()
         indexes = [await self._indexes.current(row) for row in group]
         timings["catch_up"] = timings.get("catch_up", 0.0) + _ms(started)

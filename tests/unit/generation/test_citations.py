@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,4 +91,10 @@ def test_no_text_breaks_the_binding(text):
 
 @given(st.text(max_size=200))
 def test_any_text_at_all_can_be_bound(text):
+    bind(text, PROMPT)
+
+
+@pytest.mark.parametrize("text", [" " * 50_000, "[1" * 20_000, "```\n" * 5_000, "|" * 20_000, "> " * 10_000, "[1]" * 5_000])
+@pytest.mark.timeout(20)
+def test_hostile_texts_take_no_long_time(text):
     bind(text, PROMPT)

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 5.0  # how long a job that another process queued may wait to be seen
 BEAT_SECONDS = 20.0
+WAIT_SECONDS = 0.2
 
 
 class Worker:
@@ -49,12 +50,28 @@ class Worker:
         await self._release()
 
     async def run(self, version_ids: Sequence[str], *, done: Callable[[str], None] = lambda _: None) -> None:
-        """Work on these versions in the caller's task until none of them waits; `done` is called after each."""
+        """Work on these versions in the caller's task until all are finished; `done` is called after each.
+
+        What another process has in work is waited for, and taken over if that process dies.
+        """
+        open_ones = set(version_ids)
 
         async def slot() -> None:
-            while (version_id := await self._claim(version_ids)) is not None:
-                await self._work(version_id)
-                done(version_id)
+            while open_ones:
+                version_id = await self._claim(sorted(open_ones))
+                if version_id is not None:
+                    await self._work(version_id)
+                else:
+                    await asyncio.sleep(WAIT_SECONDS)
+                await settle()
+
+        async def settle() -> None:
+            async with self._database.read() as session:
+                finished = open_ones - await jobs.unfinished(session, sorted(open_ones))
+            for version_id in finished:
+                if version_id in open_ones:
+                    open_ones.discard(version_id)
+                    done(version_id)
 
         try:
             await asyncio.gather(*(slot() for _ in range(self._slots)))

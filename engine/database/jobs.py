@@ -21,11 +21,21 @@ async def claim(session: AsyncSession, owner: str, *, only: Sequence[str] | None
     free = or_(Job.state == "queued", (Job.state == "running") & (Job.lease_until < moment))
     query = select(Job).where(free).order_by(Job.created_at, Job.id).limit(1).with_for_update(skip_locked=True)
     if only is not None:
-        query = query.where(Job.version_id.in_(only))
+        query = query.where(Job.version_id.in_(only[:500]))  # a database bounds the parameters of a statement
     job = await session.scalar(query)
     if job is not None:
         job.state, job.lease_owner, job.lease_until, job.attempts = "running", owner, moment + LEASE, job.attempts + 1
     return job
+
+
+async def unfinished(session: AsyncSession, version_ids: Sequence[str]) -> set[str]:
+    """Return those of these versions whose job waits or runs."""
+    found: set[str] = set()
+    for start in range(0, len(version_ids), 500):
+        batch = version_ids[start : start + 500]
+        query = select(Job.version_id).where(Job.version_id.in_(batch), Job.state.in_(["queued", "running"]))
+        found |= set(await session.scalars(query))
+    return found
 
 
 async def beat(session: AsyncSession, version_id: str, owner: str, *, progress: float | None = None) -> bool:

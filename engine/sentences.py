@@ -29,7 +29,8 @@ _GOES_ON = tuple("\u3068\u3063\u3067\u306e\u306f\u304c\u3092\u306b\u3001\uff0c,"
 _WORD_BEFORE = re.compile(r"[^\s(\[\"\u201c\u2018/]*$")
 _ITEM = re.compile(
     r"\s*(?:[\u2022\u2023\u25aa\u25cf\u25cb\u25e6\u00b7\uf0b7\u2013\u2014*+-]\s|#{1,6}\s|\|"
-    r"|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]\s"
+    # A capital with a dot is an initial more often than a list item: "Richard / A. Johnson".
+    r"|\(?(?:\d{1,3}|[a-z]|[A-Z](?=\))|[ivx]{1,5}|[IVX]{2,5})[.)]\s"
     r"|(?:Item|ITEM|Note|NOTE|Part|PART|Section|SECTION|Chapter|Article|Table|Figure)\s+[\dIVX]+[A-Z]?[.:)\s])"
 )
 _ENUMERATOR = re.compile(

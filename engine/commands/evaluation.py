@@ -30,7 +30,7 @@ from engine.evaluation.report import RetrievalReport, latency_ms, retrieval_qual
 from engine.protocols import Array, Chunker, Embedder, LexicalIndex, VectorStore
 from engine.retrieval.lexical import TantivyIndex
 from engine.retrieval.search import MODES, HybridSearch
-from engine.settings import load_settings
+from engine.settings import Settings, load_settings
 from engine.types import Document, Entry, Page
 
 DOCUMENTS_PER_BATCH = 500
@@ -48,7 +48,7 @@ def evaluate(
     Vectors are kept in the data folder's cache, so a second run in another mode embeds nothing; it says so.
     """
     try:
-        report = asyncio.run(_evaluate(BeirCollection(path=beir_dir), split, mode))
+        report = asyncio.run(evaluate_collection(load_settings(), BeirCollection(path=beir_dir), split, mode))
     except EngineError as error:
         complain(error)
         raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
@@ -75,8 +75,8 @@ class Indexed:
     seconds: float = 0.0
 
 
-async def _evaluate(collection: BeirCollection, split: str, mode: str) -> RetrievalReport:
-    settings = load_settings()
+async def evaluate_collection(settings: Settings, collection: BeirCollection, split: str, mode: str) -> RetrievalReport:
+    """Index the corpus in memory, ask every judged query, and score. Raises InputError, BrokenFile, ProviderError."""
     mode = mode or settings.retrieval.mode
     if mode not in MODES:
         raise InputError(f"unknown mode {mode!r}", hint=f"known modes: {', '.join(MODES)}")

@@ -80,7 +80,8 @@ def quotations(prompt: Prompt, judgement: Judgement) -> list[str]:
     for one in chosen:
         number = one.candidate.n
         chunk = prompt.passages[number - 1].chunk
-        gap = "" if not pieces else "\n" if chunk.context else " "
+        # Each quotation is a paragraph: one without a full stop must not run into the next.
+        gap = "\n\n" if pieces else ""
         pieces.append(f"{gap}{shown(one.candidate.text, chunk)} [{number}]")
     return pieces
 

@@ -62,7 +62,9 @@ def flip(path: Path) -> None:
             file.write_bytes(bytes(data))
 
 
-@pytest.mark.parametrize("harm", [lambda path: None, shutil.rmtree, truncate, flip], ids=["none", "deleted", "truncated", "bits"])
+@pytest.mark.parametrize(
+    "harm", [lambda path: None, shutil.rmtree, truncate, flip], ids=["none", "deleted", "truncated", "bits"]
+)
 async def test_a_restart_answers_the_same_whatever_became_of_the_files(tmp_path: Path, harm) -> None:
     collection_id = await filled(tmp_path)
     harm(snapshot(tmp_path, collection_id))

@@ -77,7 +77,9 @@ async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(tmp_path: Pat
     assert not [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "..\\..\\evil.exe", "a\0b.txt", "x" * 4000, "\u202etxt.exe", ""])
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "/etc/passwd", "..\\..\\evil.exe", "a\0b.txt", "x" * 4000, "\u202etxt.exe", ""]
+)
 async def test_a_file_name_is_only_ever_shown(workbench: Workbench, handbook: str, tmp_path: Path, name: str) -> None:
     info = await add(workbench, handbook, name, LEAVE + name[:5])
     assert info.state == "live"

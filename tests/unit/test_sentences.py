@@ -116,3 +116,11 @@ def test_no_text_takes_long(text):
     start = time.process_time()
     sentence_spans(text)
     assert time.process_time() - start < 10
+
+
+def test_an_initial_at_the_start_of_a_line_is_no_list_item() -> None:
+    text = "As part of a planned succession process, Richard\nA. Johnson will retire as President. Mary N. Dillon follows."
+    assert [text[a:b] for a, b in sentence_spans(text)] == [
+        "As part of a planned succession process, Richard\nA. Johnson will retire as President.",
+        "Mary N. Dillon follows.",
+    ]

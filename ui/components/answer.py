@@ -1,0 +1,87 @@
+"""A finished answer: its sentences with citations and support marks, its sources, or an honest refusal."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.types import Answer, MessageInfo, Sentence, Support
+from ui.components.passages import Passage, passages
+from ui.components.safe_text import escape, escape_lines, short
+from ui.components.trace import trace_view
+from ui.session import Opened, State
+
+MARKS = {
+    Support.SUPPORTED: "",
+    Support.PARTLY: " :orange-badge[:material/contrast: partly supported]",
+    Support.UNSUPPORTED: " :red-badge[:material/warning: not in the documents]",
+}
+ICONS = {
+    Support.SUPPORTED: ":material/check:",
+    Support.PARTLY: ":material/contrast:",
+    Support.UNSUPPORTED: ":material/warning:",
+}
+
+
+def answer_view(state: State, message: MessageInfo, question: str) -> None:
+    """Draw a message whose answer is complete, or was stopped."""
+    answer = message.answer
+    if answer is None:
+        st.markdown(escape_lines(message.text) or "*Stopped before the first word.*")
+    elif answer.refused:
+        st.warning(f"**{escape(answer.text or 'The documents do not answer this question.')}**", icon=":material/search_off:")
+        if answer.nearest:
+            st.markdown("The nearest passages. They were not enough for an answer; you may judge better:")
+    else:
+        st.markdown(sentences_markdown(answer))
+    if message.state == "stopped":
+        st.caption(":material/stop_circle: Stopped. What was written until then is kept.")
+    if answer:
+        _sources(state, message.id, passages(answer))
+        if answer.query and answer.query.strip() != question.strip():
+            st.caption(f":material/manage_search: Searched for: {escape(answer.query)}")
+        trace_view(answer)
+
+
+def sentences_markdown(answer: Answer) -> str:
+    """Return the sentences in order with [n] and a mark where support is missing; line breaks of the answer are kept."""
+    if not answer.sentences:
+        return escape_lines(answer.text)
+    parts: list[str] = []
+    position = 0
+    for sentence in answer.sentences:
+        found = answer.text.find(sentence.text, position)
+        gap = answer.text[position:found] if found >= 0 else " "
+        position = found + len(sentence.text) if found >= 0 else position
+        parts += ([_break(gap)] if parts else []) + [_sentence(sentence)]
+    return "".join(parts)
+
+
+def _break(gap: str) -> str:
+    return "\n\n" if gap.count("\n") > 1 else "  \n" if "\n" in gap else " "
+
+
+def _sentence(sentence: Sentence) -> str:
+    numbers = "".join(f" **\\[{n}\\]**" for n in sentence.citations)
+    return f"{escape(sentence.text)}{numbers}{MARKS[sentence.support]}"
+
+
+def _sources(state: State, message_id: str, found: list[Passage]) -> None:
+    if not found:
+        return
+    opened = state.evidence.index if state.evidence and state.evidence.message_id == message_id else -1
+    with st.container(horizontal=True, gap="xsmall"):
+        for index, passage in enumerate(found):
+            st.button(
+                f"**{passage.n}** · p. {passage.page} · {escape(short(passage.document, 34))}",
+                key=f"chat_cite_{message_id}_{index}",
+                icon=ICONS[passage.support] if passage.support else ":material/article:",
+                help="Show this passage on its page",
+                type="primary" if index == opened else "secondary",
+                on_click=open_evidence,
+                args=(state, message_id, index),
+            )
+
+
+def open_evidence(state: State, message_id: str, index: int) -> None:
+    """Open the evidence panel at one passage of a message."""
+    state.evidence = Opened(message_id, index)

@@ -1,0 +1,66 @@
+"""Choosing a collection, and making one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from engine.registry import CHUNKERS
+from engine.types import CollectionInfo
+from ui.components.safe_text import counted, escape
+from ui.failures import friendly_errors
+from ui.session import Desk
+
+WHAT = "A collection is a shelf of documents that are asked together, such as the annual reports of one industry."
+
+
+def collection_bar(desk: Desk, collections: Sequence[CollectionInfo]) -> CollectionInfo | None:
+    """Draw the picker with its counters and return the chosen collection; None when there is none yet."""
+    if not collections:
+        with st.container(border=True):
+            st.markdown("### Make your first collection", anchors=False)
+            st.markdown(WHAT)
+            _create_form(desk)
+        return None
+    found = {one.id: one for one in collections}
+    ids = list(found)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.selectbox(
+            "Collection",
+            ids,
+            index=ids.index(desk.state.collection_id) if desk.state.collection_id in ids else 0,
+            format_func=lambda key: found[key].name,
+            key="documents_collection",
+            width=360,
+        )
+        with st.popover("New collection", icon=":material/create_new_folder:", key="documents_new"):
+            st.caption(WHAT)
+            _create_form(desk)
+    desk.state.collection_id = chosen
+    st.caption(counters(found[chosen]))
+    return found[chosen]
+
+
+def counters(one: CollectionInfo) -> str:
+    """Return the numbers of a collection in one line of Markdown."""
+    parts = [counted(one.documents, "document"), counted(one.chunks, "passage")]
+    parts += [f"{one.working:,} in work"] * bool(one.working) + [f"{one.failed:,} failed"] * bool(one.failed)
+    described = f"{escape(one.description)}  \n" if one.description else ""
+    return described + " · ".join(parts)
+
+
+def _create_form(desk: Desk) -> None:
+    with st.form("documents_create", border=False):
+        name = st.text_input("Name", max_chars=100, placeholder="Annual reports 2024")
+        description = st.text_input("Description (optional)", max_chars=300)
+        with st.expander("How documents are cut into passages", type="compact"):
+            chunker = st.selectbox("Method", list(CHUNKERS), format_func=lambda key: CHUNKERS[key].label)
+        if st.form_submit_button("Create collection", type="primary"):
+            with friendly_errors():
+                made = desk.call(
+                    desk.workbench.create_collection, name.strip(), description=description.strip(), chunker=chunker
+                )
+                desk.state.collection_id = made.id
+                st.session_state.pop("documents_collection", None)
+                st.rerun()

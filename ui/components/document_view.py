@@ -1,0 +1,95 @@
+"""One document: its page at the left, the passages cut from that page at the right; a pressed passage is marked on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from engine.types import Chunk, DocumentInfo
+from ui.components.documents import facts, status_badge
+from ui.components.evidence import RENDER_WIDTH, page_text
+from ui.components.safe_text import counted, escape, short
+from ui.session import Desk, State
+
+
+def document_view(desk: Desk) -> None:
+    """Draw the opened document."""
+    document = desk.call(desk.workbench.document, desk.state.document_id)
+    chunks = desk.call(desk.workbench.chunks, document.id)
+    _head(desk.state, document)
+    number = _page_picker(desk.state, document)
+    here = [one for one in chunks if one.page == number]
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        _picture(desk, document, number, next((one for one in here if one.id == desk.state.chunk_id), None))
+    with right:
+        _passages(desk.state, here)
+
+
+def _head(state: State, document: DocumentInfo) -> None:
+    st.button(
+        "All documents", icon=":material/arrow_back:", type="tertiary", key="documents_back", on_click=_close, args=(state,)
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"### {escape(short(document.name, 80))}", width="stretch", anchors=False)
+        status_badge(document)
+    st.caption(" · ".join(filter(None, [escape(document.title), facts(document)])))
+
+
+def _page_picker(state: State, document: DocumentInfo) -> int:
+    if document.pages <= 1:
+        return 1
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for label, icon, step in (("Previous page", "chevron_left", -1), ("Next page", "chevron_right", 1)):
+            st.button(
+                "",
+                icon=f":material/{icon}:",
+                help=label,
+                key=f"documents_{step}",
+                disabled=not 1 <= state.page + step <= document.pages,
+                on_click=_turn,
+                args=(state, state.page + step),
+            )
+        key = f"documents_number_{state.page}"
+        number = st.number_input("Page", 1, document.pages, state.page, key=key, label_visibility="collapsed", width=130)
+        st.markdown(f"of {document.pages}")
+    if number != state.page:
+        _turn(state, number)
+        st.rerun()
+    return number
+
+
+def _picture(desk: Desk, document: DocumentInfo, number: int, chosen: Chunk | None) -> None:
+    marked = [(chosen.start, chosen.end)] if chosen else []
+    picture = desk.call(desk.workbench.page_image, document.id, number, highlight=marked, width=RENDER_WIDTH)
+    if picture is None:
+        page_text(desk, document.id, number, chosen.start if chosen else 0, chosen.end if chosen else 0)
+    else:
+        with st.container(key="evidence_page"):
+            st.image(picture.png, width="stretch", alt=f"Page {number} of {document.name}")
+
+
+def _passages(state: State, chunks: Sequence[Chunk]) -> None:
+    st.markdown(f"**{counted(len(chunks), 'passage')} on this page**")
+    if not chunks:
+        st.caption("There is no text on this page, so nothing of it can be found or cited.")
+    for chunk in chunks:
+        with st.container(border=True, key=f"quote_{chunk.id}" if chunk.id == state.chunk_id else None):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                path = " › ".join(escape(part) for part in chunk.section)
+                st.caption(f"{chunk.ordinal + 1} · {len(chunk.text):,} characters" + f" · {path}" * bool(path), width="stretch")
+                st.button("Show", key=f"documents_chunk_{chunk.id}", type="tertiary", on_click=_choose, args=(state, chunk.id))
+            st.text(chunk.text)
+
+
+def _close(state: State) -> None:
+    state.document_id = ""
+
+
+def _turn(state: State, number: int) -> None:
+    state.page, state.chunk_id = number, ""
+
+
+def _choose(state: State, chunk_id: str) -> None:
+    state.chunk_id = chunk_id

@@ -1,0 +1,127 @@
+"""The list of documents: state, progress, what is wrong with one, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from engine.types import CollectionInfo, DocumentInfo, Right
+from ui.components.safe_text import counted, escape, short
+from ui.failures import failure_text, friendly_errors
+from ui.session import Desk
+
+PAGE_SIZE = 20
+EVERY_SECONDS = 1.5
+STAGES = {
+    "stored": "waiting",
+    "parsed": "cutting into passages",
+    "chunked": "embedding",
+    "embedded": "indexing",
+    "deleting": "being removed",
+}
+ACTIONS = {"again": "Process again", "download": "Download original", "delete": "Delete"}
+
+
+def document_list(desk: Desk, collection: CollectionInfo) -> None:
+    """Draw the list; while something is in work it draws itself again every other second."""
+    every = EVERY_SECONDS if collection.working else None
+    st.fragment(_rows, run_every=every)(desk, collection)
+
+
+def _rows(desk: Desk, collection: CollectionInfo) -> None:
+    with friendly_errors():
+        documents = desk.call(desk.workbench.documents, collection.id)
+        if collection.working and all(one.state in ("live", "failed") for one in documents):
+            st.rerun()
+        if not documents:
+            st.info("This collection is empty. Add the first documents above.", icon=":material/inbox:")
+            return
+        for one in _page_of(_filtered(documents)):
+            _row(desk, one, writable=collection.right in (Right.WRITE, Right.OWNER))
+
+
+def _filtered(documents: Sequence[DocumentInfo]) -> list[DocumentInfo]:
+    newest_first = sorted(documents, key=lambda one: (one.updated_at, one.name), reverse=True)
+    if len(documents) <= 5:
+        return newest_first
+    words = st.text_input("Find a document", placeholder="Part of a name", key="documents_find", label_visibility="collapsed")
+    return [one for one in newest_first if words.strip().lower() in one.name.lower()]
+
+
+def _page_of(documents: list[DocumentInfo]) -> list[DocumentInfo]:
+    pages = -(-len(documents) // PAGE_SIZE)
+    number = st.pagination(pages, key="documents_page") if pages > 1 else 1
+    return documents[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+
+
+def _row(desk: Desk, one: DocumentInfo, *, writable: bool) -> None:
+    with st.container(border=True, key=f"documents_row_{one.id}", gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f":material/description: **{escape(short(one.name, 70))}**", width="stretch")
+            status_badge(one)
+            if st.button(
+                "Open", key=f"documents_open_{one.id}", disabled=not one.pages, type="tertiary", icon=":material/pageview:"
+            ):
+                desk.state.document_id, desk.state.page, desk.state.chunk_id = one.id, 1, ""
+                st.rerun()
+            chosen = st.menu_button(
+                "",
+                _actions(writable=writable),
+                format_func=ACTIONS.__getitem__,
+                icon=":material/more_vert:",
+                type="tertiary",
+                key=f"documents_menu_{one.id}",
+                help="What can be done with this document",
+            )
+        if chosen:
+            desk.state.pending = (chosen, one.id)
+            st.rerun()
+        st.caption(facts(one))
+        _trouble(one)
+
+
+def _actions(*, writable: bool) -> list[str]:
+    return list(ACTIONS) if writable else ["download"]
+
+
+def status_badge(one: DocumentInfo) -> None:
+    """Draw the state of a document as an icon, a word and a colour."""
+    if one.state == "live":
+        st.badge("ready", icon=":material/check_circle:", color="green")
+    elif one.state == "failed":
+        st.badge("failed", icon=":material/error:", color="red")
+    else:
+        st.badge(f"{STAGES.get(one.state, one.state)} {one.progress:.0%}", icon=":material/hourglass_top:", color="blue")
+
+
+def facts(one: DocumentInfo) -> str:
+    """Return pages, passages, text coverage, size, version and date in one line of Markdown."""
+    parts = []
+    if one.pages:
+        parts = [
+            counted(one.pages, "page"),
+            counted(one.chunks, "passage"),
+            f"{one.text_coverage:.0%} of pages have text",
+        ]
+    return " · ".join([*parts, size(one.size_bytes), f"version {one.version}", f"{one.updated_at:%d %b %Y %H:%M}"])
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
+
+
+def _trouble(one: DocumentInfo) -> None:
+    if one.state == "failed":
+        st.markdown(f":red[:material/error:] {failure_text(one.reason or 'no reason was recorded', one.hint)}")
+    elif one.state not in ("live", "deleting", "deleted"):
+        st.progress(min(1.0, max(0.0, one.progress)))
+    missing = one.pages - one.pages_with_text
+    if one.state == "live" and missing > 0:
+        st.markdown(
+            f":orange[:material/warning:] {missing} of {one.pages} pages have no text: scanned? "
+            "They cannot be found or cited until text recognition (OCR) has been run on the file."
+        )
+    for warning in one.warnings:
+        st.markdown(f":orange[:material/warning:] {escape(warning)}")

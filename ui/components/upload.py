@@ -1,0 +1,96 @@
+"""Handing files over to the engine: each one as soon as it is read, and a verdict for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from engine.errors import EngineError
+from engine.registry import LOADERS
+from engine.types import CollectionInfo, UploadVerdict
+from ui.components.safe_text import escape, short
+from ui.failures import failure_text
+from ui.session import Desk, Verdict
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+FILES, FOLDER = "Files", "A whole folder"
+ICONS = {UploadVerdict.DUPLICATE: ":material/content_copy:", UploadVerdict.NEW_VERSION: ":material/difference:"}
+WORDS = {
+    UploadVerdict.DUPLICATE: "is there already, with the same content. Nothing was added.",
+    UploadVerdict.NEW_VERSION: "is processed as a new version; the present one serves until it is ready.",
+}
+
+
+def upload_box(desk: Desk, collection: CollectionInfo) -> None:
+    """Draw the drop zone; files dropped there are handed over at once and the box is emptied."""
+    with st.expander(
+        "Add documents",
+        icon=":material/upload_file:",
+        expanded=not collection.documents,
+        key=f"documents_add_{desk.state.uploads}",
+    ):
+        how = st.segmented_control(
+            "What to add", [FILES, FOLDER], default=FILES, required=True, key="documents_how", label_visibility="collapsed"
+        )
+        files = st.file_uploader(
+            f"Up to {st.get_option('server.maxUploadSize')} MB a file: {', '.join(spec.label for spec in LOADERS.values())}",
+            accept_multiple_files="directory" if how == FOLDER else True,
+            key=f"documents_upload_{how}_{desk.state.uploads}",
+        )
+    if files:
+        desk.state.verdicts = hand_over(desk, collection, files)
+        desk.state.uploads += 1
+        st.rerun()
+    _verdicts(desk)
+
+
+def hand_over(desk: Desk, collection: CollectionInfo, files: Sequence[UploadedFile]) -> list[Verdict]:
+    """Give each file to the engine; one that is refused never stops the rest."""
+    bar = st.progress(0.0)
+    verdicts: list[Verdict] = []
+    for position, file in enumerate(files):
+        bar.progress(position / len(files), f"{position + 1} of {len(files)}: {escape(short(file.name))}")
+        verdicts.append(_one(desk, collection, file))
+    bar.empty()
+    return verdicts
+
+
+def _one(desk: Desk, collection: CollectionInfo, file: UploadedFile) -> Verdict:
+    name = file.name.replace("\\", "/").rsplit("/", 1)[-1]
+    try:
+        _, outcome = desk.call(desk.workbench.upload, collection.id, name, file.getvalue())
+    except EngineError as error:
+        return Verdict(name, None, str(error), error.hint)
+    return Verdict(name, outcome)
+
+
+def _verdicts(desk: Desk) -> None:
+    verdicts = desk.state.verdicts
+    if not verdicts:
+        return
+    with st.container(border=True, key="documents_verdicts", gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(summary(verdicts), width="stretch")
+            st.button("Hide", key="documents_hide_verdicts", type="tertiary", on_click=verdicts.clear)
+        for one in verdicts:
+            if one.outcome is None:
+                st.markdown(f":red[:material/block:] **{escape(one.name)}** {failure_text(one.reason, one.hint)}")
+            elif one.outcome is not UploadVerdict.ACCEPTED:
+                st.markdown(f"{ICONS[one.outcome]} **{escape(one.name)}** {WORDS[one.outcome]}")
+
+
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """Return how many files were taken, known, new versions and refused."""
+    counts = Counter(one.outcome for one in verdicts)
+    named = [
+        (UploadVerdict.ACCEPTED, "accepted, progress below"),
+        (UploadVerdict.NEW_VERSION, "new version of a known document"),
+        (UploadVerdict.DUPLICATE, "already there"),
+        (None, "refused"),
+    ]
+    return " · ".join(f"**{counts[outcome]} {word}**" for outcome, word in named if counts[outcome])

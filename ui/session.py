@@ -1,0 +1,126 @@
+"""Who is looking at this page, and what they have open. The role comes from SQL at every rerun, never from memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+import streamlit as st
+
+from engine.errors import AccessDenied, EngineError
+from engine.security.gate import COOKIE, cookie_name
+from engine.types import Principal, Role, UploadVerdict
+from ui import server
+from ui.failures import show_failure
+
+if TYPE_CHECKING:
+    from engine.workbench import Workbench
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FRESH_SECONDS = 1.0
+
+_KEY = "workbench"
+
+
+@dataclass(slots=True)
+class Opened:
+    """Which passages the evidence panel shows: those of one message, and which of them."""
+
+    message_id: str
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one uploaded file; an `outcome` of None means that it was refused, for `reason`."""
+
+    name: str
+    outcome: UploadVerdict | None
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass(slots=True)
+class State:
+    """Everything a browser tab remembers between reruns, beside the widgets' own values."""
+
+    principal: Principal
+    checked_at: float = 0.0
+    conversation_id: str = ""
+    new_conversation: bool = False
+    evidence: Opened | None = None
+    retry: str = ""
+    collection_id: str = ""
+    document_id: str = ""
+    page: int = 1
+    chunk_id: str = ""
+    pending: tuple[str, str] | None = None
+    deleted: dict[str, str] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+    uploads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a page works with: the workbench, and the state of the tab with the principal on whose behalf it calls."""
+
+    workbench: Workbench
+    state: State
+
+    @property
+    def principal(self) -> Principal:
+        """The signed-in user. A fragment that draws itself for hours asks SQL again, at most once in a second."""
+        if time.monotonic() - self.state.checked_at > FRESH_SECONDS:
+            principal = current_principal()
+            if principal is None or principal.session_id != self.state.principal.session_id:
+                raise AccessDenied("your session has ended", hint="Sign in again.")
+            self.state.principal, self.state.checked_at = principal, time.monotonic()
+        return self.state.principal
+
+    def call(self, method: Callable[Concatenate[Principal, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
+        """Call a method of the workbench as the signed-in user. Raises EngineError."""
+        return server.call(method, self.principal, *args, **options)
+
+
+def session_token() -> str:
+    """Return the session token of this tab's websocket handshake, or ""."""
+    cookies = st.context.cookies
+    return cookies.get(cookie_name(COOKIE, secure=True)) or cookies.get(COOKIE) or ""
+
+
+def current_principal() -> Principal | None:
+    """Return the signed-in user as SQL knows them now; None when the session has ended or is not the gate's."""
+    token = session_token()
+    principal = server.call(server.connection().workbench.authenticate, token) if token else None
+    return principal if principal and principal.session_id == st.user.get("wb_session") else None
+
+
+def tab_state(principal: Principal) -> State:
+    """Return the state of this tab; that of another session is thrown away with its widgets' values."""
+    state = st.session_state.get(_KEY)
+    if not isinstance(state, State) or state.principal.session_id != principal.session_id:
+        st.session_state.clear()
+        state = st.session_state[_KEY] = State(principal)
+    state.principal, state.checked_at = principal, time.monotonic()
+    return state
+
+
+def open_page(*, roles: Collection[Role] = tuple(Role)) -> Desk:
+    """Return the desk of the signed-in user; strangers and other roles see one line and nothing else of the page."""
+    try:
+        principal = current_principal()
+    except EngineError as error:
+        show_failure(error)
+        st.stop()
+    if principal is None:
+        st.info("You are signed out. [Sign in](/login) to go on.", icon=":material/login:")
+        st.stop()
+    if principal.role not in roles:
+        allowed = " or ".join(role.value for role in roles)
+        st.error(f"This page is for the role {allowed}; yours is {principal.role.value}.", icon=":material/lock:")
+        st.stop()
+    return Desk(server.connection().workbench, tab_state(principal))

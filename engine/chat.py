@@ -15,7 +15,8 @@ from engine.database.database import Database
 from engine.database.models import Conversation, DocumentRow, MessageRow
 from engine.errors import EngineError, InputError, QuestionRejected
 from engine.pipelines.ask import Ask, Draft, Finished, Step, Token
-from engine.types import Answer, ConversationInfo, Message, MessageInfo, Principal
+from engine.types import Answer, Message, Principal
+from engine.views import ConversationInfo, MessageInfo
 
 logger = logging.getLogger(__name__)
 

@@ -157,6 +157,8 @@ def server_environment(settings: Settings) -> dict[str, str]:
     return os.environ | {
         f"{PREFIX}DATA_DIR": str(settings.data_dir.resolve()),
         "STREAMLIT_SERVER_COOKIE_SECRET": derived,
+        # Uvicorn would believe X-Forwarded-For of any local client, and the sign-in lock counts addresses.
+        "FORWARDED_ALLOW_IPS": os.environ.get("FORWARDED_ALLOW_IPS", ""),
     }
 
 

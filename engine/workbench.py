@@ -19,24 +19,8 @@ from engine.services.checkup import Checkup
 from engine.services.collections import Collections
 from engine.services.library import Library
 from engine.services.retriever import Retriever
-from engine.types import (
-    Answer,
-    AuditEntry,
-    Check,
-    Chunk,
-    CollectionInfo,
-    DocumentInfo,
-    Filter,
-    Hit,
-    Message,
-    Page,
-    PageImage,
-    Principal,
-    Right,
-    Role,
-    UploadVerdict,
-    UserInfo,
-)
+from engine.types import Answer, Chunk, Filter, Hit, Message, Page, PageImage, Principal, Right, Role
+from engine.views import AuditEntry, Check, CollectionInfo, DocumentInfo, UploadVerdict, UserInfo
 from engine.worker import Worker
 
 

@@ -11,7 +11,8 @@ import streamlit as st
 
 from engine.errors import AccessDenied, EngineError
 from engine.security.gate import COOKIE, cookie_name
-from engine.types import Principal, Role, UploadVerdict
+from engine.types import Principal, Role
+from engine.views import UploadVerdict
 from ui import server
 from ui.failures import show_failure
 

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 
 from engine.commands.console import LOCAL, complain, errors, out, print_json, run
 from engine.errors import EngineError, InputError, NotFound
-from engine.types import DocumentInfo, UploadVerdict
+from engine.views import DocumentInfo, UploadVerdict
 from engine.workbench import Workbench
 
 CollectionName = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.models import Audit
-from engine.types import AuditEntry, Principal
+from engine.types import Principal
+from engine.views import AuditEntry
 
 
 async def record(

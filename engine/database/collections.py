@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.models import Collection, DocumentRow, Grant, Version, VersionState
 from engine.errors import AccessDenied, NotFound
-from engine.types import CollectionInfo, Principal, Right, Role
+from engine.types import Principal, Right, Role
+from engine.views import CollectionInfo
 
 _ORDER = (Right.READ, Right.WRITE, Right.OWNER)
 WORKING = (VersionState.STORED, VersionState.PARSED, VersionState.CHUNKED, VersionState.EMBEDDED)

@@ -12,19 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.database.columns import now
 from engine.database.models import CitationRow, Collection, Conversation, MessageRow
 from engine.errors import NotFound
-from engine.types import (
-    Answer,
-    Chunk,
-    Citation,
-    ConversationInfo,
-    Hit,
-    Message,
-    MessageInfo,
-    Principal,
-    Sentence,
-    Support,
-    Usage,
-)
+from engine.types import Answer, Chunk, Citation, Hit, Message, Principal, Sentence, Support, Usage
+from engine.views import ConversationInfo, MessageInfo
 
 TITLE_CHARS = 80
 

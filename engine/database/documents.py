@@ -14,7 +14,7 @@ from engine.database.columns import now
 from engine.database.database import next_sequence
 from engine.database.models import ChunkRow, Collection, DocumentRow, Job, PageRow, Version, VersionState
 from engine.errors import NotFound
-from engine.types import DocumentInfo, UploadVerdict
+from engine.views import DocumentInfo, UploadVerdict
 
 _DONE = {VersionState.STORED: 0.02, VersionState.PARSED: 0.1, VersionState.CHUNKED: 0.15, VersionState.EMBEDDED: 0.95}
 

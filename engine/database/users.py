@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.database.columns import now
 from engine.database.models import Session, SignInFailure, User
 from engine.errors import InputError
-from engine.types import Principal, Role, UserInfo
+from engine.types import Principal, Role
+from engine.views import UserInfo
 
 
 async def count(session: AsyncSession) -> int:

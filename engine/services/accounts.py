@@ -15,7 +15,8 @@ from engine.errors import AccessDenied, InputError
 from engine.security.passwords import hash_password, verify_password
 from engine.security.tokens import digest, new_token
 from engine.settings import SessionLimits
-from engine.types import Principal, Role, UserInfo
+from engine.types import Principal, Role
+from engine.views import UserInfo
 
 FAILURE_WINDOW = timedelta(minutes=15)
 FAILURES_PER_ACCOUNT = 10

@@ -14,7 +14,7 @@ from engine.database.database import Database
 from engine.database.models import Job
 from engine.errors import EngineError
 from engine.protocols import Embedder
-from engine.types import Check
+from engine.views import Check
 
 LIMIT_SECONDS = 30.0
 LOW_DISK_BYTES = 2 << 30

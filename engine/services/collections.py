@@ -16,7 +16,8 @@ from engine.errors import InputError, NotFound
 from engine.protocols import Embedder
 from engine.services.indexes import Indexes
 from engine.settings import Settings
-from engine.types import CollectionInfo, Principal, Right, Role
+from engine.types import Principal, Right, Role
+from engine.views import CollectionInfo
 
 NAME_CHARS = 200
 

@@ -19,15 +19,8 @@ from engine.database.models import DocumentRow, Version, VersionState
 from engine.errors import InputError, NotFound
 from engine.security.sealing import Sealer
 from engine.settings import Settings
-from engine.types import (
-    Chunk,
-    DocumentInfo,
-    Page,
-    PageImage,
-    Principal,
-    Right,
-    UploadVerdict,
-)
+from engine.types import Chunk, Page, PageImage, Principal, Right
+from engine.views import DocumentInfo, UploadVerdict
 
 FILE_NAME_CHARS = 400
 RenderPage = Callable[..., PageImage | None]

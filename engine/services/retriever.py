@@ -90,10 +90,12 @@ class Retriever:
     def _with_names(self, query: str, scored: Scored, names: Mapping[str, tuple[str, str]]) -> Scored:
         """Add what the question says of file names: chunk id -> (document id, name); chunks not live any more drop out."""
         shares = named(query, dict(names.values()))
+        # In the scale of the fusion, whichever it is; the best possible score stays what it was.
+        weight, top = self._settings.naming_weight, max((score for score, _ in scored.values()), default=0.0)
         raised: Scored = {}
         for key, (document_id, _) in names.items():
             share = shares[document_id]
-            fused = scored[key][0] + self._settings.naming_weight * share
+            fused = (scored[key][0] + weight * share * top) / (1 + weight)
             raised[key] = (fused, {**scored[key][1], "named": share, "fused": fused})
         return raised
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.testing import ADMIN, HashedWords, offline_workbench
-from engine.types import DocumentInfo
+from engine.views import DocumentInfo
 from engine.workbench import Workbench
 from tests.fixtures.loading.tiny_pdf import pdf
 

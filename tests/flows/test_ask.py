@@ -10,7 +10,8 @@ import pytest
 
 from engine.errors import InputError, NotFound, ProviderUnavailable, QuestionRejected
 from engine.testing import ADMIN, offline_workbench
-from engine.types import Delta, MessageInfo, Principal, Prompt, Role, Usage
+from engine.types import Delta, Principal, Prompt, Role, Usage
+from engine.views import MessageInfo
 from engine.workbench import Workbench
 from tests.flows.conftest import add
 

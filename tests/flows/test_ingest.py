@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from engine.database.models import ChunkRow, PageRow, VectorRow
 from engine.errors import FileTooLarge, InputError, NotFound, ProviderUnavailable
 from engine.testing import ADMIN, HashedWords, offline_workbench
-from engine.types import UploadVerdict
+from engine.views import UploadVerdict
 from engine.workbench import Workbench
 from tests.flows.conftest import add
 

@@ -3,14 +3,7 @@
 from dataclasses import replace
 
 from engine.sentences import sentence_spans
-from engine.types import (
-    Answer,
-    Chunk,
-    Citation,
-    Hit,
-    Sentence,
-    Support,
-)
+from engine.types import Answer, Chunk, Citation, Hit, Sentence, Support
 
 TEXT = (
     "Revenue grew by 12 percent to 4.2 billion dollars. The increase came mainly from services. "

@@ -4,13 +4,8 @@ import secrets
 from datetime import UTC, datetime
 
 from engine.errors import AccessDenied, InputError
-from engine.types import (
-    AuditEntry,
-    Check,
-    Principal,
-    Role,
-    UserInfo,
-)
+from engine.types import Principal, Role
+from engine.views import AuditEntry, Check, UserInfo
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 

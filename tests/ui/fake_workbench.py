@@ -11,19 +11,8 @@ from datetime import UTC, datetime, timedelta
 from PIL import Image, ImageDraw
 
 from engine.errors import InputError, NotFound, ProviderUnavailable, UnsupportedFile
-from engine.types import (
-    Chunk,
-    CollectionInfo,
-    ConversationInfo,
-    DocumentInfo,
-    MessageInfo,
-    Page,
-    PageImage,
-    Principal,
-    Right,
-    Role,
-    UploadVerdict,
-)
+from engine.types import Chunk, Page, PageImage, Principal, Right, Role
+from engine.views import CollectionInfo, ConversationInfo, DocumentInfo, MessageInfo, UploadVerdict
 from tests.ui.fake_answer import TEXT, finished
 from tests.ui.fake_people import START, FakePeople
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.types import Answer, MessageInfo, Sentence, Support
+from engine.types import Answer, Sentence, Support
+from engine.views import MessageInfo
 from ui.components.passages import Passage, passages
 from ui.components.safe_text import escape, escape_lines, short
 from ui.components.trace import trace_view

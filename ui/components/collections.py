@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from engine.registry import CHUNKERS
-from engine.types import CollectionInfo
+from engine.views import CollectionInfo
 from ui.components.safe_text import counted, escape
 from ui.failures import friendly_errors
 from ui.session import Desk

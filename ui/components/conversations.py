@@ -8,7 +8,7 @@ from itertools import groupby
 
 import streamlit as st
 
-from engine.types import ConversationInfo
+from engine.views import ConversationInfo
 from ui.components.safe_text import escape
 from ui.failures import friendly_errors
 from ui.session import Desk, State

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from engine.types import DocumentInfo
+from engine.views import DocumentInfo
 from ui.components.safe_text import escape, short
 from ui.failures import friendly_errors
 from ui.session import Desk

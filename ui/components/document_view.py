@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.types import Chunk, DocumentInfo
+from engine.types import Chunk
+from engine.views import DocumentInfo
 from ui.components.documents import facts, status_badge
 from ui.components.evidence import RENDER_WIDTH, page_text
 from ui.components.safe_text import counted, escape, short

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.types import CollectionInfo, DocumentInfo, Right
+from engine.types import Right
+from engine.views import CollectionInfo, DocumentInfo
 from ui.components.safe_text import counted, escape, short
 from ui.failures import failure_text, friendly_errors
 from ui.session import Desk

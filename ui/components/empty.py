@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.types import CollectionInfo, Principal
+from engine.types import Principal
+from engine.views import CollectionInfo
 from ui.components.safe_text import escape, short
 
 DOCUMENTS = "../pages/documents.py"

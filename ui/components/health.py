@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.types import Check
+from engine.views import Check
 from ui.components.colors import Color
 from ui.components.safe_text import escape
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.types import MessageInfo
+from engine.views import MessageInfo
 from ui.components.safe_text import escape, escape_lines
 from ui.failures import friendly_errors
 from ui.session import Desk

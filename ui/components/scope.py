@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.types import CollectionInfo, ConversationInfo
+from engine.views import CollectionInfo, ConversationInfo
 from ui.components.safe_text import escape
 from ui.session import Desk
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from engine.registry import Table
-from engine.types import AuditEntry, UserInfo
+from engine.views import AuditEntry, UserInfo
 
 
 def audit_table(entries: Sequence[AuditEntry]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from engine.errors import EngineError
-from engine.types import CollectionInfo, ConversationInfo, MessageInfo
+from engine.views import CollectionInfo, ConversationInfo, MessageInfo
 from ui.components.answer import answer_view
 from ui.components.evidence import evidence_panel
 from ui.components.running import follow

@@ -10,7 +10,7 @@ import streamlit as st
 
 from engine.errors import EngineError
 from engine.registry import LOADERS
-from engine.types import CollectionInfo, UploadVerdict
+from engine.views import CollectionInfo, UploadVerdict
 from ui.components.safe_text import escape, short
 from ui.failures import failure_text
 from ui.session import Desk, Verdict

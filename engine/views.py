@@ -1,0 +1,133 @@
+"""What screens and the command line show: read-only rows, made by the facade for one principal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from engine.types import Answer, Right, Role
+
+
+class UploadVerdict(StrEnum):
+    """What became of an upload: taken, already there with the same bytes, or the next version of a known name."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    NEW_VERSION = "new version"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionInfo:
+    """A collection as the principal sees it; `right` is what they may do with it."""
+
+    id: str
+    name: str
+    description: str
+    right: Right
+    chunker: str
+    embedder: str
+    documents: int
+    chunks: int
+    failed: int
+    working: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentInfo:
+    """A row of the documents table. `state` is the newest version's: see `engine.database.models.VersionState`."""
+
+    id: str
+    collection_id: str
+    collection: str
+    name: str
+    media_type: str
+    title: str
+    version: int
+    state: str
+    progress: float
+    reason: str
+    hint: str
+    pages: int
+    pages_with_text: int
+    chunks: int
+    size_bytes: int
+    sha256: str
+    warnings: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def text_coverage(self) -> float:
+        """Share of pages that have text, 0..1."""
+        return self.pages_with_text / self.pages if self.pages else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationInfo:
+    """A row of the conversation list."""
+
+    id: str
+    title: str
+    collections: tuple[str, ...]
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageInfo:
+    """A stored message. `state` is "streaming", "done", "stopped" or "failed"; `step` is what a running answer is doing.
+
+    For an assistant's message `answer` is set once the state is "done" or "stopped"; before that `text` grows.
+    """
+
+    id: str
+    conversation_id: str
+    role: str
+    text: str
+    state: str
+    step: str = ""
+    error: str = ""
+    hint: str = ""
+    answer: Answer | None = None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserInfo:
+    """A user as admins see them; never a hash."""
+
+    id: str
+    name: str
+    role: Role
+    created_at: datetime
+    last_seen_at: datetime | None
+    disabled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One audited action: `<domain>.<verb>`, on what, with which outcome ("success", "failure" or "denied")."""
+
+    seq: int
+    at: datetime
+    actor: str
+    action: str
+    object: str
+    outcome: str
+    ip: str
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One line of the health page: "ok", "degraded" or "failed"; its effect on users and the next step when not ok."""
+
+    name: str
+    state: str
+    detail: str
+    effect: str = ""
+    hint: str = ""
+    elapsed_ms: float = 0.0

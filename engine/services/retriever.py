@@ -13,12 +13,14 @@ from engine.database.database import Database
 from engine.database.models import Collection
 from engine.errors import InputError, QuestionRejected
 from engine.protocols import Embedder
+from engine.retrieval.diversity import mmr
 from engine.retrieval.naming import named
 from engine.retrieval.search import HybridSearch
 from engine.services.indexes import Indexes
 from engine.settings import Retrieval
 from engine.types import Filter, Hit, Principal
 
+DIVERSITY_POOL = 4  # how many times k candidates MMR chooses among
 MODES = ("dense", "lexical", "hybrid")
 Scored: TypeAlias = dict[str, tuple[float, dict[str, float]]]
 
@@ -81,10 +83,17 @@ class Retriever:
         async with self._database.read() as session:
             if mode == "hybrid":
                 scored = self._with_names(query, scored, await content.live_names(session, list(scored), allowed))
-            best = sorted(scored, key=lambda key: (-scored[key][0], key))[:k]
+            wanted = k * DIVERSITY_POOL if self._settings.diversity else k
+            best = sorted(scored, key=lambda key: (-scored[key][0], key))[:wanted]
             live = await content.live_chunks(session, best, allowed)
+            best = [key for key in best if key in live]
+            if self._settings.diversity and len({row.model_id for row in readable}) == 1:
+                keys = [live[key][1] for key in best]
+                vectors = await content.vectors(session, readable[0].model_id, keys, dimension=readable[0].dimension)
+                relevance = [scored[key][0] for key in best]
+                best = [best[i] for i in mmr(relevance, vectors, k=k, novelty=self._settings.diversity)]
         timings["load"] = _ms(started)
-        hits = [Hit(chunk=live[key][0], score=scored[key][0], scores=scored[key][1]) for key in best if key in live]
+        hits = [Hit(chunk=live[key][0], score=scored[key][0], scores=scored[key][1]) for key in best[:k]]
         return Found(hits=hits, timings_ms=timings)
 
     def _with_names(self, query: str, scored: Scored, names: Mapping[str, tuple[str, str]]) -> Scored:

@@ -196,3 +196,20 @@ async def test_a_conversation_is_its_owners_alone(workbench: Workbench, handbook
         ):
             with pytest.raises(NotFound):
                 await call
+
+
+async def test_diversity_brings_different_passages_forward(tmp_path: Path) -> None:
+    same = "The lamp on the desk is green and bright. "
+    texts = {f"copy {n}.txt": f"{same}Copy {n}." for n in range(4)} | {"other.txt": "A lamp stands in the cellar, broken."}
+    firsts = {}
+    for diversity in (0.0, 0.7):
+        folder = tmp_path / str(diversity)
+        async with offline_workbench(folder, retrieval={"diversity": diversity}) as workbench:
+            collection = await workbench.create_collection(ADMIN, "lamps")
+            for name, text in texts.items():
+                await workbench.upload(ADMIN, collection.id, name, text.encode())
+            await workbench.process(ADMIN, collection.id)
+            hits = await workbench.search(ADMIN, "green lamp on the desk", collections=[collection.id], k=2)
+            firsts[diversity] = [hit.chunk.document_name for hit in hits]
+    assert "other.txt" not in firsts[0.0]
+    assert firsts[0.7][1] == "other.txt"

@@ -7,12 +7,14 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from engine.database import documents, jobs
 from engine.database.audit import record
 from engine.database.database import Database
-from engine.database.models import Version, VersionState
-from engine.errors import EngineError
+from engine.database.jobs import MAX_ATTEMPTS, JobLost
+from engine.database.models import Version
+from engine.errors import EngineError, StoreError
 from engine.pipelines.ingest import Ingest
 
 logger = logging.getLogger(__name__)
@@ -20,6 +22,14 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS = 5.0  # how long a job that another process queued may wait to be seen
 BEAT_SECONDS = 20.0
 WAIT_SECONDS = 0.2
+WORN_OUT = f"processing stopped without a word {MAX_ATTEMPTS} times"
+
+
+class Claim(NamedTuple):
+    """A leased job. Each claim has an owner of its own, so that a lost lease is noticed within one process, too."""
+
+    version_id: str
+    owner: str
 
 
 class Worker:
@@ -29,9 +39,9 @@ class Worker:
         self._database = database
         self._ingest = ingest
         self._slots = slots
-        self._owner = uuid.uuid4().hex
         self._bell = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._held: set[Claim] = set()
 
     def start(self) -> None:
         """Work in the background until `stop`."""
@@ -43,24 +53,22 @@ class Worker:
 
     async def stop(self) -> None:
         """Interrupt and give jobs back."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _cancelled(self._tasks)
         self._tasks = []
         await self._release()
 
     async def run(self, version_ids: Sequence[str], *, done: Callable[[str], None] = lambda _: None) -> None:
         """Work on these versions in the caller's task until all are finished; `done` is called after each.
 
-        What another process has in work is waited for, and taken over if that process dies.
+        What another process has in work is waited for, and taken over if that process dies. Raises StoreError.
         """
         open_ones = set(version_ids)
 
         async def slot() -> None:
             while open_ones:
-                version_id = await self._claim(sorted(open_ones))
-                if version_id is not None:
-                    await self._work(version_id)
+                claim = await self._claim(sorted(open_ones))
+                if claim is not None:
+                    await self._work(claim)
                 else:
                     await asyncio.sleep(WAIT_SECONDS)
                 await settle()
@@ -68,76 +76,106 @@ class Worker:
         async def settle() -> None:
             async with self._database.read() as session:
                 finished = open_ones - await jobs.unfinished(session, sorted(open_ones))
-            for version_id in finished:
-                if version_id in open_ones:
-                    open_ones.discard(version_id)
-                    done(version_id)
+            for version_id in finished & open_ones:
+                open_ones.discard(version_id)
+                done(version_id)
 
+        tasks = [asyncio.create_task(slot()) for _ in range(self._slots)]
         try:
-            await asyncio.gather(*(slot() for _ in range(self._slots)))
+            await asyncio.gather(*tasks)
         finally:
+            await _cancelled(tasks)
             await self._release()
 
     async def _serve(self) -> None:
         while True:
-            version_id = await self._claim()
-            if version_id is not None:
-                await self._work(version_id)
-                continue
-            self._bell.clear()
+            self._bell.clear()  # before looking, so that a bell in between is not lost
+            try:
+                claim = await self._claim()
+                if claim is not None:
+                    await self._work(claim)
+                    continue
+            except EngineError as error:  # the database is away for a moment: the next round tries again
+                logger.warning("ingestion waits: %s", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._bell.wait(), IDLE_SECONDS)
 
-    async def _claim(self, only: Sequence[str] | None = None) -> str | None:
-        try:
-            async with self._database.write() as session:
-                job = await jobs.claim(session, self._owner, only=only)
-                return job.version_id if job else None
-        except EngineError as error:  # the database is away for a moment: the next round tries again
-            logger.warning("no job could be claimed: %s", error)
+    async def _claim(self, only: Sequence[str] | None = None) -> Claim | None:
+        owner = uuid.uuid4().hex
+        async with self._database.write() as session:
+            job = await jobs.claim(session, owner, only=only)
+            if job is None:
+                return None
+            claim, worn_out = Claim(job.version_id, owner), job.attempts > MAX_ATTEMPTS
+        if worn_out:  # a file that takes the whole process with it must not be tried for ever
+            await self._fail(claim, WORN_OUT, "Split the file, or ask an operator to look at the log.")
             return None
+        self._held.add(claim)
+        return claim
 
-    async def _work(self, version_id: str) -> None:
-        beat = asyncio.create_task(self._beat(version_id))
+    async def _work(self, claim: Claim) -> None:
+        beat = asyncio.create_task(self._beat(claim))
         try:
-            await self._ingest.run(version_id, lambda progress: self._report(version_id, progress))
-            await self._finish(version_id, "done")
+            await self._ingest.run(claim.version_id, lambda progress: self._report(claim, progress))
+            async with self._database.write() as session:
+                await jobs.finish(session, claim.version_id, claim.owner, "done")
+        except JobLost:
+            logger.info("version %s is in other hands", claim.version_id)
+        except StoreError as error:  # ours to mend, not the file's fault: tried again up to the limit of attempts
+            logger.warning("version %s goes back to the queue: %s", claim.version_id, error)
+            await self._give_back(claim, error)
         except EngineError as error:
-            await self._fail(version_id, str(error), error.hint)
+            await self._fail(claim, str(error), error.hint)
         except Exception:  # one bad file must never stop the batch, whatever is wrong with it or with us
             reference = uuid.uuid4().hex[:8]
-            logger.exception("ingestion of version %s failed (%s)", version_id, reference)
-            await self._fail(
-                version_id,
-                f"something unexpected went wrong (reference {reference})",
-                "Process it again; if it stays, ask an operator to look at the log.",
-            )
+            logger.exception("ingestion of version %s failed (%s)", claim.version_id, reference)
+            what = f"something unexpected went wrong (reference {reference})"
+            await self._fail(claim, what, "Process it again; if it stays, ask an operator to look at the log.")
         finally:
-            beat.cancel()
+            await _cancelled([beat])
+        self._held.discard(claim)  # not reached when interrupted: `_release` gives it back
 
-    async def _beat(self, version_id: str) -> None:
+    async def _beat(self, claim: Claim) -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            await self._report(version_id, None)
+            try:
+                await self._report(claim, None)
+            except JobLost:
+                logger.warning("the lease of version %s was lost", claim.version_id)
+                return  # the next step of the pipeline finds the version moved, and stops
+            except EngineError as error:
+                logger.warning("the lease of version %s could not be prolonged: %s", claim.version_id, error)
 
-    async def _report(self, version_id: str, progress: float | None) -> None:
+    async def _report(self, claim: Claim, progress: float | None) -> None:
         async with self._database.write() as session:
-            await jobs.beat(session, version_id, self._owner, progress=progress)
+            if not await jobs.beat(session, claim.version_id, claim.owner, progress=progress):
+                raise JobLost(claim.version_id)
 
-    async def _finish(self, version_id: str, state: str) -> None:
+    async def _give_back(self, claim: Claim, error: StoreError) -> None:
+        await asyncio.sleep(WAIT_SECONDS)
         async with self._database.write() as session:
-            await jobs.finish(session, version_id, state)
+            tried_enough = await jobs.give_back(session, claim.version_id, claim.owner)
+        if tried_enough:
+            await self._fail(claim, str(error), error.hint)
 
-    async def _fail(self, version_id: str, reason: str, hint: str) -> None:
-        logger.info("version %s failed: %s", version_id, reason)
-        async with self._database.write() as session:
-            version = await session.get(Version, version_id)
-            if version is None:
-                return
-            await documents.advance(session, version, state=VersionState.FAILED, reason=reason, hint=hint)
-            await record(session, None, "document.fail", version.document_id, outcome="failure", version=version.number)
-            await jobs.finish(session, version_id, "failed")
+    async def _fail(self, claim: Claim, reason: str, hint: str) -> None:
+        logger.info("version %s failed: %s", claim.version_id, reason)
+        with contextlib.suppress(JobLost):
+            async with self._database.write() as session:
+                await jobs.finish(session, claim.version_id, claim.owner, "failed")
+                await documents.fail(session, claim.version_id, reason=reason, hint=hint)
+                row = await session.get_one(Version, claim.version_id)
+                await record(session, None, "document.fail", row.document_id, outcome="failure", version=row.number)
 
     async def _release(self) -> None:
-        async with self._database.write() as session:
-            await jobs.release(session, self._owner)
+        if self._held:
+            async with self._database.write() as session:
+                for claim in self._held:
+                    await jobs.release(session, claim.owner)
+            self._held.clear()
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -173,10 +173,17 @@ async def vectors(session: AsyncSession, model_id: str, keys: Sequence[str], *, 
     return np.frombuffer(joined, dtype="<f4").reshape(len(keys), dimension).astype(np.float32)
 
 
-async def sweep_vectors(session: AsyncSession) -> None:
-    """Remove the vectors whose text is in no chunk any more: deleted text must not live on as numbers."""
+async def vector_keys(session: AsyncSession, collection_id: str) -> set[str]:
+    """Return the vector keys of all chunks of a collection."""
+    query = select(ChunkRow.vector_sha256).join(Version, Version.id == ChunkRow.version_id)
+    return set(await session.scalars(query.where(Version.collection_id == collection_id)))
+
+
+async def sweep_vectors(session: AsyncSession, keys: Iterable[str]) -> None:
+    """Remove those of these vectors whose text is in no chunk any more: deleted text must not live on as numbers."""
     used = select(ChunkRow.vector_sha256).where(ChunkRow.vector_sha256 == VectorRow.text_sha256)
-    await session.execute(delete(VectorRow).where(~used.exists()))
+    for batch in _batches(sorted(keys)):
+        await session.execute(delete(VectorRow).where(VectorRow.text_sha256.in_(batch), ~used.exists()))
 
 
 def _batches(keys: Sequence[str]) -> list[Sequence[str]]:

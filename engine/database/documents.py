@@ -9,11 +9,13 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine.database import content
 from engine.database.collections import WORKING
 from engine.database.columns import now
 from engine.database.database import next_sequence
+from engine.database.jobs import JobLost
 from engine.database.models import ChunkRow, Collection, DocumentRow, Job, PageRow, Version, VersionState
-from engine.errors import NotFound
+from engine.errors import InputError, NotFound
 from engine.views import DocumentInfo, UploadVerdict
 
 _DONE = {VersionState.STORED: 0.02, VersionState.PARSED: 0.1, VersionState.CHUNKED: 0.15, VersionState.EMBEDDED: 0.95}
@@ -26,8 +28,11 @@ async def receive(
 
     The same name with other bytes becomes the next version; the old one serves until the new one is live.
     """
+    # Only the newest version of a document is a twin: the bytes of an older one may be wanted back.
+    newest = select(Version.document_id, func.max(Version.number).label("n")).group_by(Version.document_id).subquery()
     twin = await session.scalar(
         select(Version)
+        .join(newest, (newest.c.document_id == Version.document_id) & (newest.c.n == Version.number))
         .join(DocumentRow, DocumentRow.id == Version.document_id)
         .where(
             Version.collection_id == collection_id,
@@ -35,6 +40,7 @@ async def receive(
             Version.state.in_([*WORKING, VersionState.LIVE]),
             DocumentRow.deleted_at.is_(None),
         )
+        .limit(1)
     )
     if twin is not None:
         return twin, UploadVerdict.DUPLICATE
@@ -102,40 +108,79 @@ async def waiting(session: AsyncSession, collection_id: str) -> list[str]:
     return list(await session.scalars(query.order_by(Version.created_at)))
 
 
-async def advance(session: AsyncSession, version: Version, **values: object) -> None:
-    """Write these columns, and only these, of a version; the given object is brought in line."""
-    await session.execute(update(Version).where(Version.id == version.id).values(**values))
+async def advance(session: AsyncSession, version: Version, *, expected: VersionState, **values: object) -> None:
+    """Write these columns, and only these, of a version that is still in the state `expected`.
+
+    The given object is brought in line. Raises JobLost when another worker has moved the version meanwhile.
+    """
+    mine = (Version.id == version.id) & (Version.state == expected)
+    done = await session.execute(update(Version).where(mine).values(**values).returning(Version.id))
+    if done.first() is None:
+        raise JobLost(version.id)
     for name, value in values.items():
         setattr(version, name, value)
 
 
-async def go_live(session: AsyncSession, version: Version) -> None:
-    """Let this version answer questions and retire the ones before it, in one step of the global order."""
-    seq = await next_sequence(session)
-    await session.execute(
-        update(Version)
-        .where(Version.document_id == version.document_id, Version.id != version.id, Version.state == VersionState.LIVE)
-        .values(state=VersionState.REPLACED, dead_seq=seq)
+async def fail(session: AsyncSession, version_id: str, *, reason: str, hint: str) -> None:
+    """Note why a version could not be processed; one that is live by now stays what it is."""
+    working = (Version.id == version_id) & Version.state.in_(WORKING)
+    values = {"state": VersionState.FAILED, "reason": reason, "hint": hint}
+    await session.execute(update(Version).where(working).values(**values))
+
+
+_IN_INDEXES = Version.live_seq > func.coalesce(Version.dead_seq, 0)
+
+
+async def go_live(session: AsyncSession, version: Version) -> bool:
+    """Let this version answer questions and retire the ones before it, in one step of the global order.
+
+    False, and the version is retired itself, when a newer one is live already or the document was deleted meanwhile.
+    """
+    document = await session.get_one(DocumentRow, version.document_id)
+    newer = (
+        (Version.document_id == version.document_id) & (Version.number > version.number) & (Version.state == VersionState.LIVE)
     )
-    version.state, version.live_seq, version.reason, version.hint = VersionState.LIVE, seq, "", ""
+    if await session.scalar(select(Version.id).where(newer)) is not None:
+        await advance(session, version, expected=VersionState.EMBEDDED, state=VersionState.REPLACED)
+        return False
+    seq = await next_sequence(session)
+    older = (Version.document_id == version.document_id) & (Version.id != version.id) & _IN_INDEXES
+    await session.execute(update(Version).where(older).values(state=VersionState.REPLACED, dead_seq=seq))
+    gone = seq if document.deleted_at is not None else None
+    await advance(
+        session,
+        version,
+        expected=VersionState.EMBEDDED,
+        state=VersionState.LIVE,
+        live_seq=seq,
+        dead_seq=gone,
+        reason="",
+        hint="",
+    )
+    return gone is None
 
 
 async def delete(session: AsyncSession, document: DocumentRow) -> None:
     """Take the document out of every answer at once; `restore` brings it back until it is purged."""
     document.deleted_at = now()
     seq = await next_sequence(session)
-    await session.execute(
-        update(Version).where(Version.document_id == document.id, Version.state == VersionState.LIVE).values(dead_seq=seq)
-    )
+    there = (Version.document_id == document.id) & _IN_INDEXES
+    await session.execute(update(Version).where(there).values(dead_seq=seq))
 
 
 async def restore(session: AsyncSession, document: DocumentRow) -> None:
-    """Undo `delete`."""
+    """Undo `delete`. Raises InputError when another document has taken the name meanwhile."""
+    namesake = select(DocumentRow.id).where(
+        DocumentRow.collection_id == document.collection_id,
+        DocumentRow.name == document.name,
+        DocumentRow.deleted_at.is_(None),
+    )
+    if await session.scalar(namesake) is not None:
+        raise InputError(f"there is another {document.name!r} by now", hint="Delete or keep that one.")
     document.deleted_at = None
     seq = await next_sequence(session)
-    await session.execute(
-        update(Version).where(Version.document_id == document.id, Version.state == VersionState.LIVE).values(live_seq=seq)
-    )
+    there = (Version.document_id == document.id) & (Version.state == VersionState.LIVE)
+    await session.execute(update(Version).where(there).values(live_seq=seq))
 
 
 async def changed_since(session: AsyncSession, collection_id: str, seq: int) -> list[Version]:
@@ -210,12 +255,13 @@ async def purge(session: AsyncSession, document: DocumentRow) -> list[str]:
     """Remove the content of a deleted document and return its blobs; the rows stay as tombstones for old citations."""
     rows = list(await session.scalars(select(Version).where(Version.document_id == document.id)))
     ids = [row.id for row in rows]
+    keys = set(await session.scalars(select(ChunkRow.vector_sha256).where(ChunkRow.version_id.in_(ids))))
     for table in (PageRow, ChunkRow, Job):
         await session.execute(sql_delete(table).where(table.version_id.in_(ids)))
-    keys = {row.blob for row in rows if row.state != VersionState.DELETED}
+    await content.sweep_vectors(session, keys)
     for row in rows:
         row.state = VersionState.DELETED
-    return sorted(keys)
+    return sorted({row.blob for row in rows})
 
 
 async def purgeable(session: AsyncSession, *, before: datetime) -> list[DocumentRow]:

@@ -11,6 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.database.columns import now
 from engine.database.models import Job, Version
 
+
+class JobLost(Exception):  # noqa: N818 - a signal between worker and pipeline, not an error that anybody reads
+    """Another worker has this version now: stop, and write nothing."""
+
+
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 3
 
@@ -48,11 +53,25 @@ async def beat(session: AsyncSession, version_id: str, owner: str, *, progress: 
     return result.first() is not None
 
 
-async def finish(session: AsyncSession, version_id: str, state: str) -> None:
-    """End a job as "done" or "failed"."""
-    await session.execute(
-        update(Job).where(Job.version_id == version_id).values(state=state, lease_owner="", lease_until=None, progress=1.0)
-    )
+async def finish(session: AsyncSession, version_id: str, owner: str, state: str) -> None:
+    """End a job as "done" or "failed". Raises JobLost when it is somebody else's by now."""
+    mine = (Job.version_id == version_id) & (Job.lease_owner == owner)
+    values = {"state": state, "lease_owner": "", "lease_until": None, "progress": 1.0}
+    result = await session.execute(update(Job).where(mine).values(**values).returning(Job.id))
+    if result.first() is None:
+        raise JobLost(version_id)
+
+
+async def give_back(session: AsyncSession, version_id: str, owner: str) -> bool:
+    """Put one job back into the queue and return False; True, and it stays, when it was tried MAX_ATTEMPTS times."""
+    mine = (Job.version_id == version_id) & (Job.lease_owner == owner)
+    job = await session.scalar(select(Job).where(mine))
+    if job is None:
+        return False
+    if job.attempts >= MAX_ATTEMPTS:
+        return True
+    job.state, job.lease_owner, job.lease_until = "queued", "", None
+    return False
 
 
 async def release(session: AsyncSession, owner: str) -> None:

@@ -13,6 +13,7 @@ from engine.database import content, documents
 from engine.database.audit import record
 from engine.database.blobs import Blobs
 from engine.database.database import Database
+from engine.database.jobs import JobLost
 from engine.database.models import Collection, DocumentRow, Version, VersionState
 from engine.errors import EmptyDocument, StoreError
 from engine.protocols import Chunker, Embedder
@@ -56,9 +57,11 @@ class Ingest:
         self._embedding = asyncio.Lock()  # a local model already uses every core
 
     async def run(self, version_id: str, report: Report) -> None:
-        """Bring a version to life. Raises InputError when the file is the reason, ProviderError, StoreError otherwise."""
+        """Bring a version to life. Raises InputError when the file is the reason, ProviderError, StoreError, JobLost."""
         async with self._database.read() as session:
-            version = await session.get_one(Version, version_id)
+            version = await session.get(Version, version_id)
+            if version is None:
+                raise JobLost(version_id)  # its collection was deleted
             document = await session.get_one(DocumentRow, version.document_id)
             collection = await session.get_one(Collection, version.collection_id)
         if version.state == VersionState.STORED:
@@ -68,7 +71,7 @@ class Ingest:
         if version.state == VersionState.CHUNKED:
             await self._embed(version, document, collection, report)
         if version.state == VersionState.EMBEDDED:
-            await self._go_live(version, document, collection)
+            await self._go_live(version, collection)
 
     async def _load(self, version: Version, document: DocumentRow) -> None:
         password = self._sealer.open(version.sealed_password) if version.sealed_password else None
@@ -79,6 +82,7 @@ class Ingest:
             await documents.advance(
                 session,
                 version,
+                expected=VersionState.STORED,
                 media_type=parsed.media_type,
                 title=parsed.title[:500],
                 pages=len(parsed.pages),
@@ -97,14 +101,21 @@ class Ingest:
         rows = await asyncio.to_thread(_chunk_rows, version, document, pieces, embedder)
         async with self._database.write() as session:
             await content.save_chunks(session, version.id, rows)
-            await documents.advance(session, version, chunks=len(rows), state=VersionState.CHUNKED)
+            await documents.advance(
+                session, version, expected=VersionState.PARSED, chunks=len(rows), state=VersionState.CHUNKED
+            )
 
     async def _embed(self, version: Version, document: DocumentRow, collection: Collection, report: Report) -> None:
         embedder = self._embedders(collection.embedder)
+        if embedder.model_id != collection.model_id:
+            raise StoreError(
+                f"the collection holds vectors of {collection.model_id}, the embedder now makes those of {embedder.model_id}",
+                hint="Make a new collection, or bring the former model back.",
+            )
         async with self._database.read() as session:
             rows = await content.chunks(session, version)
-            texts = {key: _searchable(version, document, chunk, embedder) for chunk, key in rows}
-            missing = sorted(await content.missing_vectors(session, collection.model_id, texts))
+            missing = sorted(await content.missing_vectors(session, collection.model_id, [key for _, key in rows]))
+        texts = await asyncio.to_thread(lambda: {key: _searchable(version, document, chunk, embedder) for chunk, key in rows})
         for start in range(0, len(missing), EMBED_BATCH):
             keys = missing[start : start + EMBED_BATCH]
             async with self._embedding:
@@ -113,20 +124,24 @@ class Ingest:
                 await content.save_vectors(session, collection.model_id, keys, vectors)
             await report(EMBED_FROM + (EMBED_TO - EMBED_FROM) * (start + len(keys)) / len(missing))
         async with self._database.write() as session:
-            await documents.advance(session, version, state=VersionState.EMBEDDED)
+            await documents.advance(session, version, expected=VersionState.CHUNKED, state=VersionState.EMBEDDED)
 
-    async def _go_live(self, version: Version, document: DocumentRow, collection: Collection) -> None:
+    async def _go_live(self, version: Version, collection: Collection) -> None:
         async with self._database.write() as session:
             rows = await content.chunks(session, version)
             lost = await content.missing_vectors(session, collection.model_id, [key for _, key in rows])
             if lost or len(rows) != version.chunks:
                 raise StoreError(f"{len(lost)} vectors are missing after embedding", hint="Process the document again.")
-            row = await session.get_one(Version, version.id)
-            await documents.go_live(session, row)
-            if (await session.get_one(DocumentRow, document.id)).deleted_at is not None:
-                row.dead_seq = row.live_seq  # deleted while it was being processed: it must not come back
-            await record(session, None, "document.live", document.id, version=row.number, chunks=row.chunks, pages=row.pages)
-        version.state = VersionState.LIVE
+            if await documents.go_live(session, version):
+                await record(
+                    session,
+                    None,
+                    "document.live",
+                    version.document_id,
+                    version=version.number,
+                    chunks=version.chunks,
+                    pages=version.pages,
+                )
 
 
 def _refuse_empty(document: Document) -> None:

@@ -103,9 +103,10 @@ class Collections:
             row = await collections.require(session, principal, collection_id, Right.OWNER)
             blobs = await documents.blobs_of(session, collection_id)
             await record(session, principal, "collection.delete", row.id, name=row.name, files=len(blobs))
+            keys = await content.vector_keys(session, collection_id)
             await session.delete(row)
             await session.flush()
-            await content.sweep_vectors(session)
+            await content.sweep_vectors(session, keys)
         await self._indexes.drop(collection_id)
         for key in blobs:
             await asyncio.to_thread(self._blobs.delete, key)

@@ -7,10 +7,8 @@ date by the global sequence, and counted against SQL; a difference means: rebuil
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +24,7 @@ from engine.database.database import Database
 from engine.database.models import Collection, Snapshot, Version
 from engine.errors import StoreError
 from engine.protocols import LexicalIndex, VectorStore
+from engine.services.workspaces import Workspaces, locked
 from engine.types import Chunk, Entry
 
 logger = logging.getLogger(__name__)
@@ -36,12 +35,21 @@ BATCH_CHUNKS = 5000
 
 @dataclass(slots=True)
 class Index:
-    """The two indexes of one collection and how far they have come."""
+    """The two indexes of one collection and how far they have come. `checked`: counted against SQL since they were opened."""
 
     vectors: VectorStore
     words: LexicalIndex
+    workspace: Path
     seq: int = 0
     unsaved: int = 0
+    checked: bool = False
+
+
+@dataclass(slots=True)
+class Slot:
+    """Where the index of a collection hangs; a rebuilt one takes the place of the old in one step."""
+
+    index: Index | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -54,7 +62,7 @@ class Indexes:
         *,
         folder: Path,
         make_vectors: Callable[[int], VectorStore],
-        make_words: Callable[[Path | None], LexicalIndex],
+        make_words: Callable[[Path], LexicalIndex],
         fingerprint: Callable[[Path], str],
     ) -> None:
         self._database = database
@@ -62,39 +70,37 @@ class Indexes:
         self._make_vectors = make_vectors
         self._make_words = make_words
         self._fingerprint = fingerprint
-        self._open: dict[str, Index] = {}
-        self._opening = asyncio.Lock()
+        self._slots: dict[str, Slot] = {}
+        self._workspaces = Workspaces(folder / "work")
         self._lock_file: IO[str] | None = None
-        self._workspaces: list[Path] = []
 
-    async def current(self, collection: Collection) -> Index:
+    async def current(self, collection: Collection) -> tuple[VectorStore, LexicalIndex]:
         """Return the indexes of a collection, up to date with SQL. Raises StoreError."""
-        async with self._opening:
-            index = self._open.get(collection.id)
-            if index is None:
-                index = self._open[collection.id] = await self._load(collection)
-        async with index.lock:
-            await self._catch_up(collection, index)
-        return index
+        slot = self._slots.setdefault(collection.id, Slot())
+        async with slot.lock:
+            if slot.index is None:
+                slot.index = await self._load(collection)
+            slot.index = await self._caught_up(collection, slot.index)
+            return slot.index.vectors, slot.index.words
 
     async def drop(self, collection_id: str) -> None:
         """Forget the indexes of a deleted collection and remove their files."""
-        index = self._open.pop(collection_id, None)
-        if index is not None:
-            index.words.close()
+        slot = self._slots.pop(collection_id, None)
+        if slot is not None and slot.index is not None:
+            self._workspaces.remove(slot.index.workspace)
         if self._owns():
             await asyncio.to_thread(shutil.rmtree, self._folder / collection_id, ignore_errors=True)
 
     async def close(self) -> None:
         """Save what changed and release files and locks."""
-        for collection_id, index in self._open.items():
-            async with index.lock:
-                if index.unsaved and self._owns():
-                    await self._save(collection_id, index)
-                index.words.close()
-        self._open.clear()
-        for workspace in self._workspaces:
-            await asyncio.to_thread(shutil.rmtree, workspace, ignore_errors=True)
+        for collection_id, slot in self._slots.items():
+            async with slot.lock:
+                if slot.index is not None and slot.index.unsaved and self._owns():
+                    await self._save(collection_id, slot.index)
+                if slot.index is not None:
+                    slot.index.words.close()
+        self._slots.clear()
+        self._workspaces.close()
         if self._lock_file is not None:
             self._lock_file.close()
             self._lock_file = None
@@ -112,7 +118,8 @@ class Indexes:
         return self._empty(collection)
 
     def _empty(self, collection: Collection) -> Index:
-        return Index(vectors=self._make_vectors(collection.dimension), words=self._make_words(self._workspace()))
+        workspace = self._workspaces.new()
+        return Index(vectors=self._make_vectors(collection.dimension), words=self._make_words(workspace), workspace=workspace)
 
     def _restore(self, collection: Collection, saved: Snapshot) -> Index:
         path = self._folder / collection.id / saved.folder
@@ -121,26 +128,24 @@ class Indexes:
         vectors = self._make_vectors(collection.dimension)
         vectors.load(path / "vectors")
         # The word index changes its files in place, so it works on a copy and the snapshot stays what SQL knows.
-        workspace = self._workspace()
+        workspace = self._workspaces.new()
         shutil.copytree(path / "words", workspace, dirs_exist_ok=True)
-        return Index(vectors=vectors, words=self._make_words(workspace), seq=saved.seq)
+        return Index(vectors=vectors, words=self._make_words(workspace), workspace=workspace, seq=saved.seq)
 
-    def _workspace(self) -> Path:
-        folder = Path(tempfile.mkdtemp(prefix="workbench-words-"))
-        self._workspaces.append(folder)
-        return folder
-
-    async def _catch_up(self, collection: Collection, index: Index) -> None:
+    async def _caught_up(self, collection: Collection, index: Index) -> Index:
+        """Return an index that holds what SQL holds: this one brought up to date, or a new one where the counts differ."""
         async with self._database.read() as session:
             changes = await documents.changed_since(session, collection.id, index.seq)
-            if not changes:
-                return
+            if not changes and index.checked:
+                return index
             await self._apply(session, collection, index, changes)
             expected = await _live_chunks(session, collection.id)
         if index.vectors.count() != expected or index.words.count() != expected:
-            await self._rebuild(collection, index)
+            index = await self._rebuilt(collection, index)
+        index.checked = True
         if index.unsaved >= max(SAVE_AFTER_CHUNKS, index.vectors.count() // 10) and self._owns():
             await self._save(collection.id, index)
+        return index
 
     async def _apply(self, session: AsyncSession, collection: Collection, index: Index, changes: Sequence[Version]) -> None:
         gone = [chunk_id(row.id, n) for row in changes if not documents.is_live(row) for n in range(row.chunks)]
@@ -148,24 +153,26 @@ class Indexes:
             await asyncio.to_thread(index.vectors.delete, gone)
             await asyncio.to_thread(index.words.delete, gone)
         # Many small versions go in together: each change of the word index is a commit.
-        for batch in _batches([version for version in changes if documents.is_live(version)]):
+        for batch in _batches(version for version in changes if documents.is_live(version)):
             rows = [row for version in batch for row in await content.chunks(session, version)]
             keys = [key for _, key in rows]
             vectors = await content.vectors(session, collection.model_id, keys, dimension=collection.dimension)
             entries = [_entry(chunk) for chunk, _ in rows]
             await asyncio.to_thread(index.vectors.upsert, entries, vectors)
             await asyncio.to_thread(index.words.upsert, entries, [lexical_text(chunk) for chunk, _ in rows])
-        index.seq = max(documents.last_change(version) for version in changes)
+        # Last, so that an interruption repeats the work instead of believing in it.
+        index.seq = max([index.seq, *(documents.last_change(version) for version in changes)])
         index.unsaved += sum(version.chunks for version in changes)
 
-    async def _rebuild(self, collection: Collection, index: Index) -> None:
-        # Counts differ: the snapshot knew something that SQL does not (a restored backup, for instance).
+    async def _rebuilt(self, collection: Collection, old: Index) -> Index:
+        # Counts differ: the snapshot knew something that SQL does not (a restored backup, for instance). The old index
+        # goes on serving searches that have it in hand; it is taken away only when the new one is complete.
         logger.warning("the indexes of collection %s do not match SQL and are rebuilt", collection.id)
-        index.words.close()
         fresh = self._empty(collection)
-        index.vectors, index.words, index.unsaved = fresh.vectors, fresh.words, 0
         async with self._database.read() as session:
-            await self._apply(session, collection, index, await documents.changed_since(session, collection.id, 0))
+            await self._apply(session, collection, fresh, await documents.changed_since(session, collection.id, 0))
+        self._workspaces.remove(old.workspace)
+        return fresh
 
     # --- saving ------------------------------------------------------------------------------------------------------
 
@@ -174,13 +181,17 @@ class Indexes:
         path = self._folder / collection_id / folder
         try:
             sha256 = await asyncio.to_thread(self._write, path, index)
+            async with self._database.write() as session:
+                known = await session.get(Collection, collection_id) is not None
+                if known:
+                    await session.merge(Snapshot(collection_id=collection_id, folder=folder, seq=index.seq, sha256=sha256))
         except (OSError, StoreError) as error:  # a snapshot only saves time at the next start
             logger.warning("the indexes of collection %s could not be saved: %s", collection_id, error)
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
             return
-        async with self._database.write() as session:
-            if await session.get(Collection, collection_id) is None:
-                return
-            await session.merge(Snapshot(collection_id=collection_id, folder=folder, seq=index.seq, sha256=sha256))
+        if not known:  # another process deleted it
+            await asyncio.to_thread(shutil.rmtree, path.parent, ignore_errors=True)
+            return
         index.unsaved = 0
         for old in path.parent.iterdir():
             if old.name != folder:
@@ -193,17 +204,9 @@ class Indexes:
         return self._fingerprint(path)
 
     def _owns(self) -> bool:
-        if self._lock_file is not None:
-            return True
-        self._folder.mkdir(parents=True, exist_ok=True)
-        file = (self._folder / "owner.lock").open("w")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # another process saves the snapshots
-            file.close()
-            return False
-        self._lock_file = file
-        return True
+        if self._lock_file is None:
+            self._lock_file = locked(self._folder / "owner.lock")
+        return self._lock_file is not None
 
 
 def chunk_id(version_id: str, ordinal: int) -> str:

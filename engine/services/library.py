@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database import collections, content, documents, jobs
 from engine.database.audit import record
-from engine.database.blobs import Blobs
+from engine.database.blobs import Blob, Blobs
 from engine.database.columns import now
 from engine.database.database import Database
 from engine.database.models import DocumentRow, Version, VersionState
@@ -55,7 +55,21 @@ class Library:
             await collections.require(session, principal, collection_id, Right.WRITE)
         limit = self._settings.limits.max_file_mb << 20
         blob = await asyncio.to_thread(self._blobs.put, data, max_bytes=limit)
+        try:
+            version, verdict = await self._receive(principal, collection_id, name, blob, password)
+        except BaseException:
+            await asyncio.shield(asyncio.to_thread(self._blobs.delete, blob.key))
+            raise
+        if verdict is UploadVerdict.DUPLICATE:
+            await asyncio.to_thread(self._blobs.delete, blob.key)
+        self._wake()
+        return await self.document(principal, version.document_id), verdict
+
+    async def _receive(
+        self, principal: Principal, collection_id: str, name: str, blob: Blob, password: str | None
+    ) -> tuple[Version, UploadVerdict]:
         async with self._database.write() as session:
+            await collections.require(session, principal, collection_id, Right.WRITE)
             version, verdict = await documents.receive(
                 session,
                 collection_id=collection_id,
@@ -68,10 +82,7 @@ class Library:
             if password and verdict is not UploadVerdict.DUPLICATE:
                 version.sealed_password = self._sealer.seal(password)
             await record(session, principal, "document.upload", version.document_id, sha256=blob.sha256, verdict=verdict.value)
-        if verdict is UploadVerdict.DUPLICATE:
-            await asyncio.to_thread(self._blobs.delete, blob.key)
-        self._wake()
-        return await self.document(principal, version.document_id), verdict
+        return version, verdict
 
     async def documents(self, principal: Principal, collection_id: str | None) -> list[DocumentInfo]:
         """Return the documents of one collection, or of all readable ones, newest change first."""
@@ -160,7 +171,9 @@ class Library:
             if version.state in collections.WORKING:
                 raise InputError("this document is being processed already", hint="Wait until it is done.")
             if version.state == VersionState.FAILED:
-                await documents.advance(session, version, state=VersionState.STORED, reason="", hint="")
+                await documents.advance(
+                    session, version, expected=VersionState.FAILED, state=VersionState.STORED, reason="", hint=""
+                )
                 await jobs.queue_again(session, version)
             else:
                 version = await self._next_version(session, row, version)
@@ -182,7 +195,6 @@ class Library:
             keys = [key for row in rows for key in await documents.purge(session, row)]
             for row in rows:
                 await record(session, None, "document.purge", row.id)
-            await content.sweep_vectors(session)
         for key in keys:
             await asyncio.to_thread(self._blobs.delete, key)
         return len(rows)

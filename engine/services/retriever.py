@@ -126,9 +126,7 @@ class Retriever:
         vector = await asyncio.to_thread(self._embedders(embedder_name).embed_query, query) if mode != "lexical" else None
         timings["embed"] = timings.get("embed", 0.0) + _ms(started)
         started = time.perf_counter()
-        found = await asyncio.to_thread(
-            self._search.search, query, vector, [(one.vectors, one.words) for one in indexes], k=k, where=where, mode=mode
-        )
+        found = await asyncio.to_thread(self._search.search, query, vector, indexes, k=k, where=where, mode=mode)
         timings["search"] = timings.get("search", 0.0) + _ms(started)
         return {match.id: (match.score, dict(match.scores)) for match in found}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from engine.commands import library, operations, questions
@@ -16,11 +18,15 @@ for command in (
     library.text,
     library.delete,
     evaluate,
+    operations.grant,
     operations.doctor,
     operations.serve,
 ):
     app.command()(command)
 app.add_typer(operations.user, name="user")
+
+# Documents are secrets: what these commands, and the server they become, write is for this account alone.
+os.umask(0o077)
 
 if __name__ == "__main__":
     app(prog_name="python -m engine")

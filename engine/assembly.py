@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import cached_property, partial
 
@@ -208,10 +208,11 @@ class Assembly:
 
     async def close(self) -> None:
         """Stop what runs, keep what is there, save snapshots."""
-        await self.worker.stop()
-        await self.chat.close()
-        await self.indexes.close()
-        await self.database.close()
+        async with AsyncExitStack() as stack:  # each runs whatever became of the ones before it
+            stack.push_async_callback(self.database.close)
+            stack.push_async_callback(self.indexes.close)
+            stack.push_async_callback(self.chat.close)
+            stack.push_async_callback(self.worker.stop)
 
     async def _purge(self) -> None:
         while True:

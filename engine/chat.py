@@ -126,16 +126,11 @@ class Chat:
             await conversations.own_message(session, principal, message_id)
         running = self._running.get(message_id)
         if running is not None:
-            running.stopped = True
-            running.task.cancel()
-            await asyncio.wait([running.task])
+            await _stop(running)
 
     async def close(self) -> None:
         """Stop all running answers and keep what is there; for the end of the process."""
-        for running in list(self._running.values()):
-            running.stopped = True
-            running.task.cancel()
-            await asyncio.wait([running.task])
+        await asyncio.gather(*(_stop(running) for running in self._running.values()))
 
     async def _answer(
         self, principal: Principal, message_id: str, draft: Draft, scope: list[str], history: list[Message]
@@ -144,7 +139,7 @@ class Chat:
             answer = await self._generate(principal, message_id, draft, scope, history)
             await self._save(principal, message_id, answer, "done")
         except asyncio.CancelledError:
-            await self._save(principal, message_id, await self._ask.finish(draft), "stopped")
+            await self._keep_stopped(principal, message_id, draft)
         except EngineError as error:
             await self._fail(principal, message_id, str(error), error.hint)
         except Exception:  # the reader must learn that it failed, whatever it was
@@ -153,6 +148,12 @@ class Chat:
             await self._fail(principal, message_id, f"something unexpected went wrong (reference {reference})", "Ask again.")
         finally:
             self._running.pop(message_id, None)
+
+    async def _keep_stopped(self, principal: Principal, message_id: str, draft: Draft) -> None:
+        try:
+            await self._save(principal, message_id, await self._ask.finish(draft), "stopped")
+        except EngineError as error:
+            await self._fail(principal, message_id, str(error), error.hint)
 
     async def _generate(
         self, principal: Principal, message_id: str, draft: Draft, scope: list[str], history: list[Message]
@@ -212,3 +213,11 @@ class Chat:
                     version = await documents.version_of(session, citation.document_id, citation.version)
                     states[citation.n] = "current" if documents.is_live(version) else "changed"
         return states
+
+
+async def _stop(running: Running) -> None:
+    """Cancel once: a second click on Stop must not interrupt the keeping of what is there."""
+    if not running.stopped:
+        running.stopped = True
+        running.task.cancel()
+    await asyncio.wait([running.task])

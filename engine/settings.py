@@ -168,11 +168,22 @@ def load_secrets(settings: Settings) -> dict[str, SecretStr]:
     Keys: "secret_key" (signs what leaves the process). Raises MissingSecret.
     """
     path = settings.data_dir / "secrets.json"
-    if not path.exists():
-        _write_new(path, json.dumps({"secret_key": secrets.token_urlsafe(48)}))
-    stored = json.loads(path.read_text())
+    try:
+        if not path.exists():
+            _write_new(path, json.dumps({"secret_key": secrets.token_urlsafe(48)}))
+        stored = str(json.loads(path.read_text())["secret_key"])
+    except OSError as error:
+        raise ConfigError(
+            f"the data folder {settings.data_dir} cannot be used: {error.strerror}",
+            hint="set WORKBENCH_DATA_DIR to a folder that can be written",
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            "secrets.json in the data folder is damaged",
+            hint="restore it from a backup; without it, stored passwords of encrypted files cannot be opened",
+        ) from error
     given = settings.secret_key.get_secret_value()
-    return {"secret_key": SecretStr(check_secret(given or stored["secret_key"], name="secret_key"))}
+    return {"secret_key": SecretStr(check_secret(given or stored, name="secret_key"))}
 
 
 def _write_new(path: Path, text: str) -> None:

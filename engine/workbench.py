@@ -97,6 +97,15 @@ class Workbench:
         """Store a file safely and queue it; processing goes on in the background. Raises InputError, AccessDenied."""
         return await self._library.upload(principal, collection_id, name, data, password=password)
 
+    async def waiting(self, principal: Principal, collection_id: str) -> int:
+        """Return how many files of a collection are on their way to being answered from. Raises NotFound."""
+        await self._collections.require(principal, collection_id, Right.READ)
+        return len(await self._collections.waiting(collection_id))
+
+    async def grant(self, principal: Principal, collection_id: str, user_name: str, right: Right | None) -> None:
+        """Let a user read, write or own a collection; None takes it away. Raises NotFound, AccessDenied."""
+        await self._collections.grant(principal, collection_id, user_name, right)
+
     async def process(self, principal: Principal, collection_id: str, *, done: Callable[[str], None] = lambda _: None) -> None:
         """Work on what waits in a collection, in this task, until nothing waits; `done(version id)` after each file."""
         await self._collections.require(principal, collection_id, Right.WRITE)

@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import typer
@@ -19,6 +20,15 @@ from engine.errors import ConfigError, EngineError
 from engine.settings import Settings, load_settings
 from engine.types import Principal, Role
 from engine.workbench import Workbench
+
+
+class Mode(StrEnum):
+    """How to search: by vectors, by words, or both."""
+
+    DENSE = "dense"
+    LEXICAL = "lexical"
+    HYBRID = "hybrid"
+
 
 Result = TypeVar("Result")
 

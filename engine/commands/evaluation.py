@@ -19,7 +19,7 @@ from rich.progress import track
 from engine import registry
 from engine.assembly import Assembly
 from engine.chunking.wording import PREFIX_TOKENS, searchable_text
-from engine.commands.console import complain, errors, out, print_json
+from engine.commands.console import Mode, complain, errors, out, print_json
 from engine.commands.library import AsJson
 from engine.database import content
 from engine.database.database import Database
@@ -40,7 +40,7 @@ DEPTH = 100  # documents ranked for a query, as Recall@100 asks
 def evaluate(
     beir_dir: Annotated[Path, typer.Argument(help="Folder with corpus.jsonl, queries.jsonl and qrels/.")],
     split: Annotated[str, typer.Option(help="Which judgments.")] = "test",
-    mode: Annotated[str, typer.Option(help="dense, lexical or hybrid; empty: the setting.")] = "",
+    mode: Annotated[Mode | None, typer.Option(help="Which half; the setting when not given.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure nDCG@10, Recall@100, MRR@10, speed and memory. A document's rank is that of its best chunk.
@@ -48,7 +48,7 @@ def evaluate(
     Vectors are kept in the data folder's cache, so a second run in another mode embeds nothing; it says so.
     """
     try:
-        report = asyncio.run(evaluate_collection(load_settings(), BeirCollection(path=beir_dir), split, mode))
+        report = asyncio.run(evaluate_collection(load_settings(), BeirCollection(path=beir_dir), split, mode or ""))
     except EngineError as error:
         complain(error)
         raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None

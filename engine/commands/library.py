@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -21,66 +22,74 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Files, or folders that are read with all their subfolders.")],
+    paths: Annotated[
+        list[Path], typer.Argument(exists=True, help="Files, or folders that are read with all their subfolders.")
+    ],
     collection: CollectionName = "default",
     password: Annotated[str, typer.Option(help="For encrypted files.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Add documents to a collection; it is made if there is none of that name. Files that are there already cost nothing."""
 
-    async def work(workbench: Workbench) -> list[DocumentInfo]:
-        files = list(_files(paths))
+    async def work(workbench: Workbench) -> None:
+        files = named_files(paths)
         collection_id = await workbench.collection_id(LOCAL, collection, create=True)
-        wanted: dict[str, UploadVerdict] = {}
-        refused = 0
+        taken: list[tuple[str, str, UploadVerdict]] = []
         for name, path in files:
             try:
                 info, verdict = await workbench.upload(LOCAL, collection_id, name, path, password=password or None)
-                wanted[info.id] = verdict
+                taken.append((name, info.id, verdict))
             except (EngineError, OSError) as error:
-                refused += 1
                 complain(error if isinstance(error, EngineError) else InputError(f"{name}: {error}"))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=errors, transient=True) as progress:
-            bar = progress.add_task("processing", total=sum(one.value != "duplicate" for one in wanted.values()))
+            bar = progress.add_task("processing", total=await workbench.waiting(LOCAL, collection_id))
             await workbench.process(LOCAL, collection_id, done=lambda _: progress.advance(bar))
-        infos = [info for info in await workbench.documents(LOCAL, collection_id) if info.id in wanted]
+        infos = {info.id: info for info in await workbench.documents(LOCAL, collection_id)}
+        rows = [(name, infos[document_id], verdict) for name, document_id, verdict in taken if document_id in infos]
         if as_json:
-            print_json([{**_row(info), "verdict": wanted[info.id].value} for info in infos])
+            print_json([{"file": name, **_row(info), "verdict": verdict.value} for name, info, verdict in rows])
         else:
-            _show_ingested(infos, wanted)
-        if refused or any(info.state != "live" for info in infos):
+            _show_ingested(rows)
+        if len(rows) < len(files) or any(info.state != "live" for _, info, _ in rows):
             raise typer.Exit(1)
-        return infos
 
     run(work)
 
 
-def _files(paths: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Yield (name as stored, path), folders in order and without hidden files."""
-    for path in paths:
-        if path.is_dir():
-            for file in sorted(path.rglob("*")):
-                relative = file.relative_to(path)
-                if file.is_file() and not any(part.startswith(".") for part in relative.parts):
-                    yield relative.as_posix(), file
-        elif path.exists():
-            yield path.name, path
-        else:
-            raise InputError(f"there is no file or folder {str(path)!r}")
+def named_files(paths: list[Path]) -> list[tuple[str, Path]]:
+    """Return (name as stored, path) of each file, folders in order and without hidden files.
+
+    Inside a folder the name is the path below it; where two files of one call would then share a name, the folder's own
+    name goes in front, for the second must not replace the first. Raises InputError when even that is not enough.
+    """
+    files = [(file.relative_to(root).as_posix(), root, file) for root in paths if root.is_dir() for file in _below(root)]
+    files += [(path.name, path.parent, path) for path in paths if not path.is_dir()]
+    count = Counter(name for name, _, _ in files)
+    named = [(name if count[name] == 1 else f"{root.resolve().name}/{name}", file) for name, root, file in files]
+    twice = [name for name, times in Counter(name for name, _ in named).items() if times > 1]
+    if twice:
+        raise InputError(f"several files would be stored as {twice[0]!r}", hint="Ingest their folders one by one.")
+    return named
 
 
-def _show_ingested(infos: list[DocumentInfo], verdicts: dict[str, UploadVerdict]) -> None:
-    for info in sorted(infos, key=lambda one: one.name):
+def _below(folder: Path) -> Iterator[Path]:
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts):
+            yield file
+
+
+def _show_ingested(rows: list[tuple[str, DocumentInfo, UploadVerdict]]) -> None:
+    for name, info, verdict in sorted(rows, key=lambda row: row[0]):
         if info.state == "live":
-            again = " (already there)" if verdicts[info.id] is UploadVerdict.DUPLICATE else ""
-            out.print(f"{info.name}: {info.pages} pages, {info.chunks} chunks{again}", markup=False)
+            again = f" (already there as {info.name})" if verdict is UploadVerdict.DUPLICATE else ""
+            out.print(f"{name}: {info.pages} pages, {info.chunks} chunks{again}", markup=False)
         else:
-            out.print(f"{info.name}: {info.state}: {info.reason} {info.hint}", markup=False)
+            out.print(f"{name}: {info.state}: {info.reason} {info.hint}", markup=False)
         for warning in info.warnings:
             out.print(f"  warning: {warning}", markup=False)
-    live = sum(info.state == "live" for info in infos)
-    out.print(f"{live} of {len(infos)} documents can be asked about.")
+    live = sum(info.state == "live" for _, info, _ in rows)
+    out.print(f"{live} of {len(rows)} files can be asked about.")
 
 
 def documents(collection: CollectionName = "default", as_json: AsJson = False) -> None:

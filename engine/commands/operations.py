@@ -14,7 +14,7 @@ from engine.commands.console import LOCAL, complain, errors, out, print_json, ru
 from engine.commands.library import AsJson
 from engine.errors import ConfigError
 from engine.settings import load_settings, server_environment
-from engine.types import Role
+from engine.types import Right, Role
 from engine.workbench import Workbench
 
 user = typer.Typer(help="Users.", no_args_is_help=True)
@@ -34,6 +34,22 @@ def add_user(
     async def work(workbench: Workbench) -> None:
         info = await workbench.create_user(LOCAL, name, password, role)
         out.print(f"added {info.name} ({info.role.value})", markup=False)
+
+    run(work)
+
+
+def grant(
+    collection: Annotated[str, typer.Argument(help="Name of the collection.")],
+    name: Annotated[str, typer.Argument(help="Name of the user.")],
+    right: Annotated[Right, typer.Option(help="What the user may do there.")] = Right.READ,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Take every right away instead.")] = False,
+) -> None:
+    """Share a collection with a user, or stop sharing it. It bites at once, also on open pages."""
+
+    async def work(workbench: Workbench) -> None:
+        collection_id = await workbench.collection_id(LOCAL, collection)
+        await workbench.grant(LOCAL, collection_id, name, None if revoke else right)
+        out.print(f"{name} may {'not see' if revoke else right.value} {collection!r}", markup=False)
 
     run(work)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.commands.console import LOCAL, out, print_json, run
+from engine.commands.console import LOCAL, Mode, out, print_json, run
 from engine.commands.library import AsJson, CollectionName
 from engine.types import Answer, Hit
 from engine.workbench import Workbench
@@ -35,14 +35,14 @@ def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     collection: CollectionName = "default",
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many passages.")] = 10,
-    mode: Annotated[str, typer.Option(help="dense, lexical or hybrid; empty: the setting.")] = "",
+    mode: Annotated[Mode | None, typer.Option(help="Which half; the setting when not given.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Find passages, best first, with the parts of their scores."""
 
     async def work(workbench: Workbench) -> None:
         collection_id = await workbench.collection_id(LOCAL, collection)
-        hits = await workbench.search(LOCAL, query, collections=[collection_id], k=k, mode=mode)
+        hits = await workbench.search(LOCAL, query, collections=[collection_id], k=k, mode=mode or "")
         if as_json:
             print_json([hit_json(hit) for hit in hits])
             return

@@ -10,9 +10,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.columns import now
-from engine.database.models import CitationRow, Collection, Conversation, MessageRow
+from engine.database.models import CitationRow, Conversation, MessageRow
 from engine.errors import NotFound
-from engine.types import Answer, Chunk, Citation, Hit, Message, Principal, Sentence, Support, Usage
+from engine.types import Answer, Chunk, Citation, Hit, Principal, Sentence, Support, Usage
 from engine.views import ConversationInfo, MessageInfo
 
 TITLE_CHARS = 80
@@ -68,16 +68,6 @@ def shortened(text: str) -> str:
     """Return `text` on one line, as a title."""
     line = " ".join(text.split())
     return line if len(line) <= TITLE_CHARS else line[: TITLE_CHARS - 1].rstrip() + "…"
-
-
-async def history(session: AsyncSession, conversation_id: str, *, before: int) -> list[Message]:
-    """Return the finished turns before position `before`, oldest first."""
-    rows = await session.scalars(
-        select(MessageRow)
-        .where(MessageRow.conversation_id == conversation_id, MessageRow.position < before)
-        .order_by(MessageRow.position)
-    )
-    return [Message(role=row.role, text=row.text) for row in rows if row.text]
 
 
 async def save_answer(session: AsyncSession, message: MessageRow, answer: Answer, *, state: str) -> None:
@@ -166,9 +156,3 @@ def _hit_to_json(hit: Hit) -> dict[str, Any]:
 def _hit_from_json(value: Mapping[str, Any]) -> Hit:
     chunk = {**value["chunk"], "section": tuple(value["chunk"]["section"])}
     return Hit(chunk=Chunk(**chunk), score=value["score"], scores=value["scores"])
-
-
-async def collection_names(session: AsyncSession, ids: Sequence[str]) -> dict[str, str]:
-    """Return id -> name of those collections that still exist."""
-    rows = await session.execute(select(Collection.id, Collection.name).where(Collection.id.in_(ids)))
-    return {collection_id: name for collection_id, name in rows}

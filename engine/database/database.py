@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import event, inspect, text, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InvalidRequestError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from engine.database.models import Counter
-from engine.errors import StoreError
+from engine.errors import ConfigError, StoreError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -23,9 +23,16 @@ class Database:
     """One database. `read()` and `write()` give a session; leaving `write()` commits, an exception rolls back."""
 
     def __init__(self, url: str) -> None:
-        self.url = make_url(url)
-        options: dict[str, Any] = {} if self.is_sqlite else {"pool_pre_ping": True}
-        self._engine = create_async_engine(self.url, **options)
+        try:
+            self.url = make_url(url)
+            options: dict[str, Any] = {} if self.is_sqlite else {"pool_pre_ping": True}
+            self._engine = create_async_engine(self.url, **options)
+        except (ArgumentError, InvalidRequestError, ImportError) as error:
+            # The URL may hold a password, so it is not repeated.
+            raise ConfigError(
+                "database_url is not an async SQLAlchemy URL whose driver is installed",
+                hint="for example sqlite+aiosqlite:///workbench.db or postgresql+asyncpg://user:password@host/name",
+            ) from error
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _configure_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
@@ -54,8 +61,9 @@ class Database:
 
     async def migrate(self) -> None:
         """Bring the schema to the newest revision. Idempotent; two processes at once are safe."""
-        async with self._engine.execution_options(immediate=True).begin() as connection:
-            await connection.run_sync(_upgrade)
+        with _translated():
+            async with self._engine.execution_options(immediate=True).begin() as connection:
+                await connection.run_sync(_upgrade)
 
     async def ping(self) -> None:
         """Do the smallest possible read. Raises StoreError."""
@@ -83,7 +91,7 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated():`
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, DBAPIError) and error.connection_invalidated | ("Operational" in type(error).__name__):
+        if isinstance(error, DBAPIError) and not isinstance(error, (IntegrityError, ProgrammingError, DataError)):
             raise StoreError(
                 f"the database failed: {error.orig}", hint="Nothing of this step was saved; try again in a moment."
             ) from error

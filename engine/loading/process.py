@@ -12,6 +12,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 MAX_RECORD_BYTES = 32 << 20
 _READ_BYTES = 1 << 16
+_LOOK_UP_SECONDS = 0.2  # how soon a stop is noticed
 _STDERR_BYTES = 4096
 _ROOT = str(Path(__file__).resolve().parents[2])
 # -I keeps the environment and the working folder out of the import path, so the path of the engine is given.
@@ -37,8 +39,10 @@ _LIMIT_SIGNALS = {
 }
 
 
-def run(task: str, arguments: dict[str, Any], *, limits: Limits) -> Iterator[dict[str, Any]]:
-    """Yield the records of the child that does `task`; closing the iterator early kills it.
+def run(
+    task: str, arguments: dict[str, Any], *, limits: Limits, stop: threading.Event | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the records of the child that does `task`; closing the iterator early, or setting `stop`, kills it.
 
     Raises FileTooLarge, BrokenFile and whatever error of our tree the child reports. Thread-safe.
     """
@@ -55,7 +59,7 @@ def run(task: str, arguments: dict[str, Any], *, limits: Limits) -> Iterator[dic
     stderr = bytearray()
     try:
         _send(child, task, arguments, limits)
-        for line in _lines(child, deadline, limits, stderr):
+        for line in _lines(child, deadline, limits, stderr, stop or threading.Event()):
             record = _decode(line)
             if "error" in record:
                 _raise(record["error"])
@@ -86,7 +90,9 @@ def _send(child: subprocess.Popen[bytes], task: str, arguments: dict[str, Any], 
         logger.warning("the parser process ended before it got its job")  # its exit code tells the rest
 
 
-def _lines(child: subprocess.Popen[bytes], deadline: float, limits: Limits, stderr: bytearray) -> Iterator[bytes]:
+def _lines(
+    child: subprocess.Popen[bytes], deadline: float, limits: Limits, stderr: bytearray, stop: threading.Event
+) -> Iterator[bytes]:
     """Yield complete lines of stdout until it ends; keep the last bytes of stderr in `stderr`."""
     assert child.stdout is not None
     assert child.stderr is not None
@@ -96,8 +102,10 @@ def _lines(child: subprocess.Popen[bytes], deadline: float, limits: Limits, stde
         selector.register(child.stdout, selectors.EVENT_READ, "out")
         selector.register(child.stderr, selectors.EVENT_READ, "err")
         while selector.get_map():
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready or time.monotonic() > deadline:
+            ready = selector.select(min(_LOOK_UP_SECONDS, max(0.0, deadline - time.monotonic())))
+            if stop.is_set():
+                raise errors.BrokenFile("reading the file was interrupted")
+            if time.monotonic() > deadline:
                 raise _too_slow(limits)
             for key, _ in ready:
                 data = os.read(key.fd, _READ_BYTES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,23 @@ if TYPE_CHECKING:
     from engine.settings import Limits
 
 
-def parse(path: Path, *, name: str, media_type: str | None = None, password: str | None = None, limits: Limits) -> Document:
+def parse(
+    path: Path,
+    *,
+    name: str,
+    media_type: str | None = None,
+    password: str | None = None,
+    limits: Limits,
+    stop: threading.Event | None = None,
+) -> Document:
     """Return the document at `path`; its type is found by content unless `media_type` names it.
 
-    A file without text comes back with empty pages. Thread-safe; one child process (about 0.2 s) a call.
+    A file without text comes back with empty pages. Setting `stop` ends it early.
+    Thread-safe; one child process (about 0.2 s) a call.
     Raises UnsupportedFile, BrokenFile, PasswordNeeded, FileTooLarge (which names the limit), MissingDependency.
     """
+    if not path.exists():
+        raise errors.NotFound("the original file is gone from the data folder", hint="Upload it again.")
     if path.stat().st_size > limits.max_file_mb << 20:
         raise errors.FileTooLarge(f"the file is larger than {limits.max_file_mb} MB (limit max_file_mb)")
     arguments = {"path": str(path.resolve()), "name": name, "media_type": media_type, "password": password}
@@ -28,7 +40,7 @@ def parse(path: Path, *, name: str, media_type: str | None = None, password: str
     pages: list[Page] = []
     chars = blocks = 0
     try:
-        for record in run("load", arguments, limits=limits):
+        for record in run("load", arguments, limits=limits, stop=stop):
             if "end" in record:
                 return Document(
                     name=name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +22,7 @@ from engine.security.sealing import Sealer
 from engine.services.indexes import chunk_id
 from engine.types import Chunk, Document, Page, Piece
 
-EMBED_BATCH = 256  # texts per transaction: what a crash can cost, and how often progress moves
+EMBED_BATCH = 128  # texts per transaction: what a crash can cost, and how often progress moves
 EMBED_FROM, EMBED_TO = 0.15, 0.95  # the share of the progress bar that embedding gets
 
 Report = Callable[[float], Awaitable[None]]
@@ -30,7 +31,7 @@ Report = Callable[[float], Awaitable[None]]
 class Parse(Protocol):
     """The sandboxed parser; see `engine.loading.sandbox.parse`."""
 
-    def __call__(self, path: Path, *, name: str, password: str | None) -> Document:
+    def __call__(self, path: Path, *, name: str, password: str | None, stop: threading.Event) -> Document:
         """Return the document, or raise an InputError."""
         ...
 
@@ -75,7 +76,12 @@ class Ingest:
 
     async def _load(self, version: Version, document: DocumentRow) -> None:
         password = self._sealer.open(version.sealed_password) if version.sealed_password else None
-        parsed = await asyncio.to_thread(self._parse, self._blobs.path(version.blob), name=document.name, password=password)
+        stop = threading.Event()
+        try:
+            path = self._blobs.path(version.blob)
+            parsed = await asyncio.to_thread(self._parse, path, name=document.name, password=password, stop=stop)
+        finally:
+            stop.set()  # when this task is cancelled, the parser must not run on for nobody
         _refuse_empty(parsed)
         async with self._database.write() as session:
             await content.save_pages(session, version.id, parsed.pages)
@@ -116,6 +122,7 @@ class Ingest:
             rows = await content.chunks(session, version)
             missing = sorted(await content.missing_vectors(session, collection.model_id, [key for _, key in rows]))
         texts = await asyncio.to_thread(lambda: {key: _searchable(version, document, chunk, embedder) for chunk, key in rows})
+        missing.sort(key=lambda key: len(texts[key]))  # texts of like length share a batch and waste no padding
         for start in range(0, len(missing), EMBED_BATCH):
             keys = missing[start : start + EMBED_BATCH]
             async with self._embedding:

@@ -52,24 +52,30 @@ class Accounts:
             if await users.count(session):
                 raise AccessDenied("this installation is already set up", hint="Sign in instead.")
             user = await users.create(session, name=name, password_hash=password_hash, role=Role.ADMIN)
-            await record(session, None, "user.create", user.name, ip=ip, role=user.role, first=True)
+            first = Principal(user_id=user.id, name=user.name, role=Role.ADMIN)
+            await record(session, first, "user.create", user.name, ip=ip, role=user.role, first=True)
         self.setup_token = ""
         return await self._open_session(user, ip=ip, user_agent=user_agent)
 
     async def sign_in(self, name: str, password: str, *, ip: str, user_agent: str) -> str:
         """Return a new session token. Raises AccessDenied, with one text for every cause but the lock."""
         name = name.strip().lower()[:100]
-        async with self._database.read() as session:
+        # Counted before the slow check of the password, and in one transaction with reading the count: guesses made
+        # side by side cannot slip under the limit. A right password clears the count.
+        async with self._database.write() as session:
             by_account, by_address = await users.failures(session, name=name, ip=ip, since=now() - FAILURE_WINDOW)
+            locked = by_account >= FAILURES_PER_ACCOUNT or by_address >= FAILURES_PER_ADDRESS
+            if locked:
+                await record(session, None, "auth.login", name, ip=ip, outcome="denied", reason="locked")
+            else:
+                await users.add_failure(session, name=name, ip=ip)
             user = await users.by_name(session, name)
-        if by_account >= FAILURES_PER_ACCOUNT or by_address >= FAILURES_PER_ADDRESS:
-            await self._note("auth.login", name, ip=ip, outcome="denied", reason="locked")
+        if locked:
             raise AccessDenied("too many wrong passwords", hint="Wait a quarter of an hour, then try again.")
         # Verified also for nobody: a missing user costs the same time as a wrong password.
         right = await asyncio.to_thread(verify_password, password, user.password_hash if user else None)
         if user is None or not right or user.disabled_at is not None:
             async with self._database.write() as session:
-                await users.add_failure(session, name=name, ip=ip)
                 await record(session, None, "auth.login", name, outcome="failure", ip=ip)
             raise AccessDenied("the name or the password is wrong", hint="Check both and try again.")
         return await self._open_session(user, ip=ip, user_agent=user_agent)
@@ -127,10 +133,6 @@ class Accounts:
             user = await users.create(session, name=name, password_hash=password_hash, role=Role(role))
             await record(session, principal, "user.create", user.name, role=user.role)
         return users.info(user)
-
-    async def _note(self, action: str, object_: str, *, ip: str, outcome: str, **details: str) -> None:
-        async with self._database.write() as session:
-            await record(session, None, action, object_, ip=ip, outcome=outcome, **details)
 
 
 def require_role(principal: Principal, *roles: Role) -> None:

@@ -50,6 +50,9 @@ class Checkup:
         except TimeoutError:
             state, detail = "failed", f"no answer within {LIMIT_SECONDS:.0f} s"
             effect, hint = "What needs this part does not work now.", "Look at the server's log, then restart it."
+        except OSError as error:
+            state, detail = "failed", error.strerror or str(error)
+            effect, hint = "What needs this part does not work now.", "Look at the data folder and its disk."
         elapsed = (time.perf_counter() - started) * 1000
         return Check(name=name, state=state, detail=detail, effect=effect, hint=hint, elapsed_ms=round(elapsed, 1))
 

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable
 
 from engine import registry
-from engine.database import collections, content, documents
+from engine.database import collections, content, documents, users
 from engine.database.audit import record
 from engine.database.blobs import Blobs
 from engine.database.database import Database
@@ -86,6 +86,23 @@ class Collections:
             f"there is no collection {name!r}",
             hint=f"known: {', '.join(known)}" if known else "make one by ingesting documents into it",
         )
+
+    async def grant(self, principal: Principal, collection_id: str, user_name: str, right: Right | None) -> None:
+        """Give a user a right on a collection, or take it away. Raises NotFound, AccessDenied unless the principal owns it."""
+        async with self._database.write() as session:
+            await collections.require(session, principal, collection_id, Right.OWNER)
+            user = await users.by_name(session, user_name)
+            if user is None:
+                raise NotFound(f"there is no user {user_name!r}", hint="Add the user first.")
+            held = await session.get(Grant, (collection_id, user.id))
+            before = held.right if held else ""
+            if held is not None and right is None:
+                await session.delete(held)
+            elif right is not None:
+                await session.merge(Grant(collection_id=collection_id, user_id=user.id, right=right))
+            await record(
+                session, principal, "collection.grant", collection_id, user=user.name, before=before, after=right or ""
+            )
 
     async def require(self, principal: Principal, collection_id: str, right: Right) -> None:
         """Raise NotFound or AccessDenied unless the principal has this right."""

@@ -133,6 +133,8 @@ class Retriever:
     def _check(self, query: str, k: int, mode: str) -> None:
         if not query.strip():
             raise QuestionRejected("the question is empty", hint="Type a question.")
+        if not query.isascii() and any("\ud800" <= character <= "\udfff" for character in query):
+            raise QuestionRejected("the question has characters that are no text", hint="Type it again.")
         if len(query) > self._max_chars:
             raise QuestionRejected(
                 f"the question has {len(query)} characters; the limit is {self._max_chars}", hint="Shorten it."

@@ -67,7 +67,7 @@ def test_wrong_use_is_told_in_one_line_with_the_way_out(engine) -> None:
     assert settings.returncode == 2
     assert "WORKBENCH_CHUNK_TOKENZ" in settings.stderr
     assert engine("frobnicate").returncode == 2
-    assert engine("ingest", "/no/such/file").returncode == 1
+    assert engine("ingest", "/no/such/file").returncode == 2
     for done in (missing, settings):
         assert "Traceback" not in done.stderr
 

@@ -91,6 +91,61 @@ def candidates(hits: Sequence[Hit]) -> list[Candidate]:
     return found
 
 
+def statements(found: Sequence[Candidate], hits: Sequence[Hit]) -> list[Candidate]:
+    """Return the candidates that may state something (`wording.states`), without the header rows of their tables; all when none does."""
+    kept = []
+    for one in found:
+        header = hits[one.n - 1].chunk.context
+        row = len(cells(one.text)) > 1 and len(cells(one.text)) == len(cells(header))
+        if " ".join(one.text.split()) not in (" ".join(header.split()), *map(_plain_line, header.splitlines())) and (
+            row or wording.states(one.text)
+        ):
+            kept.append(one)
+    return kept or list(found)
+
+
+_SUPERLATIVE = re.compile(r"\b(?:(most|highest|largest|greatest|biggest|maximum)|least|fewest|lowest|smallest|minimum)\b", re.I)
+
+
+def extremes(question: Question, found: Sequence[Candidate], hits: Sequence[Hit]) -> frozenset[int]:
+    """Return the indices of the rows that hold what a superlative asks for: the extreme of the best named column of figures.
+
+    Tables with the same header count as one. Only rows among the passages are compared.
+    """
+    asks = _SUPERLATIVE.search(question.text)
+    tables: dict[str, list[int]] = {}
+    for index, one in enumerate(found if asks else ()):
+        if (header := hits[one.n - 1].chunk.context) and len(cells(header)) == len(cells(one.text)) > 1:
+            tables.setdefault(header, []).append(index)
+    best: set[int] = set()
+    for header, rows in tables.items():
+        wanted = [len(frozenset(question.terms) & frozenset(terms(name))) for name in cells(header)]
+        column = wanted.index(max(wanted))
+        values = {index: value for index in rows if (value := _value(cells(found[index].text)[column])) is not None}
+        if asks and max(wanted) and values:
+            extreme = (max if asks[1] else min)(values.values())
+            best.update(index for index, value in values.items() if value == extreme)
+    return frozenset(best)
+
+
+def cells(line: str) -> list[str]:
+    """Return the cells of a table row; the whole line when nothing separates."""
+    separator = next((one for one in ("|", "\t", ";", ",") if one in line), None)
+    return [" ".join(cell.split()) for cell in line.strip().strip("|").split(separator)] if separator else [line]
+
+
+def _value(cell: str) -> float | None:
+    found = wording.numbers(cell)
+    try:
+        return float(next(iter(found))) if len(found) == 1 else None
+    except ValueError:
+        return None
+
+
+def _plain_line(line: str) -> str:
+    return " ".join(line.split())
+
+
 def _spans(chunk: Chunk) -> list[tuple[int, int]]:
     if not chunk.context:
         return sentence_spans(chunk.text)

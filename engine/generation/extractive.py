@@ -10,12 +10,18 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from engine.generation.answerability import THRESHOLD, Judgement, Ranked, judge
+from engine.generation.evidence import Candidate, cells
 from engine.generation.prompt import REFUSAL
+from engine.generation.wording import figures, stop_terms
 from engine.protocols import Embedder
 from engine.types import Chunk, Delta, Prompt, Usage
 
 MAX_SENTENCES = 4
 ENOUGH = 0.8
+DOMINANT = 0.65
+"""Share of the mass at which the best sentence is shown alone."""
+REDUNDANT = 0.8
+"""Share of its content terms in a sentence already chosen at which another adds nothing, unless it has figures of its own."""
 CONTEXT_TOKENS = 8192
 
 
@@ -37,7 +43,7 @@ class ExtractiveGenerator:
     @property
     def model(self) -> str:
         """Changes whenever the same prompt may give another answer."""
-        return "extractive-1"
+        return "extractive-2"
 
     @property
     def context_tokens(self) -> int:
@@ -87,20 +93,30 @@ def quotations(prompt: Prompt, judgement: Judgement) -> list[str]:
 
 
 def choose(ranked: Sequence[Ranked]) -> list[Ranked]:
-    """Return the best sentences, until together they hold ENOUGH of the probability mass; one to MAX_SENTENCES of them."""
+    """Return the best sentences, until together they hold ENOUGH of the probability mass; one to MAX_SENTENCES of them.
+
+    The best alone when it holds DOMINANT of it. One that repeats a better one is skipped: Carbonell and Goldstein (1998) weigh
+    relevance against novelty; here novelty is a bar.
+    """
     top = ranked[0].score
     masses = [math.exp(one.score - top) for one in ranked]
     total, mass = sum(masses), 0.0
     chosen: list[Ranked] = []
-    seen: set[tuple[str, ...]] = set()
     for one, share in zip(ranked, masses, strict=True):
-        if mass >= ENOUGH * total or len(chosen) == MAX_SENTENCES:
+        if mass >= (DOMINANT if len(chosen) == 1 else ENOUGH) * total or len(chosen) == MAX_SENTENCES:
             break
         mass += share
-        if one.candidate.sequence not in seen:  # overlapping chunks hold the same sentence
-            seen.add(one.candidate.sequence)
+        if not any(repeats(one.candidate, better.candidate) for better in chosen):
             chosen.append(one)
     return chosen
+
+
+def repeats(one: Candidate, better: Candidate) -> bool:
+    """Return whether `one` adds neither words nor figures to `better`, as the same sentence of an overlapping chunk does."""
+    if not figures(one.text) <= figures(better.text):
+        return False
+    words = {term for term in one.sequence if not term.isdigit()} - stop_terms()
+    return len(words.intersection(better.sequence)) >= REDUNDANT * len(words)
 
 
 def shown(text: str, chunk: Chunk) -> str:
@@ -108,12 +124,7 @@ def shown(text: str, chunk: Chunk) -> str:
     row = " ".join(text.split())
     if not chunk.context or row == " ".join(chunk.context.split()):
         return row
-    for separator in ("|", "\t", ";", ","):
-        header, cells = _cells(chunk.context, separator), _cells(text, separator)
-        if len(header) == len(cells) > 1:
-            return "; ".join(f"{name}: {cell}" if name else cell for name, cell in zip(header, cells, strict=True) if cell)
+    header, values = cells(chunk.context), cells(text)
+    if len(header) == len(values) > 1:
+        return "; ".join(f"{name}: {cell}" if name else cell for name, cell in zip(header, values, strict=True) if cell)
     return f"{' '.join(chunk.context.split())}: {row}"
-
-
-def _cells(line: str, separator: str) -> list[str]:
-    return [" ".join(cell.split()) for cell in line.strip().strip("|").split(separator)]

@@ -47,11 +47,16 @@ _NUMBER_WORDS = (
 _WORD = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*")
 _NAME = re.compile(r"(?<![\w])[A-Z][\w&]*(?:[.'’\-]\w+)*")
 
-TIME, NUMBER, PERSON, PLACE, REASON, OTHER = "time", "number", "person", "place", "reason", "other"
+TIME, NUMBER, AMOUNT, PERSON, PLACE, REASON, OTHER = "time", "number", "amount", "person", "place", "reason", "other"
 _KINDS = (
     (TIME, r"\bwhen\b|\b(?:what|which|whose)\b(?:\s+\w+)?\s+(?:year|date|day|month|century|decade|era|period)s?\b"),
     (NUMBER, r"\bhow\s+(?:many|much|long|old|tall|far|large|big|high|often|deep|wide|fast|heavy|few)\b"),
     (NUMBER, r"\b(?:what|which)\b.{0,25}\b(?:percent(?:age)?|number|amount|population|size|share|rate|ratio)\b"),
+    (
+        AMOUNT,
+        r"\bwhat\s+(?:is|was|are|were)\b.{0,60}\b(?:sales|revenues?|income|profits?|earnings|expenses?|costs?|cash|debt|capex"
+        r"|ebitda?|assets|liabilities|inventor(?:y|ies)|salar(?:y|ies)|wages?|price|budget|turnover)\b(?!\s+\w+ing\b)",
+    ),
     (PERSON, r"\bwho(?:m|se)?\b"),
     (PLACE, r"\bwhere\b|\b(?:what|which)\s+(?:country|city|state|region|continent|town|river|place|location)\b"),
     (REASON, r"\bwhy\b|\bwhat\s+(?:is|was|were|are)\s+the\s+(?:reason|cause)"),
@@ -63,6 +68,20 @@ _TIME = re.compile(
 _REASON = re.compile(
     r"\b(?:because|since|due to|owing to|so that|in order|therefore|as a result|caused?|reason|thus|led to|for)\b", re.I
 )
+_LABELLED = re.compile(
+    r"^\s*\(?\d{1,3}[.)](?=\s)|\b(?:no|nos|form|item|note|section|rule|page|exhibit|figure|table)\b\.?\s+[\w.-]*\d[\w.-]*", re.I
+)
+_DATE = re.compile(
+    rf"\b(?:{_MONTHS})\s+\d{{1,2}}\b|\b\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?(?:{_MONTHS})\b|(?<![\d.,$€£])(?:19|20)\d\d(?![\d%]|[.,]\d)",
+    re.I,
+)
+_PERCENT = re.compile(r"\d[\d.,]*\s*\)?\s?(?:%|per\s?cent\b|percent)", re.I)
+_VERB = re.compile(
+    r"\b(?:am|is|are|was|were|be|been|being|has|have|had|do|does|did|will|would|shall|should|can|cannot|could|may|might|must"
+    r"|[a-z]{2,}ed|[a-z]+n['’]t|became|began|brought|built|came|fell|gave|grew|held|kept|led|left|lost|made|makes|means|met|paid"
+    r"|ran|rose|said|says|sold|sells|spent|stood|took|told|went|won|wrote|contains|employs|includes|operates|provides|serves)\b"
+)
+_LOWER_WORD = re.compile(r"\b[^\W\d_A-Z][^\W\d_]*")
 _PLACE = re.compile(r"\b(?:in|at|near|from|to|of|into|across|through)\s+(?:the\s+)?[A-Z]\w+")
 
 
@@ -95,6 +114,34 @@ def _plain(number: str) -> str:
     return f"{Decimal(number.replace(',', '.')).normalize():f}"
 
 
+def figures(text: str) -> frozenset[str]:
+    """Return `numbers` without those that only label: of a list item, a form, a note, a registration."""
+    return numbers(_LABELLED.sub(" ", text))
+
+
+def amounts(text: str) -> frozenset[str]:
+    """Return `figures` without calendar dates and years."""
+    return figures(_DATE.sub(" ", _LABELLED.sub(" ", text)))
+
+
+def states(text: str) -> bool:
+    """Return whether `text` may state something: it has a verb, an amount, or a full stop behind words that are no names.
+
+    A heading, a letterhead ("ACME, INC."), the header row of a table and a line that leads in ("as follows:") do not. Text
+    without letter case is given the benefit of the doubt.
+    """
+    text = text.strip()
+    if text.endswith((":", "：")):
+        return False
+    if text.lower() == text.upper():
+        return True
+    spoken = text.lower() if text.isupper() else text
+    if _VERB.search(spoken) or amounts(text) or re.search(r":\s+\S|\||\t", text):
+        return True
+    plain = [word for word in _LOWER_WORD.findall(text) if not stop_terms().issuperset(terms(word))]
+    return bool(plain) and text.rstrip("\"'”’»)]").endswith((".", "!", "?", "…", "؟", "।", "。"))
+
+
 def names(text: str) -> frozenset[str]:
     """Return the terms of capitalised words that do not merely begin a sentence."""
     found: set[str] = set()
@@ -116,7 +163,7 @@ def negated(text: str) -> bool:
 
 
 def expected_kind(question: str) -> str:
-    """Return the kind of answer that `question` asks for: "time", "number", "person", "place", "reason" or "other"."""
+    """Return the kind of answer that `question` asks for: "time", "number", "amount", "person", "place", "reason" or "other"."""
     return next((kind for kind, pattern in _KINDS if re.search(pattern, question, re.I)), OTHER)
 
 
@@ -125,7 +172,9 @@ def offers(kind: str, sentence: str, *, asked: frozenset[str]) -> bool:
     if kind == TIME:
         return any(not asked.issuperset(terms(match.group())) for match in _TIME.finditer(sentence))
     if kind == NUMBER:
-        return bool(numbers(sentence) - asked)
+        return bool(amounts(sentence) - asked)
+    if kind == AMOUNT:
+        return bool(amounts(_PERCENT.sub(" ", sentence)) - asked)
     if kind == PERSON:
         return bool(names(sentence) - asked)
     if kind == PLACE:

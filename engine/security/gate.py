@@ -27,6 +27,7 @@ OPEN_PATHS = frozenset({"/login", "/login/style.css", "/setup", "/healthz/live"}
 TRUSTED_PREFIX = b"x-wb-"
 REVOKED = 4401  # websocket close codes 4000-4999 are private (RFC 6455, 7.4.2)
 MAX_CACHED = 1000
+MAX_QUERY = 500  # characters that are carried through a sign-in
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,128}")
 
 
@@ -149,7 +150,12 @@ class Gate:
             if message["type"] == "http.response.start":
                 present = {key.lower() for key, _ in message.get("headers", ())}
                 added = [pair for pair in self._headers if pair[0] not in present]
-                message = dict(message, headers=[*message.get("headers", ()), *added])
+                kept = message.get("headers", ())
+                if header(kept, b"content-type").startswith("text/html"):
+                    # A page out of a browser's store, after signing out, would be a dead one.
+                    kept = [pair for pair in kept if pair[0].lower() != b"cache-control"]
+                    added.append((b"cache-control", b"no-store"))
+                message = dict(message, headers=[*kept, *added])
             await send(message)
 
         return send_with_headers
@@ -165,9 +171,11 @@ def _identified(scope: Scope, principal: Principal) -> Scope:
 
 
 def _login_url(scope: Scope) -> bytes:
-    if scope["path"] == "/":
+    query = scope.get("query_string", b"").decode("latin-1")
+    if scope["path"] == "/" and not query:
         return b"/login"
-    return b"/login?next=" + quote(scope["path"], safe="/").encode()
+    target = quote(scope["path"], safe="/") + (f"?{query}" if 0 < len(query) <= MAX_QUERY else "")
+    return b"/login?next=" + quote(target, safe="/").encode()
 
 
 async def _respond(send: Send, status: int, *, location: bytes = b"") -> None:

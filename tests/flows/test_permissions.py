@@ -77,6 +77,23 @@ async def test_a_revoked_grant_bites_in_an_open_conversation(workbench: Workbenc
         await workbench.search(bob, "quokka", collections=[handbook])
 
 
+async def test_sharing_and_unsharing_bite_at_once_and_are_audited(
+    workbench: Workbench, handbook: str, bob: Principal
+) -> None:
+    await add(workbench, handbook, "board.txt", SECRET)
+    await workbench.grant(ADMIN, handbook, "bob", Right.READ)
+    assert await workbench.search(bob, "quokka", collections=[handbook])
+    with pytest.raises(AccessDenied):
+        await workbench.grant(bob, handbook, "bob", Right.OWNER)
+    await workbench.grant(ADMIN, handbook, "bob", None)
+    with pytest.raises(NotFound):
+        await workbench.search(bob, "quokka", collections=[handbook])
+    shared = [row.details for row in await workbench.audit(ADMIN) if row.action == "collection.grant"]
+    assert [(row["before"], row["after"]) for row in reversed(shared)] == [("", "read"), ("read", "")]
+    with pytest.raises(NotFound, match="no user"):
+        await workbench.grant(ADMIN, handbook, "nobody", Right.READ)
+
+
 async def test_who_makes_a_collection_owns_it(workbench: Workbench, bob: Principal) -> None:
     mine = await workbench.create_collection(bob, "bob's own")
     assert mine.right is Right.OWNER

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from PIL import Image, ImageDraw
 
-from engine.errors import InputError, NotFound, ProviderUnavailable, UnsupportedFile
+from engine.errors import InputError, NotFound, PasswordNeeded, ProviderUnavailable, QuestionRejected, UnsupportedFile
 from engine.types import Chunk, Page, PageImage, Principal, Right, Role
 from engine.views import CollectionInfo, ConversationInfo, DocumentInfo, MessageInfo, UploadVerdict
 from tests.ui.fake_answer import TEXT, finished
@@ -106,7 +106,7 @@ class FakeWorkbench(FakePeople):
                 "hint": "Save it again and upload that copy.",
             }
         elif "secret" in one.name:
-            outcome = {"state": "failed", "reason": "the file is encrypted", "hint": "Process it again with its password."}
+            outcome = {"state": "failed", "reason": "the file is encrypted", "hint": PasswordNeeded.default_hint}
         else:
             with_text = 3 if "scan" in one.name else 6
             warnings = ("3 of 6 pages have no text: scanned?",) if "scan" in one.name else ()
@@ -169,6 +169,7 @@ class FakeWorkbench(FakePeople):
         self.stored_documents[document_id] = replace(await self.document(p, document_id), state="live")
 
     async def reprocess(self, p, document_id, *, password=None):
+        self.given_password = password
         self._finish(document_id)
         return self.stored_documents[document_id]
 
@@ -202,6 +203,10 @@ class FakeWorkbench(FakePeople):
     async def send(self, p, conversation_id, question):
         if "provider down" in question:
             raise ProviderUnavailable("the provider does not answer", hint="try again in a minute")
+        if len(question) > 4000:
+            raise QuestionRejected("a question has 1 to 4000 characters", hint="Change it and send it again.")
+        if any(one.state == "streaming" for one in self.stored_messages[conversation_id]):
+            raise QuestionRejected("the previous answer is still being written", hint="Stop it, or wait for it.")
         common = {"conversation_id": conversation_id, "created_at": datetime.now(UTC)}
         asked = MessageInfo(id=f"m-{next(self.ids)}", role="user", text=question, state="done", **common)
         reply = MessageInfo(id=f"m-{next(self.ids)}", role="assistant", text="", state="streaming", step="Searching", **common)

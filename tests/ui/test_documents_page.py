@@ -4,6 +4,7 @@ import asyncio
 
 from engine.types import Principal, Role
 from tests.ui.looking import button, texts
+from ui.components.documents import size
 
 ANNA = Principal(user_id="u-analyst", name="analyst", role=Role.ANALYST)
 
@@ -48,7 +49,7 @@ def test_a_document_opens_at_its_pages_and_marks_a_chosen_passage(visit):
     button(test, "documents_chunk_").click().run()
     assert test.session_state["workbench"].chunk_id
     test.number_input[0].set_value(3).run()
-    assert test.session_state["workbench"].page == 3
+    assert test.query_params["page"] == ["3"]
     button(test, "documents_back").click().run()
     assert test.title[0].value == "Documents"
 
@@ -63,3 +64,53 @@ def test_deleting_asks_first_and_can_be_undone(visit, workbench):
     assert "report\\.pdf was deleted" in texts(test)
     button(test, "documents_undo_").click().run()
     assert workbench.stored_documents[document.id].state == "live"
+
+
+def test_a_new_collection_is_chosen_and_gets_the_uploads(visit, workbench):
+    test = visit("pages/documents.py", "analyst")
+    picker = test.selectbox[0]
+    picker.select_index(0).run()
+    test.text_input[0].set_value("Contracts")
+    button(test, "FormSubmitter:documents_create").click().run()
+    made = next(one.id for one in workbench.stored_collections.values() if one.name == "Contracts")
+    assert test.selectbox[0].value == made
+    assert test.selectbox[0].key != picker.key
+    assert test.text_input[0].value == ""
+    assert "0 documents" in texts(test)
+    test.file_uploader[0].set_value([("lease.pdf", b"lease", "application/pdf")]).run()
+    assert {one.name: one.collection_id for one in workbench.stored_documents.values()}["lease.pdf"] == made
+
+
+def test_an_address_opens_a_document_at_its_page(visit, workbench):
+    test = visit("pages/documents.py", "analyst")
+    document = next(one for one in workbench.stored_documents.values() if one.name == "report.pdf")
+    for page, shown in (("3", 3), ("99", 6), ("-1", 1), ("x", 1)):
+        test.query_params.update({"document": document.id, "page": page})
+        assert test.run().number_input[0].value == shown
+    test.query_params.clear()
+    assert test.run().title[0].value == "Documents"
+    test.query_params["document"] = "d-none"
+    test.run()
+    assert "There is no such document" in test.error[0].value
+    button(test, "documents_back").click().run()
+    assert test.title[0].value == "Documents"
+
+
+def test_an_encrypted_file_asks_for_its_password_in_its_row(visit, workbench):
+    test = visit("pages/documents.py", "analyst")
+    test.file_uploader[0].set_value([("secret.pdf", b"secret", "application/pdf")]).run()
+    button(test, "documents_unlock_").click().run()
+    test.text_input(key="documents_password").set_value("open sesame")
+    button(test, "documents_again_now").click().run()
+    assert workbench.given_password == "open sesame"
+
+
+def test_a_search_without_a_hit_says_so(visit):
+    test = visit("pages/documents.py", "analyst")
+    test.file_uploader[0].set_value([(f"{n}.pdf", str(n).encode(), "application/pdf") for n in range(4)]).run()
+    test.text_input(key="documents_find").set_value("nowhere").run()
+    assert "None of the 7 documents has this in its name" in texts(test)
+
+
+def test_sizes_are_for_people():
+    assert [size(count) for count in (0, 1, 999, 1000, 2_500_000)] == ["0 bytes", "1 byte", "999 bytes", "1 kB", "2.5 MB"]

@@ -73,3 +73,16 @@ def test_secrets_print_as_stars() -> None:
     with pytest.raises(ConfigError) as refusal:
         load_settings(secret_key=["not", "a", secret])
     assert secret not in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "not json", "[]"])
+def test_damaged_secrets_are_one_clear_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "secrets.json").write_text(content)
+    with pytest.raises(ConfigError, match="damaged"):
+        load_secrets(load_settings(data_dir=tmp_path))
+
+
+def test_a_data_folder_that_is_a_file_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(ConfigError, match="cannot be used"):
+        load_secrets(load_settings(data_dir=tmp_path / "data"))

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import socket
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 import uvicorn
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -16,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from engine.security.gate import REVOKED, Gate, cookie_values
 from engine.security.headers import content_security_policy, security_headers
 from engine.types import Principal, Role
+from ui.login import local_path
 
 ANNA, BOB = "anna-token-0123456789abcdef", "bob-token-0123456789abcdef"
 HTML = {"accept": "text/html"}
@@ -46,7 +48,12 @@ async def talk(websocket):
         await websocket.send_text(text.upper())
 
 
+async def html(_request):
+    return HTMLResponse("<p>page", headers={"cache-control": "public, max-age=60"})
+
+
 ROUTES = [
+    Route("/html", html),
     *(Route(path, echo, methods=["GET", "POST"]) for path in ("/", "/login", "/page", "/healthz/live")),
     WebSocketRoute("/ws", talk),
 ]
@@ -101,6 +108,24 @@ async def test_strangers_are_sent_to_the_login_or_refused(client):
     assert (await client.get("/page")).status_code == 401
     assert (await client.post("/page", headers=HTML)).status_code == 401
     assert (await client.get("/login")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "target"),
+    [("/?conversation=k-1", "/?conversation=k-1"), ("/page?a=1&b=%26", "/page?a=1&b=%26"), ("//evil.example/?x=1", "/"),
+     ("/%5Cevil.example?x", "/%5Cevil.example?x"), ("/page?" + "x" * 600, "/page"), ("/?next=https://evil.example", "/?next=https://evil.example")],
+)  # fmt: skip
+async def test_the_way_through_the_sign_in_keeps_the_whole_address_and_stays_here(host, asked, target):
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"http://{host}{asked}", headers=HTML)
+    sent = parse_qs(urlsplit(answer.headers["location"]).query)["next"][0]
+    assert urlsplit(answer.headers["location"]).path == "/login"
+    assert local_path(sent) == target
+
+
+async def test_no_page_stays_in_the_store_of_a_browser(client):
+    assert (await client.get("/html", headers=cookie(ANNA))).headers.get_list("cache-control") == ["no-store"]
+    assert "cache-control" not in (await client.get("/page", headers=cookie(ANNA))).headers
 
 
 @pytest.mark.parametrize(

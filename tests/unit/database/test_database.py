@@ -1,0 +1,56 @@
+"""The rules of connections and transactions."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from engine.database.database import Database, next_sequence
+from engine.errors import ConfigError, StoreError
+
+
+async def test_migrating_twice_and_from_two_processes_at_once_is_safe(tmp_path: Path) -> None:
+    databases = [Database(f"sqlite+aiosqlite:///{tmp_path}/x.db") for _ in range(3)]
+    await asyncio.gather(*(database.migrate() for database in databases))
+    await databases[0].migrate()
+    for database in databases:
+        await database.close()
+
+
+async def test_the_sequence_has_no_gaps_and_no_doubles_under_concurrency(tmp_path: Path) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/x.db")
+    await database.migrate()
+
+    async def one() -> int:
+        async with database.write() as session:
+            return await next_sequence(session)
+
+    assert sorted(await asyncio.gather(*(one() for _ in range(30)))) == list(range(1, 31))
+    await database.close()
+
+
+async def test_sqlite_runs_in_wal_mode_with_foreign_keys(tmp_path: Path) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/x.db")
+    async with database.read() as session:
+        assert (await session.execute(text("PRAGMA journal_mode"))).scalar() == "wal"
+        assert (await session.execute(text("PRAGMA foreign_keys"))).scalar() == 1
+        assert (await session.execute(text("PRAGMA synchronous"))).scalar() == 2
+    await database.close()
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite:///x.db", "nosuch+driver://secret:pass@host/x"])
+def test_a_wrong_url_is_one_clear_line_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        Database(url)
+    assert "secret" not in str(refusal.value)
+
+
+async def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"this is not a database, " * 100)
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/x.db")
+    with pytest.raises(StoreError, match="not a database"):
+        await database.migrate()
+    await database.close()

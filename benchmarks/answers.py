@@ -135,12 +135,13 @@ def elsewhere(index, names, own):
 
 def lexical_and_cosine(question, hits, embedder):
     asked = evidence.read_question(question)
-    found = evidence.candidates(hits)
+    found = evidence.statements(evidence.candidates(hits), hits)
     idf = evidence.rarity(found)
     unseen = math.log(1 + (len(found) + 0.5) / 0.5)
     cosines = embedder.embed_documents([one.text for one in found]) @ embedder.embed_query(question)
     features = np.array([evidence.lexical_features(asked, one, idf, unseen=unseen) for one in found])
-    return asked, found, idf, unseen, np.c_[features, cosines]
+    priors = np.array(answerability.priors(asked, found, hits))
+    return asked, found, idf, unseen, np.c_[features, cosines], priors
 
 
 def prepared(rows, collections, embedder):
@@ -169,9 +170,9 @@ def fit_ranking(made):
 
 
 def answer_row(parts, weights):
-    asked, found, idf, unseen, features = parts
-    kept = np.argsort(-(features[:, :-1] @ weights[:-1]), kind="stable")[: answerability.MAX_EMBEDDED]
-    best = min(kept, key=lambda i: (-(features[i] @ weights), found[i].n, found[i].position))
+    asked, found, idf, unseen, features, priors = parts
+    kept = np.argsort(-(features[:, :-1] @ weights[:-1] + priors), kind="stable")[: answerability.MAX_EMBEDDED]
+    best = min(kept, key=lambda i: (-(features[i] @ weights + priors[i]), found[i].n, found[i].position))
     cosines = features[:, -1]
     return evidence.answer_features(
         asked, found[best], idf, unseen=unseen, cosine=cosines[best], most_cosine=cosines[kept].max()
@@ -193,7 +194,7 @@ def fit(made):
         answering, bias = fit_answering(inner, weights)
         scores = np.array([answering @ answer_row(parts, weights) + bias for _, parts, _ in outer])
         truth = np.array([row["answerable"] for row, _, _ in outer])
-        first = [gold[np.argmax(parts[4] @ weights)] for row, parts, gold in outer if row["answerable"]]
+        first = [gold[np.argmax(parts[4] @ weights + parts[5])] for row, parts, gold in outer if row["answerable"]]
         separated = auc(scores[truth], scores[~truth])
         print(f"  held out {sorted(held)}: AUC {separated:.3f}, gold in the best sentence {np.mean(first):.3f}")
     weights = fit_ranking(made)

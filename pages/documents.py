@@ -13,7 +13,7 @@ from ui.session import open_page
 desk = open_page()
 
 with friendly_errors():
-    if desk.state.document_id:
+    if "document" in st.query_params:
         document_view(desk)
     else:
         st.title("Documents", anchor=False)

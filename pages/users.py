@@ -16,3 +16,4 @@ new_user_form(desk)
 with people, friendly_errors():
     user_table(desk.call(desk.workbench.users))
 st.caption("Here you can add users. Changing a role, a password or disabling a user cannot be done here.")
+st.caption("To share a collection, run `python -m engine grant COLLECTION USER --right read` on the server.")

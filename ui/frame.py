@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from engine.types import Role
 from ui.components.account import account_menu
@@ -17,14 +19,21 @@ desk = open_page()
 
 ANYONE, OPERATORS, ADMINS = frozenset(Role), frozenset({Role.OPERATOR, Role.ADMIN}), frozenset({Role.ADMIN})
 PAGES = [
-    (ANYONE, st.Page("../pages/chat.py", title="Chat", icon=":material/forum:", default=True)),
-    (ANYONE, st.Page("../pages/documents.py", title="Documents", icon=":material/folder_open:")),
-    (ADMINS, st.Page("../pages/providers.py", title="Providers", icon=":material/hub:")),
-    (ADMINS, st.Page("../pages/users.py", title="Users", icon=":material/group:")),
-    (ADMINS, st.Page("../pages/audit.py", title="Audit", icon=":material/history:")),
-    (OPERATORS, st.Page("../pages/health.py", title="Health", icon=":material/monitor_heart:")),
+    (ANYONE, "chat", ":material/forum:"),
+    (ANYONE, "documents", ":material/folder_open:"),
+    (ADMINS, "providers", ":material/hub:"),
+    (ADMINS, "users", ":material/group:"),
+    (ADMINS, "audit", ":material/history:"),
+    (OPERATORS, "health", ":material/monitor_heart:"),
 ]
 
-page = st.navigation([page for roles, page in PAGES if desk.principal.role in roles], position="top")
+
+def _page(roles: frozenset[Role], name: str, icon: str) -> StreamlitPage:
+    # A page of another role is registered too, so that its address is answered by its own role check.
+    seen: Literal["visible", "hidden"] = "visible" if desk.principal.role in roles else "hidden"
+    return st.Page(f"../pages/{name}.py", title=name.capitalize(), icon=icon, default=name == "chat", visibility=seen)
+
+
+page = st.navigation([_page(*one) for one in PAGES], position="top")
 page.run()
 account_menu(desk.principal)

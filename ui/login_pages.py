@@ -82,7 +82,14 @@ def setup_page(*, csrf: str, token: str = "", name: str = "", error: str = "") -
             focus=not token,
             note="The server printed it when it started: in the terminal where you ran it, or in its log.",
         )
-        + _field("name", "User name", value=name, autocomplete="username", focus=bool(token) and not name)
+        + _field(
+            "name",
+            "User name",
+            value=name,
+            autocomplete="username",
+            focus=bool(token) and not name,
+            note="No spaces: for example anna or anna.berg.",
+        )
         + _field(
             "password",
             "Password",

@@ -45,6 +45,16 @@ class Verdict:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A question that was refused, with the reason; `number` tells it from earlier ones of this tab."""
+
+    number: int
+    question: str
+    reason: str
+    hint: str
+
+
 @dataclass(slots=True)
 class State:
     """Everything a browser tab remembers between reruns, beside the widgets' own values."""
@@ -55,9 +65,10 @@ class State:
     new_conversation: bool = False
     evidence: Opened | None = None
     retry: str = ""
+    unsent: list[Unsent] = field(default_factory=list)
+    refusals: int = 0
     collection_id: str = ""
-    document_id: str = ""
-    page: int = 1
+    collections_made: int = 0
     chunk_id: str = ""
     pending: tuple[str, str] | None = None
     deleted: dict[str, str] = field(default_factory=dict)

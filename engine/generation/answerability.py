@@ -11,14 +11,17 @@ from dataclasses import dataclass
 
 from engine.generation.evidence import (
     Candidate,
+    Question,
     answer_features,
     candidates,
     extremes,
+    kind_offered,
     lexical_features,
     rarity,
     read_question,
     statements,
 )
+from engine.generation.wording import AMOUNT, NUMBER
 from engine.protocols import Embedder
 from engine.types import Hit
 
@@ -33,7 +36,7 @@ ANSWER_BIAS = -3.97
 THRESHOLD = 0.3
 MAX_EMBEDDED = 8
 EXTREME = 3.0
-"""Log-odds added to the row that a superlative asks for: set by hand, more than rank and wording tell rows of a table apart."""
+NO_AMOUNT = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +69,8 @@ def judge(question: str, hits: Sequence[Hit], *, embedder: Embedder) -> Judgemen
     unseen = math.log(1 + (len(found) + 0.5) / 0.5)
     lexical = [lexical_features(asked, one, idf, unseen=unseen) for one in found]
     weights = list(RANK_WEIGHTS.values())
-    bonus = {i: EXTREME for i in extremes(asked, found, hits)}
-    words = [_dot(weights[:-1], row) + bonus.get(i, 0.0) for i, row in enumerate(lexical)]
+    known = priors(asked, found, hits)
+    words = [_dot(weights[:-1], row) + prior for row, prior in zip(lexical, known, strict=True)]
     chosen = sorted(range(len(found)), key=lambda i: -words[i])[:MAX_EMBEDDED]
     cosines = embedder.embed_documents([found[i].read for i in chosen]) @ embedder.embed_query(question)
     ranked = [
@@ -81,6 +84,17 @@ def judge(question: str, hits: Sequence[Hit], *, embedder: Embedder) -> Judgemen
     )
     odds = ANSWER_BIAS + _dot(list(ANSWER_WEIGHTS.values()), features)
     return Judgement(ranked=tuple(ranked), answerability=1 / (1 + math.exp(-odds)))
+
+
+def priors(asked: Question, found: Sequence[Candidate], hits: Sequence[Hit]) -> list[float]:
+    """Return log-odds set by hand, for SQuAD has neither tables nor lines of accounts.
+
+    EXTREME is added to the row that a superlative asks for, more than rank and wording tell rows apart. NO_AMOUNT is taken from a
+    sentence without a number when a number is asked for, and from one without an amount of what is asked ("the net sales").
+    """
+    extreme = extremes(asked, found, hits)
+    amount = asked.kind in (AMOUNT, NUMBER)
+    return [EXTREME * (i in extreme) - NO_AMOUNT * (amount and not kind_offered(asked, one)) for i, one in enumerate(found)]
 
 
 def _dot(weights: Sequence[float], values: Sequence[float]) -> float:

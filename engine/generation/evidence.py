@@ -45,6 +45,7 @@ class Question:
     numbers: frozenset[str]
     names: frozenset[str]
     kind: str
+    counted: frozenset[str]
     negated: bool
     asked: frozenset[str]
 
@@ -58,6 +59,7 @@ def read_question(text: str) -> Question:
         numbers=numbers,
         names=wording.names(text),
         kind=wording.expected_kind(text),
+        counted=wording.counted(text),
         negated=wording.negated(text),
         asked=frozenset(terms(text)) | numbers,
     )
@@ -92,14 +94,16 @@ def candidates(hits: Sequence[Hit]) -> list[Candidate]:
 
 
 def statements(found: Sequence[Candidate], hits: Sequence[Hit]) -> list[Candidate]:
-    """Return the candidates that may state something (`wording.states`), without the header rows of their tables; all when none does."""
+    """Return the candidates that may state something (`wording.states`) and are no heading or header row of their passage.
+
+    All of them when none does: a refusal is for the judge to give.
+    """
     kept = []
     for one in found:
-        header = hits[one.n - 1].chunk.context
-        row = len(cells(one.text)) > 1 and len(cells(one.text)) == len(cells(header))
-        if " ".join(one.text.split()) not in (" ".join(header.split()), *map(_plain_line, header.splitlines())) and (
-            row or wording.states(one.text)
-        ):
+        chunk = hits[one.n - 1].chunk
+        headings = {_plain(line) for line in (chunk.context, *chunk.context.splitlines(), chunk.title, *chunk.section)}
+        row = len(cells(one.text)) == len(cells(chunk.context)) > 1
+        if _plain(one.text) not in headings and (row or wording.states(one.text)):
             kept.append(one)
     return kept or list(found)
 
@@ -142,7 +146,7 @@ def _value(cell: str) -> float | None:
         return None
 
 
-def _plain_line(line: str) -> str:
+def _plain(line: str) -> str:
     return " ".join(line.split())
 
 
@@ -184,12 +188,23 @@ def lexical_features(question: Question, one: Candidate, idf: Mapping[str, float
     return (
         coverage(question.terms, one.terms, idf, unseen=unseen),
         _pairs(question.terms, one.sequence),
-        float(wording.offers(question.kind, one.text, asked=question.asked)),
+        kind_offered(question, one),
         _share(question.numbers, wording.numbers(one.text)),
         _share(question.names, one.passage),
         1 / one.n,
         min(1.0, len(one.sequence) / 40),
     )
+
+
+def kind_offered(question: Question, one: Candidate) -> float:
+    """Return 1 when something of the expected kind is offered; 0.5 for a number of other things than those counted; else 0."""
+    if not wording.offers(question.kind, one.text, asked=question.asked):
+        return 0.0
+    if question.kind == wording.AMOUNT:
+        return float(not question.counted.isdisjoint(one.terms))
+    headed = not question.counted.isdisjoint(one.terms.difference(one.sequence))
+    counting = question.kind == wording.NUMBER and question.counted and not headed
+    return 0.5 if counting and not wording.counts(question.counted, one.text) else 1.0
 
 
 ANSWER_FEATURES = ("near", "kind", "numbers", "names", "cosine", "most_cosine", "gap", "not_denied")
@@ -207,7 +222,7 @@ def answer_features(
     missing = (idf.get(term, unseen) for term in question.terms if term not in best.terms)
     return (
         coverage(question.terms, best.near, idf, unseen=unseen),
-        float(wording.offers(question.kind, best.text, asked=question.asked)),
+        kind_offered(question, best),
         _share(question.numbers, wording.numbers(best.text)),
         _share(question.names, best.passage),
         cosine,

@@ -18,7 +18,7 @@ from engine.types import Chunk, Delta, Prompt, Usage
 
 MAX_SENTENCES = 4
 ENOUGH = 0.8
-DOMINANT = 0.65
+DOMINANT = 0.7
 """Share of the mass at which the best sentence is shown alone."""
 REDUNDANT = 0.8
 """Share of its content terms in a sentence already chosen at which another adds nothing, unless it has figures of its own."""
@@ -78,12 +78,9 @@ class ExtractiveGenerator:
 
 
 def quotations(prompt: Prompt, judgement: Judgement) -> list[str]:
-    """Return the pieces of the answer: chosen sentences with their markers, of each passage in reading order."""
-    chosen = choose(judgement.ranked)
-    ranks = {one.candidate.n: rank for rank, one in reversed(list(enumerate(chosen)))}
-    chosen.sort(key=lambda one: (ranks[one.candidate.n], one.candidate.position))
+    """Return the pieces of the answer: chosen sentences with their markers, best first."""
     pieces: list[str] = []
-    for one in chosen:
+    for one in choose(judgement.ranked):
         number = one.candidate.n
         chunk = prompt.passages[number - 1].chunk
         # Each quotation is a paragraph: one without a full stop must not run into the next.

@@ -54,7 +54,7 @@ _KINDS = (
     (NUMBER, r"\b(?:what|which)\b.{0,25}\b(?:percent(?:age)?|number|amount|population|size|share|rate|ratio)\b"),
     (
         AMOUNT,
-        r"\bwhat\s+(?:is|was|are|were)\b.{0,60}\b(?:sales|revenues?|income|profits?|earnings|expenses?|costs?|cash|debt|capex"
+        r"\bwhat\s+(?:is|was|are|were)\b.{0,60}\b(?P<head>sales|revenues?|income|profits?|earnings|expenses?|costs?|cash|debt|capex"
         r"|ebitda?|assets|liabilities|inventor(?:y|ies)|salar(?:y|ies)|wages?|price|budget|turnover)\b(?!\s+\w+ing\b)",
     ),
     (PERSON, r"\bwho(?:m|se)?\b"),
@@ -69,12 +69,14 @@ _REASON = re.compile(
     r"\b(?:because|since|due to|owing to|so that|in order|therefore|as a result|caused?|reason|thus|led to|for)\b", re.I
 )
 _LABELLED = re.compile(
-    r"^\s*\(?\d{1,3}[.)](?=\s)|\b(?:no|nos|form|item|note|section|rule|page|exhibit|figure|table)\b\.?\s+[\w.-]*\d[\w.-]*", re.I
+    r"^\s*\(?\d{1,3}[.)](?=\s)|\b\d+\([a-z]\)|\b(?:no|nos|form|item|note|section|rule|page|exhibit|figure|table)\b\.?\s+[\w.-]*\d[\w.-]*",
+    re.I,
 )
 _DATE = re.compile(
     rf"\b(?:{_MONTHS})\s+\d{{1,2}}\b|\b\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?(?:{_MONTHS})\b|(?<![\d.,$€£])(?:19|20)\d\d(?![\d%]|[.,]\d)",
     re.I,
 )
+_COUNTED = re.compile(r"\bhow\s+(?:many|much)\s+(\w+(?:\s+\w+){0,2})", re.I)
 _PERCENT = re.compile(r"\d[\d.,]*\s*\)?\s?(?:%|per\s?cent\b|percent)", re.I)
 _VERB = re.compile(
     r"\b(?:am|is|are|was|were|be|been|being|has|have|had|do|does|did|will|would|shall|should|can|cannot|could|may|might|must"
@@ -134,7 +136,7 @@ def states(text: str) -> bool:
     if text.endswith((":", "：")):
         return False
     if text.lower() == text.upper():
-        return True
+        return any(c.isalpha() for c in text)
     spoken = text.lower() if text.isupper() else text
     if _VERB.search(spoken) or amounts(text) or re.search(r":\s+\S|\||\t", text):
         return True
@@ -163,8 +165,25 @@ def negated(text: str) -> bool:
 
 
 def expected_kind(question: str) -> str:
-    """Return the kind of answer that `question` asks for: "time", "number", "amount", "person", "place", "reason" or "other"."""
+    """Return the kind of answer asked for: "time", "number", "amount", "person", "place", "reason" or "other"."""
     return next((kind for kind, pattern in _KINDS if re.search(pattern, question, re.I)), OTHER)
+
+
+def counted(question: str) -> frozenset[str]:
+    """Return the terms of what is counted ("how many NEW HOUSES were") or summed up ("what were the net SALES"); else none."""
+    if match := _COUNTED.search(question):
+        words = match[1].split()
+        stop = next((i for i, word in enumerate(words) if stop_terms().issuperset(terms(word))), len(words))
+        return frozenset(terms(" ".join(words[:stop])))
+    amount = next((re.search(pattern, question, re.I) for kind, pattern in _KINDS if kind == AMOUNT), None)
+    return frozenset(terms(amount["head"])) if amount else frozenset()
+
+
+def counts(things: frozenset[str], sentence: str) -> bool:
+    """Return whether an amount in `sentence` stands close to one of `things`: 4 words behind it or 6 before."""
+    words = _DATE.sub(" ", _LABELLED.sub(" ", sentence)).split()
+    places = (i for i, word in enumerate(words) if numbers(word))
+    return any(not things.isdisjoint(terms(" ".join(words[max(0, i - 4) : i + 7]))) for i in places)
 
 
 def offers(kind: str, sentence: str, *, asked: frozenset[str]) -> bool:

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from engine.errors import AccessDenied, StoreError
@@ -102,11 +103,12 @@ def test_health_says_what_a_failure_means_and_what_to_do(visit):
 
 
 @pytest.mark.parametrize(("name", "titles"), [("analyst", 2), ("operator", 3), ("admin", 6)])
-def test_the_frame_offers_the_pages_of_the_role(visit, name, titles):
+def test_the_frame_offers_the_pages_of_the_role_and_knows_the_others(visit, monkeypatch, name, titles):
+    found, navigation = [], st.navigation
+    monkeypatch.setattr(st, "navigation", lambda pages, **options: found.extend(pages) or navigation(pages, **options))
     test = visit("ui/frame.py", name)
     assert not test.exception
-    shown = [one for one in test._registered_pages.values() if not one.get("is_hidden")]
-    assert (len(test._registered_pages), len(shown)) == (6, titles)
+    assert (len(found), sum(one.visibility == "visible" for one in found)) == (6, titles)
     assert any(one.key == "frame_sign_out" for one in test.button)
 
 

@@ -26,8 +26,11 @@ ICONS = {
 def answer_view(state: State, message: MessageInfo, question: str) -> None:
     """Draw a message whose answer is complete, or was stopped."""
     answer = message.answer
+    if message.state == "stopped" and not (answer.text if answer else message.text).strip():
+        st.caption(":material/stop_circle: Stopped. Nothing had been written yet.")
+        return
     if answer is None:
-        st.markdown(escape_lines(message.text) or "*Stopped before the first word.*")
+        st.markdown(escape_lines(message.text))
     elif answer.refused:
         st.warning(f"**{escape(answer.text or 'The documents do not answer this question.')}**", icon=":material/search_off:")
         if answer.nearest:
@@ -76,7 +79,6 @@ def _sources(state: State, message_id: str, found: list[Passage]) -> None:
                 f"**{passage.n}** · p. {passage.page} · {escape(short(passage.document, 34))}",
                 key=f"chat_cite_{message_id}_{index}",
                 icon=ICONS[passage.support] if passage.support else ":material/article:",
-                help="Show this passage on its page",
                 type="primary" if index == opened else "secondary",
                 on_click=open_evidence,
                 args=(state, message_id, index),

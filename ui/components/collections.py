@@ -13,6 +13,7 @@ from ui.failures import friendly_errors
 from ui.session import Desk
 
 WHAT = "A collection is a shelf of documents that are asked together, such as the annual reports of one industry."
+PASSAGES = "Each document is cut into passages of a few sentences. A question finds passages, and an answer cites them."
 
 
 def collection_bar(desk: Desk, collections: Sequence[CollectionInfo]) -> CollectionInfo | None:
@@ -31,14 +32,18 @@ def collection_bar(desk: Desk, collections: Sequence[CollectionInfo]) -> Collect
             ids,
             index=ids.index(desk.state.collection_id) if desk.state.collection_id in ids else 0,
             format_func=lambda key: found[key].name,
-            key="documents_collection",
+            key=f"documents_collection_{desk.state.collections_made}",
             width=360,
         )
-        with st.popover("New collection", icon=":material/create_new_folder:", key="documents_new"):
+        with st.popover(
+            "New collection", icon=":material/create_new_folder:", key=f"documents_new_{desk.state.collections_made}"
+        ):
             st.caption(WHAT)
             _create_form(desk)
+    if chosen != desk.state.collection_id:
+        desk.state.verdicts.clear()
     desk.state.collection_id = chosen
-    st.caption(counters(found[chosen]))
+    st.caption(counters(found[chosen]), help=PASSAGES)
     return found[chosen]
 
 
@@ -51,7 +56,7 @@ def counters(one: CollectionInfo) -> str:
 
 
 def _create_form(desk: Desk) -> None:
-    with st.form("documents_create", border=False):
+    with st.form(f"documents_create_{desk.state.collections_made}", border=False):
         name = st.text_input("Name", max_chars=100, placeholder="Annual reports 2024")
         description = st.text_input("Description (optional)", max_chars=300)
         with st.expander("How documents are cut into passages", type="compact"):
@@ -61,6 +66,7 @@ def _create_form(desk: Desk) -> None:
                 made = desk.call(
                     desk.workbench.create_collection, name.strip(), description=description.strip(), chunker=chunker
                 )
-                desk.state.collection_id = made.id
-                st.session_state.pop("documents_collection", None)
+                # A browser keeps what a widget of the same key shows: new keys close the form and let the picker follow.
+                desk.state.collection_id, desk.state.collections_made = made.id, desk.state.collections_made + 1
+                desk.state.verdicts.clear()
                 st.rerun()

@@ -17,12 +17,15 @@ QUERY = "conversation"
 
 
 def conversation_list(desk: Desk) -> ConversationInfo | None:
-    """Draw the list and return the open conversation; None while a new one is being started."""
+    """Draw the list and return the open conversation; None while a new one is being started.
+
+    When the wanted one does not exist any more, None too, and its id stays in the state: see `is_gone`.
+    """
     conversations = desk.call(desk.workbench.conversations)
     current = _current(desk.state, conversations)
     if current:
         st.query_params[QUERY] = current.id
-    else:
+    elif not is_gone(desk.state, current):
         st.query_params.pop(QUERY, None)
     with st.sidebar:
         st.button(
@@ -44,6 +47,12 @@ def open_conversation(state: State, conversation_id: str) -> None:
     """Make a conversation the open one; "" starts a new one."""
     state.conversation_id, state.new_conversation = conversation_id, not conversation_id
     state.evidence, state.retry = None, ""
+    state.unsent.clear()
+
+
+def is_gone(state: State, current: ConversationInfo | None) -> bool:
+    """Tell whether a certain conversation was wanted that does not exist, or not for this user."""
+    return current is None and bool(state.conversation_id)
 
 
 def day_label(moment: datetime, *, today: date | None = None) -> str:
@@ -60,12 +69,13 @@ def _current(state: State, conversations: Sequence[ConversationInfo]) -> Convers
     if state.new_conversation:
         return None
     wanted = state.conversation_id or st.query_params.get(QUERY, "")
-    found = next((one for one in conversations if one.id == wanted), None)
+    if wanted:
+        state.conversation_id = wanted
+        return next((one for one in conversations if one.id == wanted), None)
     # A tab that is opened again goes on where the user left off: an answer may still be running there.
     recent = next((one for one in conversations if one.updated_at > datetime.now(UTC) - timedelta(hours=12)), None)
-    current = found or recent
-    state.conversation_id = current.id if current else ""
-    return current
+    state.conversation_id = recent.id if recent else ""
+    return recent
 
 
 def _row(desk: Desk, one: ConversationInfo, *, selected: bool) -> None:

@@ -8,17 +8,18 @@ import streamlit as st
 
 from engine.types import Chunk
 from engine.views import DocumentInfo
-from ui.components.documents import facts, status_badge
+from ui.components.documents import FACTS, facts, open_document, status_badge
 from ui.components.evidence import RENDER_WIDTH, page_text
 from ui.components.safe_text import counted, escape, short
 from ui.session import Desk, State
 
 
 def document_view(desk: Desk) -> None:
-    """Draw the opened document."""
-    document = desk.call(desk.workbench.document, desk.state.document_id)
+    """Draw the document and page that the address names."""
+    _back()
+    document = desk.call(desk.workbench.document, st.query_params["document"])
     chunks = desk.call(desk.workbench.chunks, document.id)
-    _head(desk.state, document)
+    _head(document)
     number = _page_picker(desk.state, document)
     here = [one for one in chunks if one.page == number]
     left, right = st.columns([3, 2], gap="medium")
@@ -28,19 +29,23 @@ def document_view(desk: Desk) -> None:
         _passages(desk.state, here)
 
 
-def _head(state: State, document: DocumentInfo) -> None:
-    st.button(
-        "All documents", icon=":material/arrow_back:", type="tertiary", key="documents_back", on_click=_close, args=(state,)
-    )
+def _back() -> None:
+    icon = ":material/arrow_back:"
+    st.button("All documents", icon=icon, type="tertiary", key="documents_back", on_click=st.query_params.clear)
+
+
+def _head(document: DocumentInfo) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"### {escape(short(document.name, 80))}", width="stretch", anchors=False)
         status_badge(document)
-    st.caption(" · ".join(filter(None, [escape(document.title), facts(document)])))
+    st.caption(" · ".join(filter(None, [escape(document.title), facts(document)])), help=FACTS)
 
 
 def _page_picker(state: State, document: DocumentInfo) -> int:
     if document.pages <= 1:
         return 1
+    asked = st.query_params.get("page", "")
+    current = min(max(1, int(asked)), document.pages) if asked.isdecimal() and len(asked) < 10 else 1
     with st.container(horizontal=True, vertical_alignment="center"):
         for label, icon, step in (("Previous page", "chevron_left", -1), ("Next page", "chevron_right", 1)):
             st.button(
@@ -48,15 +53,15 @@ def _page_picker(state: State, document: DocumentInfo) -> int:
                 icon=f":material/{icon}:",
                 help=label,
                 key=f"documents_{step}",
-                disabled=not 1 <= state.page + step <= document.pages,
-                on_click=_turn,
-                args=(state, state.page + step),
+                disabled=not 1 <= current + step <= document.pages,
+                on_click=open_document,
+                args=(state, document.id, current + step),
             )
-        key = f"documents_number_{state.page}"
-        number = st.number_input("Page", 1, document.pages, state.page, key=key, label_visibility="collapsed", width=130)
+        key = f"documents_number_{current}"
+        number = st.number_input("Page", 1, document.pages, current, key=key, label_visibility="collapsed", width=130)
         st.markdown(f"of {document.pages}")
-    if number != state.page:
-        _turn(state, number)
+    if number != current:
+        open_document(state, document.id, number)
         st.rerun()
     return number
 
@@ -82,14 +87,6 @@ def _passages(state: State, chunks: Sequence[Chunk]) -> None:
                 st.caption(f"{chunk.ordinal + 1} · {len(chunk.text):,} characters" + f" · {path}" * bool(path), width="stretch")
                 st.button("Show", key=f"documents_chunk_{chunk.id}", type="tertiary", on_click=_choose, args=(state, chunk.id))
             st.text(chunk.text)
-
-
-def _close(state: State) -> None:
-    state.document_id = ""
-
-
-def _turn(state: State, number: int) -> None:
-    state.page, state.chunk_id = number, ""
 
 
 def _choose(state: State, chunk_id: str) -> None:

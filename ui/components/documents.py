@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from engine.errors import PasswordNeeded
 from engine.types import Right
 from engine.views import CollectionInfo, DocumentInfo
 from ui.components.safe_text import counted, escape, short
 from ui.failures import failure_text, friendly_errors
-from ui.session import Desk
+from ui.session import Desk, State
 
 PAGE_SIZE = 20
 EVERY_SECONDS = 1.5
@@ -21,6 +22,10 @@ STAGES = {
     "embedded": "indexing",
     "deleting": "being removed",
 }
+FACTS = (
+    "A passage is a piece of a few sentences that a question can find. Pages without text, mostly scans, cannot be found or "
+    "cited. The time is UTC."
+)
 ACTIONS = {"again": "Process again", "download": "Download original", "delete": "Delete"}
 
 
@@ -38,7 +43,10 @@ def _rows(desk: Desk, collection: CollectionInfo) -> None:
         if not documents:
             st.info("This collection is empty. Add the first documents above.", icon=":material/inbox:")
             return
-        for one in _page_of(_filtered(documents)):
+        shown = _filtered(documents)
+        if not shown:
+            st.caption(f"None of the {len(documents)} documents has this in its name.")
+        for one in _page_of(shown):
             _row(desk, one, writable=collection.right in (Right.WRITE, Right.OWNER))
 
 
@@ -64,7 +72,7 @@ def _row(desk: Desk, one: DocumentInfo, *, writable: bool) -> None:
             if st.button(
                 "Open", key=f"documents_open_{one.id}", disabled=not one.pages, type="tertiary", icon=":material/pageview:"
             ):
-                desk.state.document_id, desk.state.page, desk.state.chunk_id = one.id, 1, ""
+                open_document(desk.state, one.id)
                 st.rerun()
             chosen = st.menu_button(
                 "",
@@ -78,8 +86,26 @@ def _row(desk: Desk, one: DocumentInfo, *, writable: bool) -> None:
         if chosen:
             desk.state.pending = (chosen, one.id)
             st.rerun()
-        st.caption(facts(one))
+        st.caption(facts(one), help=FACTS)
         _trouble(one)
+        if (
+            writable
+            and wants_password(one)
+            and st.button("Give password", key=f"documents_unlock_{one.id}", icon=":material/key:")
+        ):
+            desk.state.pending = ("again", one.id)
+            st.rerun()
+
+
+def open_document(state: State, document_id: str, page: int = 1) -> None:
+    """Open a page of a document. The address holds both, so that it can be kept and the browser's Back works."""
+    state.chunk_id = ""
+    st.query_params.from_dict({"document": document_id, "page": str(page)})
+
+
+def wants_password(one: DocumentInfo) -> bool:
+    """Tell whether a file failed for a password that can be given here; the engine reports it in words only."""
+    return one.state == "failed" and one.hint == PasswordNeeded.default_hint
 
 
 def _actions(*, writable: bool) -> list[str]:
@@ -110,7 +136,9 @@ def facts(one: DocumentInfo) -> str:
 
 def size(count: int) -> str:
     """Return a number of bytes for people."""
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
+    if count < 1000:
+        return f"{count} byte{'s' * (count != 1)}"
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{round(count / 1e3)} kB"
 
 
 def _trouble(one: DocumentInfo) -> None:

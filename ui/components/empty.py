@@ -23,7 +23,10 @@ def nothing_to_ask(principal: Principal, collections: Sequence[CollectionInfo]) 
         if collections:
             st.markdown("Your collections are still empty. Upload documents, then come back and ask.")
         else:
-            st.markdown("You cannot ask anything yet: first make a collection and put documents into it. It takes a minute.")
+            st.markdown(
+                "You cannot ask anything yet: first make a collection and put documents into it, or ask an admin to share one "
+                "with you."
+            )
         if st.button("Add documents", type="primary", icon=":material/upload_file:", key="chat_go_to_documents"):
             st.switch_page(DOCUMENTS)
     return True

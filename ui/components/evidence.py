@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.errors import EngineError
+from engine.types import Support
 from ui.components.colors import Color
 from ui.components.passages import Passage, passages
 from ui.components.safe_text import escape, short
@@ -13,7 +14,20 @@ from ui.session import Desk, Opened
 
 ZOOMS = ["Fit", "150 %", "200 %"]  # made wider in style.py
 RENDER_WIDTH = 1200
-SCORES = {"relevance": "relevance", "dense": "by meaning", "lexical": "by words"}
+SCORES = {
+    "relevance": ("relevance", "How well the passage fits the question, from 0 to 1: meaning and words taken together."),
+    "dense": (
+        "by meaning",
+        "Cosine similarity of the embeddings of question and passage: 1 is the same meaning, 0 is unrelated.",
+    ),
+    "lexical": ("by words", "BM25: rare words that question and passage share count most. It has no upper bound; 0 is none."),
+}
+SUPPORT: dict[Support | None, tuple[str, Color, str]] = {
+    Support.SUPPORTED: ("supported by this passage", "green", ":material/check:"),
+    Support.PARTLY: ("partly supported by this passage", "orange", ":material/contrast:"),
+}
+QUOTED: tuple[str, Color, str] = ("quoted from the document", "green", ":material/format_quote:")
+AROUND, FOLDED = 700, 20_000
 STATES: dict[str, tuple[str, Color, str]] = {
     "current": ("Current version", "green", ":material/check_circle:"),
     "changed": ("The document has changed since", "orange", ":material/edit_document:"),
@@ -38,7 +52,7 @@ def evidence_panel(desk: Desk) -> None:
         passage = found[opened.index]
         _bar(desk, opened, passage, len(found))
         state = desk.call(desk.workbench.citation_states, opened.message_id).get(passage.n, "current")
-        _facts(passage, state)
+        _facts(passage, state, quoted=bool(answer and answer.provider == "extractive"))
         _page(desk, passage, state)
 
 
@@ -65,15 +79,18 @@ def _move(opened: Opened, step: int) -> None:
     opened.index += step
 
 
-def _facts(passage: Passage, state: str) -> None:
+def _facts(passage: Passage, state: str, *, quoted: bool) -> None:
     label, color, icon = STATES.get(state, (escape(state), "gray", ":material/help:"))
     st.markdown(f":material/description: **{escape(short(passage.document, 70))}**, page {passage.page}")
     with st.container(horizontal=True, gap="xsmall"):
         st.badge(label, icon=icon, color=color)
+        if passage.support in SUPPORT:
+            mark, shade, sign = QUOTED if quoted and passage.support is Support.SUPPORTED else SUPPORT[passage.support]
+            st.badge(mark, icon=sign, color=shade)
         st.badge(f"version {passage.version}", color="gray")
         for name, score in {"relevance": passage.score, **passage.scores}.items():
             if name in SCORES:
-                st.badge(f"{SCORES[name]} {score:.2f}", color="gray")
+                st.badge(f"{SCORES[name][0]} {score:.2f}", color="gray", help=SCORES[name][1])
     if passage.section:
         st.caption(" › ".join(escape(part) for part in passage.section))
     with st.container(key="quote_evidence"):
@@ -109,12 +126,37 @@ def _page(desk: Desk, passage: Passage, state: str) -> None:
 
 
 def page_text(desk: Desk, document_id: str, number: int, start: int, end: int, *, version: int | None = None) -> None:
-    """Draw a page that has no picture as plain text, the passage set off."""
+    """Draw a page that has no picture as plain text: the passage set off, its surroundings, and the rest folded in."""
     text = desk.call(desk.workbench.page, document_id, number, version=version).text
     st.caption("This kind of document has no page pictures; this is its text.")
-    if text[:start].strip():
-        st.text(text[:start].rstrip())
+    if end <= start:
+        st.text(text[:FOLDED])
+        _folded("Later on this page", text[FOLDED : 2 * FOLDED], left_out=len(text) - 2 * FOLDED)
+        return
+    first, last = _near(text, start - AROUND, start), _near(text, end + AROUND, len(text))
+    _folded("Earlier on this page", text[max(0, first - FOLDED) : first], left_out=first - FOLDED)
+    _plain(text[first:start])
     with st.container(key="quote_page_text"):
-        st.text(text[start:end] if end > start else text)
-    if end > start and text[end:].strip():
-        st.text(text[end:].lstrip())
+        st.text(text[start:end])
+    _plain(text[end:last])
+    _folded("Later on this page", text[last : last + FOLDED], left_out=len(text) - last - FOLDED)
+
+
+def _near(text: str, wanted: int, limit: int) -> int:
+    """Return `wanted`, moved to the next space so that no word is torn; a text without spaces is cut where it is."""
+    wanted = min(max(0, wanted), len(text))
+    space = text.find(" ", wanted, min(limit, wanted + 40)) if wanted else 0
+    return wanted if space < 0 else space
+
+
+def _plain(text: str) -> None:
+    if text.strip():
+        st.text(text.strip("\n"))
+
+
+def _folded(label: str, text: str, *, left_out: int) -> None:
+    if text.strip():
+        with st.expander(label, type="compact"):
+            if left_out > 0:
+                st.caption(f"{left_out:,} more characters are not shown here; the original can be downloaded under Documents.")
+            st.text(text.strip("\n"))

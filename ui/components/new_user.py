@@ -20,7 +20,7 @@ def new_user_form(desk: Desk) -> None:
     """Draw the form and create the user."""
     with st.form("users_new", clear_on_submit=False):
         st.markdown("#### Add a user", anchors=False)
-        name = st.text_input("User name", max_chars=100, autocomplete="off")
+        name = st.text_input("User name", max_chars=100, autocomplete="off", placeholder="no spaces, such as anna.berg")
         password = st.text_input(
             "Password", type="password", autocomplete="new-password", help="At least 10 characters. Hand it over in person."
         )

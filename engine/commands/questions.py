@@ -26,7 +26,7 @@ def ask(
         if as_json:
             print_json(answer_json(answer))
         else:
-            _show(answer)
+            _show(answer, question)
 
     run(work)
 
@@ -86,8 +86,8 @@ def hit_json(hit: Hit) -> dict[str, Any]:
     }
 
 
-def _show(answer: Answer) -> None:
-    if answer.query:
+def _show(answer: Answer, question: str) -> None:
+    if answer.query and answer.query != question:
         out.print(f"(searched for: {answer.query})", style="dim", markup=False)
     out.print(answer.text, markup=False)
     out.print()

@@ -89,8 +89,8 @@ def judge(question: str, hits: Sequence[Hit], *, embedder: Embedder) -> Judgemen
 def priors(asked: Question, found: Sequence[Candidate], hits: Sequence[Hit]) -> list[float]:
     """Return log-odds set by hand, for SQuAD has neither tables nor lines of accounts.
 
-    EXTREME is added to the row that a superlative asks for, more than rank and wording tell rows apart. NO_AMOUNT is taken from a
-    sentence without a number when a number is asked for, and from one without an amount of what is asked ("the net sales").
+    EXTREME is added to the row that a superlative asks for, more than rank and wording tell rows apart. NO_AMOUNT is taken from
+    a sentence without a number when a number is asked for, and from one without an amount of what is asked ("net sales").
     """
     extreme = extremes(asked, found, hits)
     amount = asked.kind in (AMOUNT, NUMBER)

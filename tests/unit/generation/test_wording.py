@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.generation.wording import expected_kind, names, negated, numbers
+from engine.generation.wording import amounts, counted, counts, expected_kind, figures, names, negated, numbers, offers, states
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,49 @@ def test_negation(text, expected):
         ("Who won?", "person"),
         ("Where is it?", "place"),
         ("Why did it end?", "reason"),
+        ("What were Acme's net sales?", "amount"),
+        ("What sales strategy does it follow?", "other"),
         ("Which colour is it?", "other"),
     ],
 )
 def test_the_kind_of_answer_that_is_asked_for(question, kind):
     assert expected_kind(question) == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("FOOT LOCKER, INC.", False),
+        ("About Ulta Beauty", False),
+        ("2019 2018 Cumulative Amount", False),
+        ("Year ended December 31, 2017", False),
+        ("58", False),
+        ("An analysis of the liability is as follows:", False),
+        ("(4) Registration Statement (Form S-8 No. 333-123501) pertaining to the 2002 Stock Plan", False),
+        ("Net sales $ 3,226.8 $ 2,729.4", True),
+        ("DO NOT OPEN THE VALVE", True),
+        ("Headquarters: Leeds", True),
+        ("Sunny with light winds.", True),
+        ("the company opened two plants", True),
+        ("公司总部在北京", True),
+    ],
+)
+def test_headings_and_header_rows_state_nothing(text, expected):
+    assert states(text) is expected
+
+
+def test_labels_are_no_figures_and_dates_are_no_amounts():
+    assert figures("(4) Form S-8 No. 333-123501, 2002 Plan") == {"2002"}
+    assert amounts("On December 31, 2017 we had 5,500 employees and a 401(k) plan") == {"5500"}
+    assert amounts("$2,017 or 20.15") == {"2017", "20.15"}
+
+
+def test_a_percentage_is_no_amount():
+    assert not offers("amount", "Operating income (as a percentage of net sales) 13.9%", asked=frozenset())
+    assert offers("amount", "Net sales rose 18.2% to $3.2 billion", asked=frozenset())
+
+
+def test_what_is_counted_stands_near_its_number():
+    things = counted("How many employees does it have?")
+    assert counts(things, "As of December 31, 2017, we had approximately 5,500 total employees.")
+    assert not counts(things, "Employees may, as all other members of the plan, pay up to 60% of their salary.")

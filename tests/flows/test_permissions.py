@@ -77,9 +77,7 @@ async def test_a_revoked_grant_bites_in_an_open_conversation(workbench: Workbenc
         await workbench.search(bob, "quokka", collections=[handbook])
 
 
-async def test_sharing_and_unsharing_bite_at_once_and_are_audited(
-    workbench: Workbench, handbook: str, bob: Principal
-) -> None:
+async def test_sharing_and_unsharing_bite_at_once_and_are_audited(workbench: Workbench, handbook: str, bob: Principal) -> None:
     await add(workbench, handbook, "board.txt", SECRET)
     await workbench.grant(ADMIN, handbook, "bob", Right.READ)
     assert await workbench.search(bob, "quokka", collections=[handbook])

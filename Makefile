@@ -30,8 +30,14 @@ check: .venv/ready-dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/architecture
 
+# Real collections are looked for in WORKBENCH_TEST_DATA, else in ../shared/data. benchmarks/fusion.py chooses defaults and is run by hand.
+bench: export PYTHONPATH := .
 bench: .venv/ready-dev
-	for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(BIN)/python $$file || exit 1; done
+	$(BIN)/python benchmarks/embedding.py
+	$(BIN)/python benchmarks/loaders.py
+	$(BIN)/python benchmarks/main_job.py
+	$(BIN)/python benchmarks/answers.py
+	$(BIN)/python benchmarks/search.py --sizes 5000
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

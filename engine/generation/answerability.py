@@ -26,17 +26,17 @@ from engine.protocols import Embedder
 from engine.types import Hit
 
 RANK_WEIGHTS: Mapping[str, float] = {
-    "here": 3.41, "pairs": 1.14, "kind": 1.01, "numbers": 0.71, "names": 0.50, "first": 4.49, "length": 0.79, "cosine": 3.35,
+    "here": 3.42, "pairs": 1.15, "kind": 1.04, "numbers": 0.69, "names": 0.51, "first": 4.44, "length": 0.77, "cosine": 3.34,
 }  # fmt: skip
 ANSWER_WEIGHTS: Mapping[str, float] = {
-    "near": -0.37, "kind": 0.37, "numbers": 1.26, "names": 0.90, "cosine": 1.36, "most_cosine": 2.45, "gap": -0.77,
-    "not_denied": -3.15,
+    "near": -0.30, "kind": 0.36, "numbers": 1.22, "names": 0.91, "cosine": 1.21, "most_cosine": 2.52, "gap": -0.73,
+    "not_denied": -3.14,
 }  # fmt: skip
-ANSWER_BIAS = -3.97
+ANSWER_BIAS = -3.95
 THRESHOLD = 0.3
 MAX_EMBEDDED = 8
-EXTREME = 3.0
-NO_AMOUNT = 3.0
+EXTREME = 5.0
+NO_AMOUNT = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,8 +102,7 @@ def statements(found: Sequence[Candidate], hits: Sequence[Hit]) -> list[Candidat
     for one in found:
         chunk = hits[one.n - 1].chunk
         headings = {_plain(line) for line in (chunk.context, *chunk.context.splitlines(), chunk.title, *chunk.section)}
-        row = len(cells(one.text)) == len(cells(chunk.context)) > 1
-        if _plain(one.text) not in headings and (row or wording.states(one.text)):
+        if _plain(one.text) not in headings and (is_row(one.text, chunk.context) or wording.states(one.text)):
             kept.append(one)
     return kept or list(found)
 
@@ -119,22 +118,30 @@ def extremes(question: Question, found: Sequence[Candidate], hits: Sequence[Hit]
     asks = _SUPERLATIVE.search(question.text)
     tables: dict[str, list[int]] = {}
     for index, one in enumerate(found if asks else ()):
-        if (header := hits[one.n - 1].chunk.context) and len(cells(header)) == len(cells(one.text)) > 1:
+        if is_row(one.text, header := hits[one.n - 1].chunk.context):
             tables.setdefault(header, []).append(index)
     best: set[int] = set()
     for header, rows in tables.items():
-        wanted = [len(frozenset(question.terms) & frozenset(terms(name))) for name in cells(header)]
-        column = wanted.index(max(wanted))
-        values = {index: value for index in rows if (value := _value(cells(found[index].text)[column])) is not None}
-        if asks and max(wanted) and values:
-            extreme = (max if asks[1] else min)(values.values())
-            best.update(index for index, value in values.items() if value == extreme)
+        shared, values = 0, {}
+        for position, name in enumerate(cells(header, header)):
+            column = {
+                index: value for index in rows if (value := _value(cells(found[index].text, header)[position])) is not None
+            }
+            if column and (named := len(frozenset(question.terms) & frozenset(terms(name)))) > shared:
+                shared, values = named, column
+        extreme = (max if asks and asks[1] else min)(values.values(), default=None)
+        best.update(index for index, value in values.items() if value == extreme)
     return frozenset(best)
 
 
-def cells(line: str) -> list[str]:
-    """Return the cells of a table row; the whole line when nothing separates."""
-    separator = next((one for one in ("|", "\t", ";", ",") if one in line), None)
+def is_row(line: str, header: str) -> bool:
+    """Return whether `line` has as many cells as the header of its table, at least two."""
+    return len(cells(line, header)) == len(cells(header, header)) > 1
+
+
+def cells(line: str, header: str) -> list[str]:
+    """Return the cells of a line, parted by what parts those of `header`; the whole line when nothing does."""
+    separator = next((one for one in ("|", "\t", ";", ",") if one in header), None)
     return [" ".join(cell.split()) for cell in line.strip().strip("|").split(separator)] if separator else [line]
 
 

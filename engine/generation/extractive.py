@@ -10,7 +10,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from engine.generation.answerability import THRESHOLD, Judgement, Ranked, judge
-from engine.generation.evidence import Candidate, cells
+from engine.generation.evidence import Candidate, cells, is_row
 from engine.generation.prompt import REFUSAL
 from engine.generation.wording import figures, stop_terms
 from engine.protocols import Embedder
@@ -121,7 +121,7 @@ def shown(text: str, chunk: Chunk) -> str:
     row = " ".join(text.split())
     if not chunk.context or row == " ".join(chunk.context.split()):
         return row
-    header, values = cells(chunk.context), cells(text)
-    if len(header) == len(values) > 1:
+    if is_row(text, chunk.context):
+        header, values = cells(chunk.context, chunk.context), cells(text, chunk.context)
         return "; ".join(f"{name}: {cell}" if name else cell for name, cell in zip(header, values, strict=True) if cell)
     return f"{' '.join(chunk.context.split())}: {row}"

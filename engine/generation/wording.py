@@ -80,8 +80,8 @@ _COUNTED = re.compile(r"\bhow\s+(?:many|much)\s+(\w+(?:\s+\w+){0,2})", re.I)
 _PERCENT = re.compile(r"\d[\d.,]*\s*\)?\s?(?:%|per\s?cent\b|percent)", re.I)
 _VERB = re.compile(
     r"\b(?:am|is|are|was|were|be|been|being|has|have|had|do|does|did|will|would|shall|should|can|cannot|could|may|might|must"
-    r"|[a-z]{2,}ed|[a-z]+n['’]t|became|began|brought|built|came|fell|gave|grew|held|kept|led|left|lost|made|makes|means|met|paid"
-    r"|ran|rose|said|says|sold|sells|spent|stood|took|told|went|won|wrote|contains|employs|includes|operates|provides|serves)\b"
+    r"|(?!ended\b)[a-z]{2,}ed|[a-z]+n['’]t|became|began|brought|built|came|fell|gave|grew|held|kept|led|left|lost|made|makes"
+    r"|means|met|paid|ran|rose|said|says|sold|sells|spent|stood|took|told|went|won|wrote|contains|employs|includes|operates|provides|serves)\b"
 )
 _LOWER_WORD = re.compile(r"\b[^\W\d_A-Z][^\W\d_]*")
 _PLACE = re.compile(r"\b(?:in|at|near|from|to|of|into|across|through)\s+(?:the\s+)?[A-Z]\w+")

@@ -59,18 +59,17 @@ class Assembly:
         """Put an embedder in place of the registry's; for tests."""
         self._embedders[name] = embedder
 
-    def chunker(self, collection: Collection) -> Chunker:
-        """Return the chunker that a collection was made with."""
-        embedder = self.embedder(collection.embedder)
+    def chunker(self, name: str, *, embedder: str, overlap_tokens: int) -> Chunker:
+        """Return a chunker that counts in the tokens of an embedder. Raises UnknownComponent, MissingDependency."""
+        model = self.embedder(embedder)
         made: Chunker = registry.build(
-            registry.CHUNKERS,
-            "chunker",
-            collection.chunker,
-            tokens=embedder.tokens,
-            embedder=embedder,
-            overlap_tokens=collection.overlap_tokens,
+            registry.CHUNKERS, "chunker", name, tokens=model.tokens, embedder=model, overlap_tokens=overlap_tokens
         )
         return made
+
+    def chunker_of(self, collection: Collection) -> Chunker:
+        """Return the chunker that a collection was made with."""
+        return self.chunker(collection.chunker, embedder=collection.embedder, overlap_tokens=collection.overlap_tokens)
 
     @cached_property
     def database(self) -> Database:
@@ -102,7 +101,7 @@ class Assembly:
             sealer=self.sealer,
             parse=partial(sandbox.parse, limits=self.settings.limits),
             embedders=self.embedder,
-            chunkers=self.chunker,
+            chunkers=self.chunker_of,
         )
 
     @cached_property

@@ -111,14 +111,7 @@ async def evaluate_collection(settings: Settings, collection: BeirCollection, sp
 async def _index(assembly: Assembly, collection: BeirCollection, mode: str) -> Indexed:
     settings = assembly.settings
     embedder = assembly.embedder(settings.embedder)
-    chunker: Chunker = registry.build(
-        registry.CHUNKERS,
-        "chunker",
-        settings.chunker,
-        tokens=embedder.tokens,
-        embedder=embedder,
-        overlap_tokens=settings.overlap_tokens,
-    )
+    chunker = assembly.chunker(settings.chunker, embedder=settings.embedder, overlap_tokens=settings.overlap_tokens)
     store: VectorStore = registry.build(registry.STORES, "store", settings.store, dimension=embedder.dimension)
     indexed = Indexed(vectors=store, words=TantivyIndex(path=None), owners=[])
     if mode != "lexical":

@@ -13,7 +13,10 @@ from ui.failures import friendly_errors
 from ui.session import Desk
 
 WHAT = "A collection is a shelf of documents that are asked together, such as the annual reports of one industry."
-PASSAGES = "Each document is cut into passages of a few sentences. A question finds passages, and an answer cites them."
+PASSAGES = (
+    "Documents are cut into passages of a few sentences; a question finds passages, and an answer cites them. "
+    "Pages without text, mostly scans, cannot be found or cited. Times are UTC."
+)
 
 
 def collection_bar(desk: Desk, collections: Sequence[CollectionInfo]) -> CollectionInfo | None:

@@ -8,7 +8,8 @@ import streamlit as st
 
 from engine.types import Chunk
 from engine.views import DocumentInfo
-from ui.components.documents import FACTS, facts, open_document, status_badge
+from ui.components.collections import PASSAGES
+from ui.components.documents import facts, open_document, status_badge
 from ui.components.evidence import RENDER_WIDTH, page_text
 from ui.components.safe_text import counted, escape, short
 from ui.session import Desk, State
@@ -38,7 +39,7 @@ def _head(document: DocumentInfo) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"### {escape(short(document.name, 80))}", width="stretch", anchors=False)
         status_badge(document)
-    st.caption(" · ".join(filter(None, [escape(document.title), facts(document)])), help=FACTS)
+    st.caption(" · ".join(filter(None, [escape(document.title), facts(document)])), help=PASSAGES)
 
 
 def _page_picker(state: State, document: DocumentInfo) -> int:

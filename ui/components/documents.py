@@ -22,10 +22,6 @@ STAGES = {
     "embedded": "indexing",
     "deleting": "being removed",
 }
-FACTS = (
-    "A passage is a piece of a few sentences that a question can find. Pages without text, mostly scans, cannot be found or "
-    "cited. The time is UTC."
-)
 ACTIONS = {"again": "Process again", "download": "Download original", "delete": "Delete"}
 
 
@@ -86,7 +82,7 @@ def _row(desk: Desk, one: DocumentInfo, *, writable: bool) -> None:
         if chosen:
             desk.state.pending = (chosen, one.id)
             st.rerun()
-        st.caption(facts(one), help=FACTS)
+        st.caption(facts(one))
         _trouble(one)
         if (
             writable

@@ -27,7 +27,7 @@ SUPPORT: dict[Support | None, tuple[str, Color, str]] = {
     Support.PARTLY: ("partly supported by this passage", "orange", ":material/contrast:"),
 }
 QUOTED: tuple[str, Color, str] = ("quoted from the document", "green", ":material/format_quote:")
-AROUND, FOLDED = 700, 20_000
+BEFORE, AFTER, FOLDED = 350, 700, 20_000  # characters; few before, so that the passage is in sight without scrolling
 STATES: dict[str, tuple[str, Color, str]] = {
     "current": ("Current version", "green", ":material/check_circle:"),
     "changed": ("The document has changed since", "orange", ":material/edit_document:"),
@@ -133,7 +133,7 @@ def page_text(desk: Desk, document_id: str, number: int, start: int, end: int, *
         st.text(text[:FOLDED])
         _folded("Later on this page", text[FOLDED : 2 * FOLDED], left_out=len(text) - 2 * FOLDED)
         return
-    first, last = _near(text, start - AROUND, start), _near(text, end + AROUND, len(text))
+    first, last = _near(text, start - BEFORE, start), _near(text, end + AFTER, len(text))
     _folded("Earlier on this page", text[max(0, first - FOLDED) : first], left_out=first - FOLDED)
     _plain(text[first:start])
     with st.container(key="quote_page_text"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine.errors import NotFound
 from engine.views import MessageInfo
 from ui.components.safe_text import escape, escape_lines
 from ui.failures import friendly_errors
@@ -16,7 +17,10 @@ EVERY_SECONDS = 0.4
 def follow(desk: Desk, message_id: str) -> None:
     """Show the step and the text so far; draw the page again when the answer is complete."""
     with friendly_errors():
-        message = desk.call(desk.workbench.message, message_id)
+        try:
+            message = desk.call(desk.workbench.message, message_id)
+        except NotFound:  # another tab deleted the conversation: the page says so
+            st.rerun()
         if message.state != "streaming":
             st.rerun()
         _progress(desk, message)

@@ -8,6 +8,8 @@ RULES = """<style>
 .block-container { padding-top: 4.5rem; padding-bottom: 2rem; }
 [data-testid="stColumn"]:has(.st-key-evidence) { position: sticky; top: 4.5rem; align-self: flex-start; }
 [data-testid="stLayoutWrapper"]:has(> .st-key-thread), .st-key-thread { height: calc(100vh - 14rem) !important; }
+:root:has([class*="st-key-box_chat_unsent"]) .st-key-thread, :root:has([class*="st-key-box_chat_unsent"])
+  [data-testid="stLayoutWrapper"]:has(> .st-key-thread) { height: max(10rem, 100vh - 34rem) !important; }
 .st-key-evidence { max-height: calc(100vh - 12.25rem); overflow-y: auto; }
 [data-testid="stStatusWidget"] button { display: none; }
 [class*="st-key-evidence_page"] { overflow-x: auto; }

@@ -32,9 +32,7 @@ def conversation_view(
     # Before the thread, so that a question is not drawn under the answers and is sent even if drawing them fails.
     question_box(desk, conversation, scope)
     with centre:
-        for unsent in desk.state.unsent:
-            _unsent(desk.state, unsent, gone=gone)
-        if gone and not desk.state.unsent:
+        if gone and all(one.reason != str(GONE) for one in desk.state.unsent):
             st.warning(failure_text(str(GONE), GONE.hint), icon=":material/delete:")
         if messages:
             # A container with its own height keeps the newest message in sight; style.py fits it to the window.
@@ -42,6 +40,8 @@ def conversation_view(
                 thread(desk, messages)
         elif not gone:
             welcome([one.name for one in collections if one.id in scope])
+        for unsent in desk.state.unsent:
+            _unsent(desk.state, unsent, gone=gone)
     if side:
         with side:
             evidence_panel(desk)

@@ -8,19 +8,15 @@ import streamlit as st
 
 from engine.registry import CHUNKERS
 from engine.views import CollectionInfo
-from ui.components.safe_text import counted, escape
+from ui.components.safe_text import escape
 from ui.failures import friendly_errors
 from ui.session import Desk
 
 WHAT = "A collection is a shelf of documents that are asked together, such as the annual reports of one industry."
-PASSAGES = (
-    "Documents are cut into passages of a few sentences; a question finds passages, and an answer cites them. "
-    "Pages without text, mostly scans, cannot be found or cited. Times are UTC."
-)
 
 
 def collection_bar(desk: Desk, collections: Sequence[CollectionInfo]) -> CollectionInfo | None:
-    """Draw the picker with its counters and return the chosen collection; None when there is none yet."""
+    """Draw the picker and return the chosen collection; None when there is none yet."""
     if not collections:
         with st.container(border=True):
             st.markdown("### Make your first collection", anchors=False)
@@ -46,16 +42,9 @@ def collection_bar(desk: Desk, collections: Sequence[CollectionInfo]) -> Collect
     if chosen != desk.state.collection_id:
         desk.state.verdicts.clear()
     desk.state.collection_id = chosen
-    st.caption(counters(found[chosen]), help=PASSAGES)
+    if found[chosen].description:
+        st.caption(escape(found[chosen].description))
     return found[chosen]
-
-
-def counters(one: CollectionInfo) -> str:
-    """Return the numbers of a collection in one line of Markdown."""
-    parts = [counted(one.documents, "document"), counted(one.chunks, "passage")]
-    parts += [f"{one.working:,} in work"] * bool(one.working) + [f"{one.failed:,} failed"] * bool(one.failed)
-    described = f"{escape(one.description)}  \n" if one.description else ""
-    return described + " · ".join(parts)
 
 
 def _create_form(desk: Desk) -> None:

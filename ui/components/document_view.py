@@ -8,8 +8,7 @@ import streamlit as st
 
 from engine.types import Chunk
 from engine.views import DocumentInfo
-from ui.components.collections import PASSAGES
-from ui.components.documents import facts, open_document, status_badge
+from ui.components.documents import PASSAGES, facts, open_document, status_badge
 from ui.components.evidence import RENDER_WIDTH, page_text
 from ui.components.safe_text import counted, escape, short
 from ui.session import Desk, State

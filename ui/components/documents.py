@@ -22,6 +22,10 @@ STAGES = {
     "embedded": "indexing",
     "deleting": "being removed",
 }
+PASSAGES = (
+    "Documents are cut into passages of a few sentences; a question finds passages, and an answer cites them. "
+    "Pages without text, mostly scans, cannot be found or cited. Times are UTC."
+)
 ACTIONS = {"again": "Process again", "download": "Download original", "delete": "Delete"}
 
 
@@ -39,6 +43,7 @@ def _rows(desk: Desk, collection: CollectionInfo) -> None:
         if not documents:
             st.info("This collection is empty. Add the first documents above.", icon=":material/inbox:")
             return
+        st.caption(counters(documents), help=PASSAGES)
         shown = _filtered(documents)
         if not shown:
             st.caption(f"None of the {len(documents)} documents has this in its name.")
@@ -46,8 +51,18 @@ def _rows(desk: Desk, collection: CollectionInfo) -> None:
             _row(desk, one, writable=collection.right in (Right.WRITE, Right.OWNER))
 
 
+def counters(documents: Sequence[DocumentInfo]) -> str:
+    """Return the numbers of a collection in one line."""
+    working = sum(one.state not in ("live", "failed") for one in documents)
+    failed = sum(one.state == "failed" for one in documents)
+    passages = sum(one.chunks for one in documents if one.state == "live")
+    parts = [counted(len(documents), "document"), counted(passages, "passage")]
+    return " · ".join(parts + [f"{working:,} in work"] * bool(working) + [f"{failed:,} failed"] * bool(failed))
+
+
 def _filtered(documents: Sequence[DocumentInfo]) -> list[DocumentInfo]:
-    newest_first = sorted(documents, key=lambda one: (one.updated_at, one.name), reverse=True)
+    # By the time they were added: rows must not change places while their states do.
+    newest_first = sorted(documents, key=lambda one: (one.created_at, one.name), reverse=True)
     if len(documents) <= 5:
         return newest_first
     words = st.text_input("Find a document", placeholder="Part of a name", key="documents_find", label_visibility="collapsed")

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import cached_property, partial
 
+from sqlalchemy import select
+
 from engine import registry
 from engine.chat import Chat
 from engine.database import conversations
@@ -47,6 +49,7 @@ class Assembly:
         self.settings = settings
         self.sealer = Sealer(load_secrets(settings)["secret_key"].get_secret_value())
         self._embedders: dict[str, Embedder] = {}
+        self._news = asyncio.Event()
 
     def embedder(self, name: str) -> Embedder:
         """Return the one instance of an embedder. Raises UnknownComponent, MissingDependency."""
@@ -107,7 +110,12 @@ class Assembly:
     @cached_property
     def worker(self) -> Worker:
         """Who runs it."""
-        return Worker(database=self.database, ingest=self.ingest, slots=self.settings.ingest_workers)
+        return Worker(
+            database=self.database,
+            ingest=self.ingest,
+            slots=self.settings.ingest_workers,
+            finished=lambda _: self._news.set(),
+        )
 
     @cached_property
     def collections(self) -> Collections:
@@ -203,7 +211,8 @@ class Assembly:
             await conversations.interrupted(session)
         await self.accounts.offer_setup()
         self.worker.start()
-        return [asyncio.create_task(self._purge()), asyncio.create_task(self._warm_up())]
+        self._news.set()
+        return [asyncio.create_task(work()) for work in (self._purge, self._warm_up, self._follow)]
 
     async def close(self) -> None:
         """Stop what runs, keep what is there, save snapshots."""
@@ -220,6 +229,19 @@ class Assembly:
             except EngineError as error:
                 logger.warning("deleted documents could not be purged: %s", error)
             await asyncio.sleep(PURGE_EVERY_SECONDS)
+
+    async def _follow(self) -> None:
+        # Indexes take in new documents as they go live, and are opened at the start, so that no question waits for it.
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                async with self.database.read() as session:
+                    rows = list(await session.scalars(select(Collection)))
+                for row in rows:
+                    await self.indexes.current(row)
+            except EngineError as error:  # the next question tries again, and says so
+                logger.warning("the indexes could not follow: %s", error)
 
     async def _warm_up(self) -> None:
         # The first question should not pay for loading the model.

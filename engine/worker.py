@@ -35,7 +35,11 @@ class Claim(NamedTuple):
 class Worker:
     """Up to `slots` jobs at a time. Stopping gives unfinished ones back to the queue."""
 
-    def __init__(self, *, database: Database, ingest: Ingest, slots: int) -> None:
+    def __init__(
+        self, *, database: Database, ingest: Ingest, slots: int, finished: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`finished` is called with a version's id after its job ended well; it must not block or raise."""
+        self._finished = finished
         self._database = database
         self._ingest = ingest
         self._slots = slots
@@ -119,6 +123,7 @@ class Worker:
             await self._ingest.run(claim.version_id, lambda progress: self._report(claim, progress))
             async with self._database.write() as session:
                 await jobs.finish(session, claim.version_id, claim.owner, "done")
+            self._finished(claim.version_id)
         except JobLost:
             logger.info("version %s is in other hands", claim.version_id)
         except StoreError as error:  # ours to mend, not the file's fault: tried again up to the limit of attempts

@@ -7,12 +7,14 @@ import streamlit as st
 from engine.errors import EngineError
 from engine.types import Support
 from ui.components.colors import Color
+from ui.components.page_part import around_marks
 from ui.components.passages import Passage, passages
 from ui.components.safe_text import escape, short
 from ui.failures import friendly_errors, show_failure
 from ui.session import Desk, Opened
 
-ZOOMS = ["Fit", "150 %", "200 %"]  # made wider in style.py
+# What is shown of the page, and the key of the container that style.py makes wider.
+ZOOMS = {"Passage": "evidence_page_0", "Page": "evidence_page_0", "150 %": "evidence_page_1", "200 %": "evidence_page_2"}
 RENDER_WIDTH = 1200
 SCORES = {
     "relevance": ("relevance", "How well the passage fits the question, from 0 to 1: meaning and words taken together."),
@@ -118,11 +120,17 @@ def _page(desk: Desk, passage: Passage, state: str) -> None:
         page_text(desk, passage.document_id, passage.page, passage.start, passage.end, version=passage.version)
         return
     zoom = st.segmented_control(
-        "Size of the page", ZOOMS, default=ZOOMS[0], required=True, key="chat_evidence_zoom", label_visibility="collapsed"
+        "Size of the page",
+        list(ZOOMS),
+        default="Passage",
+        required=True,
+        key="chat_evidence_zoom",
+        label_visibility="collapsed",
     )
-    with st.container(key=f"evidence_page_{ZOOMS.index(zoom)}"):
+    with st.container(key=ZOOMS[zoom]):
         alt = f"Page {passage.page} of {passage.document} with the cited passage marked"
-        st.image(picture.png, width="stretch", alt=alt)
+        # Streamlit cannot scroll to a place, so what matters is put at the top: the part of the page around the passage.
+        st.image(around_marks(picture) if zoom == "Passage" else picture.png, width="stretch", alt=alt)
 
 
 def page_text(desk: Desk, document_id: str, number: int, start: int, end: int, *, version: int | None = None) -> None:

@@ -157,6 +157,9 @@ def server_environment(settings: Settings) -> dict[str, str]:
     return os.environ | {
         f"{PREFIX}DATA_DIR": str(settings.data_dir.resolve()),
         "STREAMLIT_SERVER_COOKIE_SECRET": derived,
+        # Torch's workers wait for each other by spinning. Beside a web server and a browser on few cores that costs answers
+        # seconds: 3 to 8 s to the first word, against 1 to 2 s when they sleep (two cores, both measured in a browser).
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         # Uvicorn would believe X-Forwarded-For of any local client, and the sign-in lock counts addresses.
         "FORWARDED_ALLOW_IPS": os.environ.get("FORWARDED_ALLOW_IPS", ""),
     }

@@ -109,7 +109,11 @@ class FakeWorkbench(FakePeople):
             outcome = {"state": "failed", "reason": "the file is encrypted", "hint": PasswordNeeded.default_hint}
         else:
             with_text = 3 if "scan" in one.name else 6
-            warnings = ("3 of 6 pages have no text: scanned?",) if "scan" in one.name else ()
+            warnings = (
+                ("3 of 6 pages have no text (scanned pictures): 2, 4, 5. They cannot be found or cited.",)
+                if "scan" in one.name
+                else ()
+            )
             outcome = {
                 "state": "live",
                 "progress": 1.0,

@@ -157,11 +157,5 @@ def _trouble(one: DocumentInfo) -> None:
         st.markdown(f":red[:material/error:] {failure_text(one.reason or 'no reason was recorded', one.hint)}")
     elif one.state not in ("live", "deleting", "deleted"):
         st.progress(min(1.0, max(0.0, one.progress)))
-    missing = one.pages - one.pages_with_text
-    if one.state == "live" and missing > 0:
-        st.markdown(
-            f":orange[:material/warning:] {missing} of {one.pages} pages have no text: scanned? "
-            "They cannot be found or cited until text recognition (OCR) has been run on the file."
-        )
     for warning in one.warnings:
         st.markdown(f":orange[:material/warning:] {escape(warning)}")

@@ -21,7 +21,7 @@ def picture(boxes):
 
 def red(png):
     with Image.open(io.BytesIO(png)) as part:
-        return sum(pixel == (255, 0, 0) for pixel in part.convert("RGB").getdata()), part.size
+        return sum(pixel == (255, 0, 0) for pixel in part.convert("RGB").get_flattened_data()), part.size
 
 
 @pytest.mark.parametrize(

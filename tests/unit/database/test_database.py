@@ -6,8 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
+from engine.database.columns import Base
 from engine.database.database import Database, next_sequence
 from engine.errors import ConfigError, StoreError
 
@@ -53,4 +57,16 @@ async def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path) -> N
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/x.db")
     with pytest.raises(StoreError, match="not a database"):
         await database.migrate()
+    await database.close()
+
+
+async def test_the_migrations_make_exactly_the_tables_of_the_models(tmp_path: Path) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/x.db")
+    await database.migrate()
+
+    def differences(session: Session) -> list[object]:
+        return compare_metadata(MigrationContext.configure(session.connection()), Base.metadata)
+
+    async with database.read() as session:
+        assert await session.run_sync(differences) == []
     await database.close()

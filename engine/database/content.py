@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.database.models import ChunkRow, DocumentRow, PageRow, VectorRow, Version
+from engine.database.models import IN_INDEXES, ChunkRow, DocumentRow, PageRow, VectorRow, Version
 from engine.errors import NotFound
 from engine.protocols import Array
 from engine.types import Block, Chunk, Page
@@ -104,8 +104,7 @@ def _live(query: Any, ids: Sequence[str], collection_ids: Sequence[str]) -> Any:
         .where(
             ChunkRow.id.in_(ids),
             Version.collection_id.in_(collection_ids),
-            Version.live_seq.is_not(None),
-            (Version.dead_seq.is_(None)) | (Version.live_seq > Version.dead_seq),
+            IN_INDEXES,
             DocumentRow.deleted_at.is_(None),
         )
     )

@@ -14,7 +14,7 @@ from engine.database.collections import WORKING
 from engine.database.columns import now
 from engine.database.database import next_sequence
 from engine.database.jobs import JobLost
-from engine.database.models import ChunkRow, Collection, DocumentRow, Job, PageRow, Version, VersionState
+from engine.database.models import IN_INDEXES, ChunkRow, Collection, DocumentRow, Job, PageRow, Version, VersionState
 from engine.errors import InputError, NotFound
 from engine.views import DocumentInfo, UploadVerdict
 
@@ -128,9 +128,6 @@ async def fail(session: AsyncSession, version_id: str, *, reason: str, hint: str
     await session.execute(update(Version).where(working).values(**values))
 
 
-_IN_INDEXES = Version.live_seq > func.coalesce(Version.dead_seq, 0)
-
-
 async def go_live(session: AsyncSession, version: Version) -> bool:
     """Let this version answer questions and retire the ones before it, in one step of the global order.
 
@@ -144,7 +141,7 @@ async def go_live(session: AsyncSession, version: Version) -> bool:
         await advance(session, version, expected=VersionState.EMBEDDED, state=VersionState.REPLACED)
         return False
     seq = await next_sequence(session)
-    older = (Version.document_id == version.document_id) & (Version.id != version.id) & _IN_INDEXES
+    older = (Version.document_id == version.document_id) & (Version.id != version.id) & IN_INDEXES
     await session.execute(update(Version).where(older).values(state=VersionState.REPLACED, dead_seq=seq))
     gone = seq if document.deleted_at is not None else None
     await advance(
@@ -164,7 +161,7 @@ async def delete(session: AsyncSession, document: DocumentRow) -> None:
     """Take the document out of every answer at once; `restore` brings it back until it is purged."""
     document.deleted_at = now()
     seq = await next_sequence(session)
-    there = (Version.document_id == document.id) & _IN_INDEXES
+    there = (Version.document_id == document.id) & IN_INDEXES
     await session.execute(update(Version).where(there).values(dead_seq=seq))
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Float, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import Float, ForeignKey, Index, Integer, String, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.database.columns import Base, LongText, new_id, now
@@ -142,6 +142,10 @@ class Version(Base):
     dead_seq: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+
+
+IN_INDEXES = Version.live_seq > func.coalesce(Version.dead_seq, 0)
+"""The SQL condition of a version that answers questions; one that never went live has no `live_seq` and fails it."""
 
 
 class PageRow(Base):

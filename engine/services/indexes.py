@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.chunking.wording import lexical_text
 from engine.database import content, documents
 from engine.database.database import Database
-from engine.database.models import Collection, Snapshot, Version
+from engine.database.models import IN_INDEXES, Collection, Snapshot, Version
 from engine.errors import StoreError
 from engine.protocols import LexicalIndex, VectorStore
 from engine.services.workspaces import Workspaces, locked
@@ -239,6 +239,5 @@ def _entry(chunk: Chunk) -> Entry:
 
 
 async def _live_chunks(session: AsyncSession, collection_id: str) -> int:
-    live = (Version.live_seq.is_not(None)) & ((Version.dead_seq.is_(None)) | (Version.live_seq > Version.dead_seq))
-    query = select(func.coalesce(func.sum(Version.chunks), 0)).where(Version.collection_id == collection_id, live)
+    query = select(func.coalesce(func.sum(Version.chunks), 0)).where(Version.collection_id == collection_id, IN_INDEXES)
     return await session.scalar(query) or 0

@@ -16,7 +16,7 @@ from engine.database.blobs import Blob, Blobs
 from engine.database.columns import now
 from engine.database.database import Database
 from engine.database.models import DocumentRow, Version, VersionState
-from engine.errors import InputError, NotFound
+from engine.errors import AccessDenied, InputError, NotFound
 from engine.security.sealing import Sealer
 from engine.settings import Settings
 from engine.types import Chunk, Page, PageImage, Principal, Right
@@ -57,8 +57,10 @@ class Library:
         blob = await asyncio.to_thread(self._blobs.put, data, max_bytes=limit)
         try:
             version, verdict = await self._receive(principal, collection_id, name, blob, password)
-        except BaseException:
-            await asyncio.shield(asyncio.to_thread(self._blobs.delete, blob.key))
+        except (InputError, AccessDenied):
+            # Refused before anything was written. After an interruption the row may be there all the same, and an original
+            # too many is better than a document without one.
+            await asyncio.to_thread(self._blobs.delete, blob.key)
             raise
         if verdict is UploadVerdict.DUPLICATE:
             await asyncio.to_thread(self._blobs.delete, blob.key)

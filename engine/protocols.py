@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from engine.types import Delta, Document, Entry, Filter, Match, Piece, Prompt
+from engine.types import Delta, Document, Entry, Filter, Hit, Match, Piece, Prompt, Space
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +58,7 @@ class Embedder(Protocol):
 
     @property
     def dimension(self) -> int:
-        """Length of a vector."""
+        """Length of a vector. A remote model is asked the first time: call it in a thread. Raises ProviderError."""
         ...
 
     @property
@@ -82,6 +82,18 @@ class Embedder(Protocol):
         """Return float32 of shape (dimension,), unit length, to be compared with rows of `embed_documents`."""
         ...
 
+    def discover(self) -> Space:
+        """Return the space that this embedder makes, found by embedding `PROBE_TEXT` now. Raises ProviderError."""
+        ...
+
+    def models(self) -> list[str]:
+        """Return the names of the embedding models to choose from now, sorted; [] where nobody can tell. Raises ProviderError."""
+        ...
+
+    def close(self) -> None:
+        """Release connections. Idempotent."""
+        ...
+
 
 @runtime_checkable
 class Chunker(Protocol):
@@ -98,9 +110,11 @@ class Chunker(Protocol):
 
 @runtime_checkable
 class VectorStore(Protocol):
-    """One vector index: the vectors of one collection in one embedding space.
+    """One vector index: the vectors of one collection in one embedding space, under the name `space`.
 
-    Metadata values are str, int, float or bool. Searches may run at the same time as each other; a change is atomic to them.
+    Metadata values are str, int, float or bool. Searches may run at the same time as each other and beside a change; what a
+    call changed is seen by every later call of the same process. Blocking: call it in a thread. Every method may raise
+    StoreError when a store that is a server cannot be reached. A space that was never written is an empty index.
     """
 
     def upsert(self, entries: Sequence[Entry], vectors: Array) -> None:
@@ -122,6 +136,27 @@ class VectorStore(Protocol):
     def count(self) -> int:
         """Return the number of entries."""
         ...
+
+    def ids(self) -> list[str]:
+        """Return all ids, sorted."""
+        ...
+
+    def fetch(self, ids: Sequence[str]) -> Array:
+        """Return float32 of shape (len(ids), dimension): the vectors as stored. Raises StoreError for an unknown id."""
+        ...
+
+    def drop(self) -> None:
+        """Remove the whole space, also from disk or server; the next upsert begins an empty one. Idempotent."""
+        ...
+
+    def close(self) -> None:
+        """Release what only this object holds. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class SnapshotStore(VectorStore, Protocol):
+    """A vector index that lives in this process: a change is atomic to searches, and snapshots save time at the start."""
 
     def save(self, path: Path) -> None:
         """Write a snapshot folder that `load` restores exactly. A crash in between leaves the old snapshot readable."""
@@ -190,6 +225,33 @@ class Generator(Protocol):
     def stream(self, prompt: Prompt) -> AsyncIterator[Delta]:
         """Yield the answer in pieces; the last one carries `usage`. Closing the iterator stops the work upstream.
 
+        One deadline (`Endpoint.timeout_seconds`) bounds the whole answer; nothing is tried twice in here.
         Raises ProviderError.
         """
+        ...
+
+    async def models(self) -> list[str]:
+        """Return the names of the models to choose from now, sorted; [] where nobody can tell. Raises ProviderError."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Question and hits -> a better order. Blocking: call it in a thread. Thread-safe."""
+
+    @property
+    def model(self) -> str:
+        """The model that judges."""
+        ...
+
+    def score(self, question: str, hits: Sequence[Hit]) -> list[float]:
+        """Return a relevance for each hit in 0..1, higher is better, in input order. Raises ProviderError."""
+        ...
+
+    def close(self) -> None:
+        """Release the model. Idempotent."""
         ...

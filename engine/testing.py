@@ -14,7 +14,8 @@ import numpy as np
 from engine.assembly import Assembly
 from engine.protocols import Array
 from engine.settings import Settings, load_settings
-from engine.types import Principal, Role
+from engine.types import Principal, Role, Space
+from engine.vendors.spaces import space_of
 from engine.words import terms
 from engine.workbench import Workbench
 
@@ -45,6 +46,17 @@ class HashedWords:
 
     def __init__(self) -> None:
         self.embedded = 0
+
+    def discover(self) -> Space:
+        """Return the space."""
+        return space_of(self.model_id, self.max_tokens, self.embed_query, provider="hashed words")
+
+    def models(self) -> list[str]:
+        """There is one."""
+        return []
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def embed_documents(self, texts: Sequence[str]) -> Array:
         """Return unit rows, one a text; `embedded` counts them."""

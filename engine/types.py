@@ -49,6 +49,40 @@ class Principal:
     session_id: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """How to reach one model or one index of a provider. Each part reads what it needs and ignores the rest.
+
+    `base_url` is "" for the vendor's own address or for "in this process"; `folder` is where an embedded part may keep its
+    files; `options` holds the values of the fields that the part's registry row names.
+    """
+
+    model: str = ""
+    base_url: str = ""
+    api_key: str = field(default="", repr=False)
+    folder: str = ""
+    timeout_seconds: float = 60.0
+    options: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """An embedding space as found by asking the embedder; stored with every collection.
+
+    `normalised` tells whether the model itself gave unit vectors (the engine always stores unit vectors). `probe` is the
+    vector of `PROBE_TEXT`: an embedder that later gives another one must not add to the collection.
+    """
+
+    model_id: str
+    dimension: int
+    max_tokens: int
+    normalised: bool
+    probe: bytes = field(default=b"", repr=False)
+
+
+PROBE_TEXT = "Net sales rose by 5 percent in the second quarter."
+
+
 # --- documents -------------------------------------------------------------------------------------------------------
 
 
@@ -214,7 +248,7 @@ class Usage:
 class Prompt:
     """What a generator gets. Passage number n (the [n] of citations) is `passages[n - 1]`.
 
-    `dropped` names passages that did not fit the token budget, with the reason.
+    `dropped` names passages that did not fit the token budget, with the reason; `answer_tokens` bounds the answer.
     """
 
     question: str
@@ -223,6 +257,7 @@ class Prompt:
     system: str = ""
     tokens: int = 0
     dropped: tuple[tuple[str, str], ...] = ()
+    answer_tokens: int = 800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +304,24 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """A link of the chain that could not answer, and why in words that hold no secret."""
+
+    provider: str
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """How an answer came about: wall time, cost in US dollars (None = price unknown), and who failed before."""
+
+    seconds: float = 0.0
+    cost_usd: float | None = None
+    outages: tuple[Outage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A finished answer. `nearest` holds the closest passages, for a refusal to show."""
 
@@ -282,3 +335,4 @@ class Answer:
     nearest: tuple[Hit, ...] = ()
     query: str = ""
     trace: Mapping[str, Any] = field(default_factory=dict)
+    serving: Serving = Serving()

@@ -18,6 +18,8 @@ import numpy as np
 from engine.embedding.checksum import PACKAGE, check
 from engine.embedding.wordpiece import WordPieceTokens
 from engine.errors import MissingDependency
+from engine.types import Endpoint, Space
+from engine.vendors.spaces import space_of
 
 if TYPE_CHECKING:
     from engine.protocols import Array
@@ -43,7 +45,7 @@ class LocalEmbedder:
     Raises MissingDependency when the model's package is not installed, CorruptModel when a file is not the original's.
     """
 
-    def __init__(self, *, threads: int) -> None:
+    def __init__(self, endpoint: Endpoint | None = None, *, threads: int = 0) -> None:
         self._threads = threads
         self._folder = model_folder()
         self._tokens = WordPieceTokens(self._folder / "tokenizer.json", sha256=SHA256["tokenizer.json"])
@@ -92,6 +94,17 @@ class LocalEmbedder:
         """Return float32 of shape (384,), unit length. Raises CorruptModel."""
         vector: Array = self.embed_documents([text])[0]
         return vector
+
+    def discover(self) -> Space:
+        """Return the space. Raises CorruptModel."""
+        return space_of(self.model_id, self.max_tokens, lambda text: self.embed_documents([text])[0], provider="local")
+
+    def models(self) -> list[str]:
+        """There is one."""
+        return []
+
+    def close(self) -> None:
+        """The model stays loaded: it serves all collections of this process."""
 
     def _windows(self, ids: list[int]) -> Iterator[list[int]]:
         count = max(1, -(-len(ids) // self.max_tokens))

@@ -9,12 +9,13 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
+from engine.errors import ConfigError
 from engine.generation.answerability import THRESHOLD, Judgement, Ranked, judge
 from engine.generation.evidence import Candidate, cells, is_row
 from engine.generation.prompt import REFUSAL
 from engine.generation.wording import figures, stop_terms
 from engine.protocols import Embedder
-from engine.types import Chunk, Delta, Prompt, Usage
+from engine.types import Chunk, Delta, Endpoint, Prompt, Usage
 
 MAX_SENTENCES = 4
 ENOUGH = 0.8
@@ -32,7 +33,9 @@ class ExtractiveGenerator:
     "threshold" and "sentences": (passage number, start, end, log-odds) of each candidate that was weighed, best first.
     """
 
-    def __init__(self, *, embedder: Embedder) -> None:
+    def __init__(self, endpoint: Endpoint | None = None, *, embedder: Embedder | None = None) -> None:
+        if embedder is None:
+            raise ConfigError("the extractive generator weighs sentences with an embedder", hint="pass one")
         self._embedder = embedder
 
     @property
@@ -53,6 +56,13 @@ class ExtractiveGenerator:
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of `text` in the embedder's vocabulary."""
         return self._embedder.tokens.count(text)
+
+    async def models(self) -> list[str]:
+        """There is one."""
+        return [self.model]
+
+    async def close(self) -> None:
+        """Nothing is held."""
 
     async def stream(self, prompt: Prompt) -> AsyncIterator[Delta]:
         """Yield the quotation sentence by sentence, or one refusal; usage comes last. Raises ProviderError."""

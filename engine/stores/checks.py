@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -38,6 +38,14 @@ def checked_query(vector: Array, dimension: int) -> Array:
     if not bool(np.all(np.isfinite(query))):
         raise StoreError("the query vector is not finite", hint="check the embedder")
     return query
+
+
+def known_rows(position: Mapping[str, int], ids: Sequence[str]) -> list[int]:
+    """Return the row of each id. Raises StoreError that names an unknown one."""
+    try:
+        return [position[one] for one in ids]
+    except KeyError as error:
+        raise StoreError(f"the index has no entry {error.args[0]!r}", hint="build the index again from the database") from None
 
 
 def _mismatch(found: str, dimension: int) -> DimensionMismatch:

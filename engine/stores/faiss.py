@@ -20,11 +20,11 @@ import numpy as np
 from engine.errors import DimensionMismatch, StoreError
 from engine.protocols import Array
 from engine.stores import filters, snapshot
-from engine.stores.checks import checked_query, checked_rows
+from engine.stores.checks import checked_query, checked_rows, known_rows
 from engine.stores.lock import SharedLock
 from engine.stores.ranking import SCORE_NOISE, ranked, shortlist
 from engine.stores.rows import BoolArray, RowNumbers, Rows
-from engine.types import Entry, Filter, Match
+from engine.types import Endpoint, Entry, Filter, Match
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,9 @@ class FaissStore:
     A graph is built in a thread of its own; until it is ready, searches are exact.
     """
 
-    def __init__(self, *, dimension: int, graph_from: int = GRAPH_FROM) -> None:
+    def __init__(
+        self, endpoint: Endpoint | None = None, *, dimension: int, space: str = "", graph_from: int = GRAPH_FROM
+    ) -> None:
         self._dimension = dimension
         self._graph_from = graph_from
         self._index: Any = faiss.IndexFlatIP(dimension)
@@ -102,6 +104,24 @@ class FaissStore:
     def count(self) -> int:
         """See VectorStore."""
         return len(self._rows.position)
+
+    def ids(self) -> list[str]:
+        """See VectorStore."""
+        return sorted(self._rows.position)
+
+    def fetch(self, ids: Sequence[str]) -> Array:
+        """See VectorStore."""
+        with self._lock.shared():
+            rows = known_rows(self._rows.position, ids)
+            vectors: Array = self._flat.reconstruct_batch(np.asarray(rows, dtype=np.int64))
+            return vectors
+
+    def drop(self) -> None:
+        """See VectorStore."""
+        self.delete(self.ids())
+
+    def close(self) -> None:
+        """See VectorStore."""
 
     def save(self, path: Path) -> None:
         """See VectorStore. Needs memory for one more copy of the index. Raises StoreError."""

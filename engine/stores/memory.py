@@ -14,9 +14,9 @@ import numpy as np
 from engine.errors import StoreError
 from engine.protocols import Array
 from engine.stores import filters, snapshot
-from engine.stores.checks import checked_query, checked_rows
+from engine.stores.checks import checked_query, checked_rows, known_rows
 from engine.stores.ranking import ranked, shortlist
-from engine.types import Entry, Filter, Match
+from engine.types import Endpoint, Entry, Filter, Match
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class _Content:
 class MemoryStore:
     """VectorStore that copies on every change: a search works on the content it began with, without a lock."""
 
-    def __init__(self, *, dimension: int) -> None:
+    def __init__(self, endpoint: Endpoint | None = None, *, dimension: int, space: str = "") -> None:
         self._dimension = dimension
         self._content = _Content((), np.empty((0, dimension), dtype=np.float32))
         self._writing = threading.Lock()
@@ -65,6 +65,24 @@ class MemoryStore:
     def count(self) -> int:
         """See VectorStore."""
         return len(self._content.entries)
+
+    def ids(self) -> list[str]:
+        """See VectorStore."""
+        return sorted(entry.id for entry in self._content.entries)
+
+    def fetch(self, ids: Sequence[str]) -> Array:
+        """See VectorStore."""
+        content = self._content
+        position = {entry.id: i for i, entry in enumerate(content.entries)}
+        return content.vectors[known_rows(position, ids)]
+
+    def drop(self) -> None:
+        """See VectorStore."""
+        with self._writing:
+            self._content = _Content((), np.empty((0, self._dimension), dtype=np.float32))
+
+    def close(self) -> None:
+        """See VectorStore."""
 
     def save(self, path: Path) -> None:
         """See VectorStore. Raises StoreError."""

@@ -1,0 +1,44 @@
+"""What embedders that are somebody else's model have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.errors import BadResponse
+from engine.types import PROBE_TEXT, Space
+
+if TYPE_CHECKING:
+    from engine.protocols import Array
+
+UNIT = 1e-3  # a vector this near to unit length came normalised
+
+
+def unit_rows(vectors: Sequence[Sequence[float]] | Array, *, count: int, provider: str) -> Array:
+    """Return what a model gave as float32 unit rows. Raises BadResponse for missing, ragged, zero or not finite vectors."""
+    try:
+        matrix = np.asarray(vectors, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise BadResponse(f"{provider} gave vectors of different lengths", hint="Test the provider.") from error
+    if matrix.ndim != 2 or len(matrix) != count:
+        raise BadResponse(f"{provider} gave {len(matrix)} vectors for {count} texts", hint="Test the provider.")
+    norms = np.linalg.norm(matrix, axis=1, keepdims=True)
+    if not bool(np.all(np.isfinite(norms))) or not bool(np.all(norms > 0)):
+        raise BadResponse(f"{provider} gave a vector that is zero or not a number", hint="Choose another embedding model.")
+    rows: Array = matrix / norms
+    return rows
+
+
+def space_of(model_id: str, max_tokens: int, raw: Callable[[str], Sequence[float]], *, provider: str) -> Space:
+    """Return the space of a model, where `raw` gives the vector of a document as the model made it."""
+    vector = np.asarray(raw(PROBE_TEXT), dtype=np.float32)
+    unit = unit_rows(vector[None], count=1, provider=provider)[0]
+    return Space(
+        model_id=model_id,
+        dimension=len(unit),
+        max_tokens=max_tokens,
+        normalised=abs(float(np.linalg.norm(vector)) - 1) <= UNIT,
+        probe=unit.astype("<f4").tobytes(),
+    )

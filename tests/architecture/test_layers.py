@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "engine"
 LAYERS = {
     "types": 0, "errors": 0,
-    "views": 1, "protocols": 1, "registry": 1, "settings": 1, "words": 1, "sentences": 1, "tokens": 1, "vendors": 1,
+    "views": 1, "provider_views": 1.5, "protocols": 1, "registry": 1, "settings": 1, "words": 1, "sentences": 1, "tokens": 1, "vendors": 1,
     "loading": 2, "chunking": 2, "embedding": 2, "stores": 2, "retrieval": 2, "generation": 2, "security": 2,
     "database": 2, "evaluation": 2,
     "services": 3,

@@ -249,6 +249,7 @@ class Prompt:
     """What a generator gets. Passage number n (the [n] of citations) is `passages[n - 1]`.
 
     `dropped` names passages that did not fit the token budget, with the reason; `answer_tokens` bounds the answer.
+    `plain` sends the question as it is: for other jobs than answering from passages.
     """
 
     question: str
@@ -258,6 +259,7 @@ class Prompt:
     tokens: int = 0
     dropped: tuple[tuple[str, str], ...] = ()
     answer_tokens: int = 800
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,11 +316,15 @@ class Outage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """How an answer came about: wall time, cost in US dollars (None = price unknown), and who failed before."""
+    """How an answer came about: wall time, cost in US dollars (None = price unknown), who failed before.
+
+    `notes` are sentences for the reader about what else did not work, such as a store that could not be searched.
+    """
 
     seconds: float = 0.0
     cost_usd: float | None = None
     outages: tuple[Outage, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,10 @@ class SignInFailure(Base):
 
 
 class Collection(Base):
-    """A set of documents that share a chunker, an embedding space and permissions."""
+    """A set of documents that share a chunker, an embedding space, a store and permissions.
+
+    `embedder` and `store` are names of providers; `space` names its vectors in a store that keeps them itself.
+    """
 
     __tablename__ = "collections"
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
@@ -84,6 +87,14 @@ class Collection(Base):
     embedder: Mapped[str] = mapped_column(String(40))
     model_id: Mapped[str] = mapped_column(String(120))
     dimension: Mapped[int]
+    embedding_model: Mapped[str] = mapped_column(String(200), default="")
+    probe: Mapped[bytes | None]
+    normalised: Mapped[bool] = mapped_column(default=True)
+    max_tokens: Mapped[int] = mapped_column(default=0)
+    store: Mapped[str] = mapped_column(String(40), default="faiss")
+    space: Mapped[str] = mapped_column(String(32), default="")
+    previous_store: Mapped[str] = mapped_column(String(40), default="")
+    previous_space: Mapped[str] = mapped_column(String(32), default="")
     created_by: Mapped[str] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(default=now)
 
@@ -244,6 +255,7 @@ class MessageRow(Base):
     sentences: Mapped[list[Any]] = mapped_column(default=list)
     nearest: Mapped[list[Any]] = mapped_column(default=list)
     trace: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    serving: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 

@@ -106,6 +106,8 @@ def render_messages(prompt: Prompt) -> list[Message]:
 
     The fence is a hash of everything that is fenced, so that no document can contain it, and equal prompts are equal texts.
     """
+    if prompt.plain:
+        return [*prompt.history, Message(role="user", text=prompt.question)]
     fence = _fence(prompt)
     parts = [_passage(n, hit, fence) for n, hit in enumerate(prompt.passages, start=1)] or ["There are no passages."]
     body = "\n\n".join([*parts, "Question: " + prompt.question])

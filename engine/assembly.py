@@ -20,18 +20,30 @@ from engine.database.models import Collection
 from engine.errors import EngineError
 from engine.loading import preview, sandbox
 from engine.pipelines.ask import Ask
+from engine.pipelines.chain import Chain
+from engine.pipelines.helpers import Helpers
 from engine.pipelines.ingest import Ingest
-from engine.protocols import Chunker, Embedder, Generator
+from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.retrieval.search import HybridSearch
 from engine.security.sealing import Sealer
 from engine.services.accounts import Accounts
 from engine.services.checkup import Checkup
+from engine.services.choosing import Choosing
 from engine.services.collections import Collections
+from engine.services.configuration import Configured
 from engine.services.indexes import Indexes
+from engine.services.ledger import Ledger
 from engine.services.library import Library
+from engine.services.offers import Offers
+from engine.services.parts import Parts
+from engine.services.prices import Prices
+from engine.services.provider_tests import Tests
+from engine.services.providers import Providers
 from engine.services.retriever import Retriever
-from engine.settings import Settings, load_secrets
+from engine.services.spaces import Spaces
+from engine.services.store_moves import StoreMoves
+from engine.settings import Settings, load_secrets, secrets_in_environment
 from engine.stores.snapshot import fingerprint
 from engine.workbench import Workbench
 from engine.worker import Worker
@@ -39,6 +51,7 @@ from engine.worker import Worker
 logger = logging.getLogger(__name__)
 
 UNDO_PERIOD = timedelta(days=1)
+REVERT_PERIOD = timedelta(days=7)
 PURGE_EVERY_SECONDS = 3600.0
 
 
@@ -48,31 +61,41 @@ class Assembly:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.sealer = Sealer(load_secrets(settings)["secret_key"].get_secret_value())
-        self._embedders: dict[str, Embedder] = {}
         self._news = asyncio.Event()
 
-    def embedder(self, name: str) -> Embedder:
-        """Return the one instance of an embedder. Raises UnknownComponent, MissingDependency."""
-        if name not in self._embedders:
-            threads = self.settings.threads
-            self._embedders[name] = registry.build(registry.EMBEDDERS, "embedder", name, threads=threads)
-        return self._embedders[name]
-
     def use_embedder(self, name: str, embedder: Embedder) -> None:
-        """Put an embedder in place of the registry's; for tests."""
-        self._embedders[name] = embedder
+        """Put an embedder in place of a built-in one; for tests."""
+        self.parts.use("embedding", name, embedder)
 
-    def chunker(self, name: str, *, embedder: str, overlap_tokens: int) -> Chunker:
-        """Return a chunker that counts in the tokens of an embedder. Raises UnknownComponent, MissingDependency."""
-        model = self.embedder(embedder)
-        made: Chunker = registry.build(
-            registry.CHUNKERS, "chunker", name, tokens=model.tokens, embedder=model, overlap_tokens=overlap_tokens
+    async def chunker_of(self, collection: Collection) -> Chunker:
+        """Return the chunker that a collection was made with; it counts in the tokens of the collection's embedder."""
+        model = await self.parts.embedder_of(collection)
+        return chunker(collection.chunker, embedder=model, overlap_tokens=collection.overlap_tokens)
+
+    @cached_property
+    def configured(self) -> Configured:
+        """What admins chose."""
+        return Configured(database=self.database, settings=self.settings)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """The interchangeable parts."""
+        return Parts(
+            configured=self.configured,
+            sealer=self.sealer,
+            folder=self.settings.data_dir / "stores",
+            threads=self.settings.threads,
         )
-        return made
 
-    def chunker_of(self, collection: Collection) -> Chunker:
-        """Return the chunker that a collection was made with."""
-        return self.chunker(collection.chunker, embedder=collection.embedder, overlap_tokens=collection.overlap_tokens)
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What calls cost."""
+        return Ledger(database=self.database, configured=self.configured)
+
+    @cached_property
+    def spaces(self) -> Spaces:
+        """Collections in stores that keep them themselves."""
+        return Spaces(database=self.database, parts=self.parts)
 
     @cached_property
     def database(self) -> Database:
@@ -90,9 +113,10 @@ class Assembly:
         return Indexes(
             self.database,
             folder=self.settings.data_dir / "indexes",
-            make_vectors=lambda size: registry.build(registry.STORES, "store", self.settings.store, dimension=size),
+            make_vectors=lambda name, size: registry.build(registry.STORES, "store", name, dimension=size),
             make_words=lambda path: TantivyIndex(path=path),
             fingerprint=fingerprint,
+            spaces=self.spaces,
         )
 
     @cached_property
@@ -103,8 +127,9 @@ class Assembly:
             blobs=self.blobs,
             sealer=self.sealer,
             parse=partial(sandbox.parse, limits=self.settings.limits),
-            embedders=self.embedder,
+            embedders=self.parts.embedder_of,
             chunkers=self.chunker_of,
+            bill=self.ledger.bill_embedding,
         )
 
     @cached_property
@@ -124,7 +149,9 @@ class Assembly:
             database=self.database,
             blobs=self.blobs,
             indexes=self.indexes,
-            embedders=self.embedder,
+            spaces=self.spaces,
+            parts=self.parts,
+            configured=self.configured,
             settings=self.settings,
         )
 
@@ -147,7 +174,7 @@ class Assembly:
             database=self.database,
             indexes=self.indexes,
             search=HybridSearch(settings=self.settings.retrieval),
-            embedders=self.embedder,
+            embedders=self.parts.embedder_of,
             settings=self.settings.retrieval,
             max_question_chars=self.settings.limits.question_chars,
         )
@@ -155,12 +182,12 @@ class Assembly:
     @cached_property
     def ask(self) -> Ask:
         """The story of a question."""
-        embedder = self.embedder(self.settings.embedder)
-        generator: Generator = registry.build(registry.GENERATORS, "generator", self.settings.generator, embedder=embedder)
         return Ask(
             retriever=self.retriever,
-            generator=generator,
-            embedder=embedder,
+            chain=Chain(configured=self.configured, parts=self.parts),
+            helpers=Helpers(configured=self.configured, parts=self.parts),
+            ledger=self.ledger,
+            embedder=self.parts.local,
             passages=self.settings.retrieval.passages,
         )
 
@@ -175,9 +202,20 @@ class Assembly:
         return Chat(database=self.database, ask=self.ask, max_question_chars=self.settings.limits.question_chars)
 
     @cached_property
+    def tests(self) -> Tests:
+        """Trying providers for real."""
+        return Tests(database=self.database, configured=self.configured, parts=self.parts, ledger=self.ledger)
+
+    @cached_property
+    def providers(self) -> Providers:
+        """The providers that admins added."""
+        return Providers(
+            database=self.database, configured=self.configured, sealer=self.sealer, tests=self.tests, ledger=self.ledger
+        )
+
+    @cached_property
     def workbench(self) -> Workbench:
         """The facade."""
-        embedder = self.embedder(self.settings.embedder)
         return Workbench(
             database=self.database,
             accounts=self.accounts,
@@ -186,8 +224,17 @@ class Assembly:
             retriever=self.retriever,
             ask=self.ask,
             chat=self.chat,
-            checkup=Checkup(database=self.database, blobs=self.blobs, embedder=embedder),
+            checkup=Checkup(
+                database=self.database, blobs=self.blobs, configured=self.configured, parts=self.parts, tests=self.tests
+            ),
             worker=self.worker,
+            providers=self.providers,
+            choosing=Choosing(database=self.database, configured=self.configured),
+            offers=Offers(providers=self.providers, environment=secrets_in_environment, configured=self.configured),
+            prices=Prices(database=self.database, configured=self.configured, ledger=self.ledger),
+            moves=StoreMoves(
+                database=self.database, parts=self.parts, spaces=self.spaces, indexes=self.indexes, configured=self.configured
+            ),
         )
 
     @asynccontextmanager
@@ -218,6 +265,8 @@ class Assembly:
         """Stop what runs, keep what is there, save snapshots."""
         async with AsyncExitStack() as stack:  # each runs whatever became of the ones before it
             stack.push_async_callback(self.database.close)
+            stack.push_async_callback(self.parts.close)
+            stack.push_async_callback(self.spaces.close)
             stack.push_async_callback(self.indexes.close)
             stack.push_async_callback(self.chat.close)
             stack.push_async_callback(self.worker.stop)
@@ -226,6 +275,7 @@ class Assembly:
         while True:
             try:
                 await self.library.purge(older_than=UNDO_PERIOD)
+                await self.spaces.sweep(older_than=REVERT_PERIOD)
             except EngineError as error:
                 logger.warning("deleted documents could not be purged: %s", error)
             await asyncio.sleep(PURGE_EVERY_SECONDS)
@@ -245,11 +295,18 @@ class Assembly:
 
     async def _warm_up(self) -> None:
         # The first question should not pay for loading the model.
-        embedder = self.embedder(self.settings.embedder)
         try:
-            await asyncio.to_thread(embedder.embed_query, "warm up")
+            await asyncio.to_thread(self.parts.local().embed_query, "warm up")
         except EngineError as error:  # the health page shows it
             logger.warning("the embedder is not ready: %s", error)
+
+
+def chunker(name: str, *, embedder: Embedder, overlap_tokens: int) -> Chunker:
+    """Return a chunker that counts in the tokens of an embedder. Raises UnknownComponent, MissingDependency."""
+    made: Chunker = registry.build(
+        registry.CHUNKERS, "chunker", name, tokens=embedder.tokens, embedder=embedder, overlap_tokens=overlap_tokens
+    )
+    return made
 
 
 @asynccontextmanager

@@ -87,7 +87,7 @@ class Embedder(Protocol):
         ...
 
     def models(self) -> list[str]:
-        """Return the names of the embedding models to choose from now, sorted; [] where nobody can tell. Raises ProviderError."""
+        """Return the embedding models to choose from now, sorted; [] where nobody can tell. Raises ProviderError."""
         ...
 
     def close(self) -> None:
@@ -105,6 +105,14 @@ class Chunker(Protocol):
         No piece (with its `context`) has more than `max_tokens` tokens, whitespace at the ends of a piece is not kept, and
         every character that is not whitespace lies in at least one piece. A document without text gives [].
         """
+        ...
+
+
+class VectorSearch(Protocol):
+    """What searching needs of a vector index."""
+
+    def search(self, vector: Array, *, k: int, where: Filter = ()) -> list[Match]:
+        """See VectorStore."""
         ...
 
 

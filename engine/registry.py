@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -33,8 +34,9 @@ class Spec:
     """Where a part lives ("module:Class") and what the screens need to know of it without loading it.
 
     `needs` is its package; `secret` the environment variable that usually holds its key ("" = it takes none); `url` the
-    address to reach it at ("" = it has none to set, "vendor" = the vendor's own, which may be replaced); `model` a sensible model
-    to begin with ("" = it has no choice of models); `durable` marks a store that keeps its content itself.
+    address to reach it at ("" = it has none to set, "vendor" = the vendor's own, which may be replaced); `model` a sensible
+    model to begin with ("" = it has no choice of models); `durable` marks a store that keeps its content itself, `embedded`
+    one that without an address does so in the data folder.
     """
 
     target: str
@@ -48,9 +50,17 @@ class Spec:
     embedded: bool = False
 
     @property
+    def installed(self) -> bool:
+        """Whether the package that it needs is there; nothing is imported."""
+        try:
+            return not self.needs or bool(importlib.metadata.version(self.needs))
+        except importlib.metadata.PackageNotFoundError:
+            return False
+
+    @property
     def built_in(self) -> bool:
-        """Whether it works as it is, with nothing to enter: no address, key or model."""
-        return not (self.secret or self.url or self.model or self.durable)
+        """Whether it needs no row of its own: it takes no key and has no address."""
+        return not (self.secret or self.url)
 
     def load(self) -> Any:
         """Import and return the class.
@@ -126,7 +136,11 @@ EMBEDDERS: Table = {
         label="OpenAI, or any server that speaks its API",
         url="vendor",
         model="text-embedding-3-small",
-        fields=(Field("dimensions", "Shorten vectors to (0 = as the model gives them)", 0), *_PREFIXES),
+        fields=(
+            Field("dimensions", "Shorten vectors to (0 = as the model gives them)", 0),
+            Field("max_tokens", "Tokens of a text it reads", 8_191, "Longer texts are read in parts."),
+            *_PREFIXES,
+        ),
     ),
     "gemini": Spec(
         "engine.embedding.gemini:GeminiEmbedder",
@@ -194,7 +208,7 @@ STORES: Table = {
         label="Pinecone",
         url="vendor",
         fields=(
-            Field("index", "Name of the index", "workbench"),
+            Field("index", "Name of the index", "workbench", "The dimension is added: workbench-384."),
             Field("cloud", "Cloud", "aws"),
             Field("region", "Region", "us-east-1"),
         ),

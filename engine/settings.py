@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,11 @@ def check_secret(value: str, *, name: str) -> str:
             hint=f"use at least {MIN_SECRET_CHARS} random characters, or leave it out: the first start makes one",
         )
     return value
+
+
+def secrets_in_environment(names: Sequence[str]) -> dict[str, str]:
+    """Return those variables among `names` that are set; for offering them to an admin, never for using them unasked."""
+    return {name: os.environ[name] for name in names if os.environ.get(name, "").strip()}
 
 
 def server_environment(settings: Settings) -> dict[str, str]:

@@ -16,9 +16,14 @@ from engine.errors import InputError
 from engine.pipelines.ask import Ask, drained
 from engine.services.accounts import Accounts, require_role
 from engine.services.checkup import Checkup
+from engine.services.choosing import Choosing
 from engine.services.collections import Collections
 from engine.services.library import Library
+from engine.services.offers import Offers
+from engine.services.prices import Prices
+from engine.services.providers import Providers
 from engine.services.retriever import Retriever
+from engine.services.store_moves import StoreMoves
 from engine.types import Answer, Chunk, Filter, Hit, Message, Page, PageImage, Principal, Right, Role
 from engine.views import AuditEntry, Check, CollectionInfo, DocumentInfo, UploadVerdict, UserInfo
 from engine.worker import Worker
@@ -39,6 +44,11 @@ class Workbench:
         chat: Chat,
         checkup: Checkup,
         worker: Worker,
+        providers: Providers,
+        choosing: Choosing,
+        offers: Offers,
+        prices: Prices,
+        moves: StoreMoves,
     ) -> None:
         self.database = database
         self._accounts = accounts
@@ -65,6 +75,24 @@ class Workbench:
         self.send = chat.send
         self.stop = chat.stop
         self.citation_states = chat.citation_states
+        self.provider_kinds = providers.kinds
+        self.providers = providers.all
+        self.add_provider = providers.add
+        self.edit_provider = providers.edit
+        self.remove_provider = providers.remove
+        self.test_provider = providers.test
+        self.provider_models = providers.models
+        self.choices = choosing.choices
+        self.choose = choosing.choose
+        self.impact = choosing.impact
+        self.simulate = choosing.simulate
+        self.offers = offers.all
+        self.accept_offer = offers.accept
+        self.prices = prices.prices
+        self.set_price = prices.set_price
+        self.usage = prices.usage
+        self.move_store = moves.move
+        self.revert_store = moves.revert
 
     @property
     def setup_token(self) -> str:

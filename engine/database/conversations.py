@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.database.columns import now
 from engine.database.models import CitationRow, Conversation, MessageRow
 from engine.errors import NotFound
-from engine.types import Answer, Chunk, Citation, Hit, Principal, Sentence, Support, Usage
+from engine.types import Answer, Chunk, Citation, Hit, Outage, Principal, Sentence, Serving, Support, Usage
 from engine.views import ConversationInfo, MessageInfo
 
 TITLE_CHARS = 80
@@ -78,6 +78,7 @@ async def save_answer(session: AsyncSession, message: MessageRow, answer: Answer
     message.sentences = [asdict(sentence) for sentence in answer.sentences]
     message.nearest = [_hit_to_json(hit) for hit in answer.nearest]
     message.trace = dict(answer.trace)
+    message.serving = asdict(answer.serving)
     for citation in answer.citations:
         session.add(CitationRow(message_id=message.id, **{**asdict(citation), "section": list(citation.section)}))
 
@@ -135,6 +136,7 @@ def message_info(row: MessageRow, citations: Sequence[Citation]) -> MessageInfo:
             nearest=tuple(_hit_from_json(hit) for hit in row.nearest),
             query=row.query,
             trace=row.trace,
+            serving=_serving(row.serving or {}),
         )
     return MessageInfo(
         id=row.id,
@@ -146,6 +148,13 @@ def message_info(row: MessageRow, citations: Sequence[Citation]) -> MessageInfo:
         hint=row.hint,
         answer=answer,
         created_at=row.created_at,
+    )
+
+
+def _serving(value: Mapping[str, Any]) -> Serving:
+    outages = tuple(Outage(**one) for one in value.get("outages", ()))
+    return Serving(
+        seconds=value.get("seconds", 0.0), cost_usd=value.get("cost_usd"), outages=outages, notes=tuple(value.get("notes", ()))
     )
 
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
+from engine.errors import EngineError
 from engine.generation.answering import finish
 from engine.generation.prompt import assemble
-from engine.generation.rewrite import standalone_question
+from engine.pipelines.chain import Attempts, Chain, Turn
+from engine.pipelines.helpers import Helpers
 from engine.protocols import Embedder, Generator
+from engine.provider_views import Choice
+from engine.services.ledger import Call, Ledger
 from engine.services.retriever import Retriever
-from engine.types import Answer, Filter, Hit, Message, Principal, Prompt, Usage
+from engine.types import Answer, Filter, Hit, Message, Principal, Prompt, Serving
 
 ANSWER_TOKENS = 800  # of the context window, kept free for the answer
+RERANK_POOL = 4  # how many times the shown passages a reranker chooses among
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +54,15 @@ class Draft:
     """An answer on its way, kept by the caller so that a stopped one can still be finished."""
 
     question: str
+    user_id: str = ""
     query: str = ""
     prompt: Prompt | None = None
     parts: list[str] = field(default_factory=list)
     refused: bool = False
-    usage: Usage = field(default_factory=Usage)
+    attempts: Attempts = field(default_factory=Attempts)
+    calls: list[Call] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.perf_counter)
     steps: list[dict[str, Any]] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -60,13 +70,28 @@ class Draft:
         """Note a finished stage with its duration."""
         self.steps.append({"name": name, "ms": round((time.perf_counter() - started) * 1000, 2), **facts})
 
+    def begin(self, turn: Turn) -> None:
+        """Start over with the next link: what another one wrote is void."""
+        self.prompt, self.parts, self.refused, self.details = turn.prompt, [], False, {}
+
 
 class Ask:
     """Answers questions from the collections that the principal may read."""
 
-    def __init__(self, *, retriever: Retriever, generator: Generator, embedder: Embedder, passages: int) -> None:
+    def __init__(
+        self,
+        *,
+        retriever: Retriever,
+        chain: Chain,
+        helpers: Helpers,
+        ledger: Ledger,
+        embedder: Callable[[], Embedder],
+        passages: int,
+    ) -> None:
         self._retriever = retriever
-        self._generator = generator
+        self._chain = chain
+        self._helpers = helpers
+        self._ledger = ledger
         self._embedder = embedder
         self._passages = passages
 
@@ -82,63 +107,82 @@ class Ask:
     ) -> AsyncIterator[AskEvent]:
         """Yield steps, then tokens, then Finished. Raises InputError, AccessDenied, ProviderError, StoreError."""
         draft = draft or Draft(question)
+        draft.user_id = principal.user_id
         started = time.perf_counter()
-        draft.query = standalone_question(question, history)
-        draft.step("rewrite", started, query=draft.query, changed=draft.query != question)
+        draft.query, facts = await self._helpers.standalone(question, history, draft.calls)
+        draft.step("rewrite", started, query=draft.query, changed=draft.query != question, **facts)
         yield Step("Searching your documents")
 
-        started = time.perf_counter()
-        found = await self._retriever.search(
-            principal, draft.query, collection_ids=collection_ids, k=self._passages, where=where
-        )
-        draft.step("retrieve", started, passages=len(found.hits), **found.timings_ms)
-        yield Step(_found(found.hits))
+        hits = await self._passages_for(principal, draft, collection_ids, where)
+        yield Step(_found(hits))
 
         started = time.perf_counter()
-        draft.prompt = self._assemble(draft.query, found.hits, history)
-        draft.step("prompt", started, tokens=draft.prompt.tokens, passages=len(draft.prompt.passages))
-
-        started = time.perf_counter()
-        async with aclosing(self._generator.stream(draft.prompt)) as deltas:  # type: ignore[type-var]
-            async for delta in deltas:
-                if delta.text and not draft.parts:
-                    draft.step("first token", started)
-                draft.parts.append(delta.text)
-                draft.refused = draft.refused or delta.refused
-                draft.usage = delta.usage or draft.usage
-                draft.details |= delta.details
-                yield Token(delta.text)
+        turns = self._chain.stream(partial(_assembled, draft.query, hits, history), draft.attempts)
+        try:
+            async with aclosing(turns) as pieces:  # type: ignore[type-var]
+                async for piece in pieces:
+                    if isinstance(piece, Turn):
+                        draft.begin(piece)
+                        draft.step("prompt", started, tokens=piece.prompt.tokens, passages=len(piece.prompt.passages))
+                        started = time.perf_counter()
+                        if piece.outage:
+                            yield Step(f"{piece.outage.provider} could not answer; {piece.choice} is writing")
+                        continue
+                    if piece.text and not draft.parts:
+                        draft.step("first token", started, provider=str(draft.attempts.choice))
+                    draft.parts.append(piece.text)
+                    draft.refused = draft.refused or piece.refused
+                    draft.details |= piece.details
+                    yield Token(piece.text)
+        except EngineError:
+            await self._ledger.note(draft.user_id, [*draft.calls, *draft.attempts.calls])
+            raise
         draft.step("generate", started)
         yield Step("Checking each sentence against its source")
         yield Finished(await self.finish(draft))
 
+    async def _passages_for(
+        self, principal: Principal, draft: Draft, collection_ids: Sequence[str], where: Filter
+    ) -> Sequence[Hit]:
+        started = time.perf_counter()
+        reranking = await self._helpers.reranking()
+        wanted = self._passages * RERANK_POOL if reranking else self._passages
+        found = await self._retriever.search(principal, draft.query, collection_ids=collection_ids, k=wanted, where=where)
+        draft.step("retrieve", started, passages=len(found.hits), **found.timings_ms)
+        draft.notes += found.notes
+        draft.calls += found.calls
+        if not reranking:
+            return found.hits
+        started = time.perf_counter()
+        hits, note = await self._helpers.reranked(draft.query, found.hits, draft.calls)
+        draft.step("rerank", started, passages=len(hits), failed=note)
+        draft.notes += [note] if note else []
+        return hits[: self._passages]
+
     async def finish(self, draft: Draft) -> Answer:
-        """Cite and ground what is there, also when generation was stopped half-way."""
+        """Cite and ground what is there, also when generation was stopped half-way, and write down what it cost."""
+        draft.attempts.end("stopped")
+        calls, draft.calls, draft.attempts.calls = [*draft.calls, *draft.attempts.calls], [], []
+        cost = await self._ledger.note(draft.user_id, calls)
         prompt = draft.prompt or Prompt(question=draft.question, passages=())
+        served = draft.attempts.choice or Choice(provider="")
         started = time.perf_counter()
         answer = await asyncio.to_thread(
             finish,
             "".join(draft.parts),
             prompt=prompt,
             refused=draft.refused,
-            provider=self._generator.provider,
-            model=self._generator.model,
-            usage=draft.usage,
-            embedder=self._embedder,
+            provider=served.provider,
+            model=served.model,
+            usage=draft.attempts.usage,
+            embedder=self._embedder(),
             trace=self._trace(draft, prompt),
             query=draft.query,
         )
         draft.step("ground", started)
-        return answer
-
-    def _assemble(self, question: str, hits: Sequence[Hit], history: Sequence[Message]) -> Prompt:
-        return assemble(
-            question,
-            hits,
-            history=history,
-            count_tokens=self._generator.count_tokens,
-            budget_tokens=self._generator.context_tokens - ANSWER_TOKENS,
-        )
+        seconds = round(time.perf_counter() - draft.began, 2)
+        serving = Serving(seconds=seconds, cost_usd=cost, outages=tuple(draft.attempts.outages), notes=tuple(draft.notes))
+        return replace(answer, serving=serving)
 
     def _trace(self, draft: Draft, prompt: Prompt) -> dict[str, Any]:
         return {
@@ -151,6 +195,16 @@ class Ask:
             "dropped": [{"chunk": chunk, "reason": reason} for chunk, reason in prompt.dropped],
             "details": draft.details,
         }
+
+
+def _assembled(question: str, hits: Sequence[Hit], history: Sequence[Message], generator: Generator) -> Prompt:
+    return assemble(
+        question,
+        hits,
+        history=history,
+        count_tokens=generator.count_tokens,
+        budget_tokens=generator.context_tokens - ANSWER_TOKENS,
+    )
 
 
 def _found(hits: Sequence[Hit]) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.chunking.wording import PREFIX_TOKENS, searchable_text
 from engine.database import content, documents
@@ -19,7 +22,7 @@ from engine.database.models import Collection, DocumentRow, Version, VersionStat
 from engine.errors import EmptyDocument, StoreError
 from engine.protocols import Chunker, Embedder
 from engine.security.sealing import Sealer
-from engine.services.indexes import chunk_id
+from engine.services.entries import chunk_id
 from engine.types import Chunk, Document, Page, Piece
 
 EMBED_BATCH = 128  # texts per transaction: what a crash can cost, and how often progress moves
@@ -46,8 +49,9 @@ class Ingest:
         blobs: Blobs,
         sealer: Sealer,
         parse: Parse,
-        embedders: Callable[[str], Embedder],
-        chunkers: Callable[[Collection], Chunker],
+        embedders: Callable[[Collection], Awaitable[Embedder]],
+        chunkers: Callable[[Collection], Awaitable[Chunker]],
+        bill: Callable[[AsyncSession, Collection, Sequence[str], Embedder, float], Awaitable[None]],
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -55,6 +59,7 @@ class Ingest:
         self._parse = parse
         self._embedders = embedders
         self._chunkers = chunkers
+        self._bill = bill
         self._embedding = asyncio.Lock()  # a local model already uses every core
 
     async def run(self, version_id: str, report: Report) -> None:
@@ -101,9 +106,9 @@ class Ingest:
         async with self._database.read() as session:
             pages = await content.pages(session, version.id)
         parsed = Document(name=document.name, media_type=version.media_type, title=version.title, pages=tuple(pages))
-        embedder = self._embedders(collection.embedder)
-        limit = min(collection.chunk_tokens, embedder.max_tokens - PREFIX_TOKENS)
-        pieces = await asyncio.to_thread(self._chunkers(collection).split, parsed, max_tokens=limit)
+        embedder = await self._embedders(collection)
+        limit = min(collection.chunk_tokens, (collection.max_tokens or embedder.max_tokens) - PREFIX_TOKENS)
+        pieces = await asyncio.to_thread((await self._chunkers(collection)).split, parsed, max_tokens=limit)
         rows = await asyncio.to_thread(_chunk_rows, version, document, pieces, embedder)
         async with self._database.write() as session:
             await content.save_chunks(session, version.id, rows)
@@ -112,12 +117,7 @@ class Ingest:
             )
 
     async def _embed(self, version: Version, document: DocumentRow, collection: Collection, report: Report) -> None:
-        embedder = self._embedders(collection.embedder)
-        if embedder.model_id != collection.model_id:
-            raise StoreError(
-                f"the collection holds vectors of {collection.model_id}, the embedder now makes those of {embedder.model_id}",
-                hint="Make a new collection, or bring the former model back.",
-            )
+        embedder = await self._embedders(collection)
         async with self._database.read() as session:
             rows = await content.chunks(session, version)
             missing = sorted(await content.missing_vectors(session, collection.model_id, [key for _, key in rows]))
@@ -126,9 +126,11 @@ class Ingest:
         for start in range(0, len(missing), EMBED_BATCH):
             keys = missing[start : start + EMBED_BATCH]
             async with self._embedding:
+                started = time.perf_counter()
                 vectors = await asyncio.to_thread(embedder.embed_documents, [texts[key] for key in keys])
             async with self._database.write() as session:
                 await content.save_vectors(session, collection.model_id, keys, vectors)
+                await self._bill(session, collection, [texts[key] for key in keys], embedder, time.perf_counter() - started)
             await report(EMBED_FROM + (EMBED_TO - EMBED_FROM) * (start + len(keys)) / len(missing))
         async with self._database.write() as session:
             await documents.advance(session, version, expected=VersionState.CHUNKED, state=VersionState.EMBEDDED)

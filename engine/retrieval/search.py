@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from engine.errors import ConfigError
-from engine.protocols import Array, LexicalIndex, VectorStore
+from engine.protocols import Array, LexicalIndex, VectorSearch
 from engine.retrieval.fusion import Fused, convex, rrf
 from engine.settings import Retrieval
 from engine.types import Filter, Match
 
-Indexes: TypeAlias = Sequence[tuple[VectorStore, LexicalIndex]]
+Indexes: TypeAlias = Sequence[tuple[VectorSearch, LexicalIndex]]
 MODES = ("dense", "lexical", "hybrid")
 
 

@@ -8,12 +8,15 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy import func, select
 
+from engine import registry
 from engine.database.blobs import Blobs
 from engine.database.columns import now
 from engine.database.database import Database
-from engine.database.models import Job
+from engine.database.models import Collection, Job
 from engine.errors import EngineError
-from engine.protocols import Embedder
+from engine.services.configuration import Configured
+from engine.services.parts import Parts
+from engine.services.provider_tests import Tests
 from engine.views import Check
 
 LIMIT_SECONDS = 30.0
@@ -26,10 +29,12 @@ Outcome = tuple[str, str, str, str]  # state, detail, effect, hint
 class Checkup:
     """The parts of this installation, tried for real."""
 
-    def __init__(self, *, database: Database, blobs: Blobs, embedder: Embedder) -> None:
+    def __init__(self, *, database: Database, blobs: Blobs, configured: Configured, parts: Parts, tests: Tests) -> None:
         self._database = database
         self._blobs = blobs
-        self._embedder = embedder
+        self._configured = configured
+        self._parts = parts
+        self._tests = tests
 
     async def run(self) -> list[Check]:
         """Run all checks; a failed one is a result, not an error."""
@@ -37,6 +42,9 @@ class Checkup:
             "database": self._sql,
             "disk": self._disk,
             "embedder": self._embed,
+            "answers": self._chain,
+            "vector stores": self._stores,
+            "parts": self._packages,
             "ingestion": self._jobs,
         }
         return [await self._one(name, check) for name, check in checks.items()]
@@ -68,8 +76,56 @@ class Checkup:
         return "degraded", detail, "Uploads will fail when the disk is full.", "Free space in the data folder's disk."
 
     async def _embed(self) -> Outcome:
-        vector = await asyncio.to_thread(self._embedder.embed_query, "health check")
-        return "ok", f"{self._embedder.model_id}, {vector.shape[0]} dimensions", "", ""
+        embedder = self._parts.local()
+        vector = await asyncio.to_thread(embedder.embed_query, "health check")
+        return "ok", f"{embedder.model_id}, {vector.shape[0]} dimensions", "", ""
+
+    async def _packages(self) -> Outcome:
+        parts = [(role, name, spec) for role, table in registry.ROLES.items() for name, spec in table.items()]
+        missing = sorted({f"{name} ({spec.needs})" for _, name, spec in parts if not spec.installed})
+        named = "; ".join(f"{role}: {', '.join(table)}" for role, table in registry.ROLES.items())
+        if not missing:
+            return "ok", f"{len(parts)} parts can be used: {named}", "", ""
+        effect = "These parts cannot be chosen."
+        return (
+            "degraded",
+            f"not installed: {', '.join(missing)}; known parts: {named}",
+            effect,
+            "pip install what is in brackets.",
+        )
+
+    async def _stores(self) -> Outcome:
+        async with self._database.read() as session:
+            used = list(await session.scalars(select(Collection).where(Collection.space != "").order_by(Collection.store)))
+        counts: dict[str, int] = {}
+        for row in used:
+            store = await self._parts.store(row.store, dimension=row.dimension, space=row.space)
+            try:
+                counts[row.store] = counts.get(row.store, 0) + await asyncio.to_thread(store.count)
+            finally:
+                await asyncio.to_thread(store.close)
+        told = ", ".join(f"{name}: {count} vectors" for name, count in counts.items())
+        return "ok", told or "all collections are kept in this process", "", ""
+
+    async def _chain(self) -> Outcome:
+        live = await self._configured.current(fresh=True)
+        tests = await self._tests.latest()
+        failed = [
+            f"{link} ({test.detail})"
+            for link in live.choices.chain
+            for test in tests.get(link.provider, [])
+            if test.role == "chat" and not test.ok
+        ]
+        told = ", then ".join(str(link) for link in live.choices.chain)
+        if not failed:
+            return "ok", told, "", ""
+        effect = "The next link of the chain answers; answers say so."
+        return (
+            "degraded",
+            f"{told}; the last test failed: {'; '.join(failed)}",
+            effect,
+            "Look at the providers page and test again.",
+        )
 
     async def _jobs(self) -> Outcome:
         async with self._database.read() as session:

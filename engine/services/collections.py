@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import update
 
 from engine import registry
 from engine.database import collections, content, documents, users
 from engine.database.audit import record
 from engine.database.blobs import Blobs
+from engine.database.columns import new_id, now
 from engine.database.database import Database
 from engine.database.models import Collection, Grant
+from engine.database.provider_models import SpaceRow
 from engine.errors import InputError, NotFound
-from engine.protocols import Embedder
+from engine.services.configuration import Configured
 from engine.services.indexes import Indexes
+from engine.services.parts import Parts
+from engine.services.spaces import Spaces
 from engine.settings import Settings
 from engine.types import Principal, Right, Role
 from engine.views import CollectionInfo
@@ -31,13 +37,17 @@ class Collections:
         database: Database,
         blobs: Blobs,
         indexes: Indexes,
-        embedders: Callable[[str], Embedder],
+        spaces: Spaces,
+        parts: Parts,
+        configured: Configured,
         settings: Settings,
     ) -> None:
         self._database = database
         self._blobs = blobs
         self._indexes = indexes
-        self._embedders = embedders
+        self._spaces = spaces
+        self._parts = parts
+        self._configured = configured
         self._settings = settings
 
     async def all(self, principal: Principal) -> list[CollectionInfo]:
@@ -46,11 +56,17 @@ class Collections:
             return await collections.infos(session, principal)
 
     async def create(self, principal: Principal, name: str, *, description: str, chunker: str) -> CollectionInfo:
-        """Make a collection that the principal owns. Raises InputError, UnknownComponent."""
+        """Make a collection that the principal owns. Raises InputError, UnknownComponent, ConfigError, ProviderError.
+
+        Its embedder is asked now what space it makes; that stays with the collection.
+        """
         name = _clean_name(name)
         chunker = chunker or self._settings.chunker
         registry.find(registry.CHUNKERS, "chunker", chunker)
-        embedder = self._embedders(self._settings.embedder)
+        choices = (await self._configured.current(fresh=True)).choices
+        embedder = await self._parts.embedder(choices.embedding)
+        found = await asyncio.to_thread(embedder.discover)
+        space = new_id() if await self._parts.keeps_itself(choices.store) else ""
         async with self._database.write() as session:
             if await collections.name_taken(session, name):
                 raise InputError(f"there is already a collection {name!r}", hint="Choose another name.")
@@ -60,13 +76,21 @@ class Collections:
                 chunker=chunker,
                 chunk_tokens=self._settings.chunk_tokens,
                 overlap_tokens=self._settings.overlap_tokens,
-                embedder=self._settings.embedder,
-                model_id=embedder.model_id,
-                dimension=embedder.dimension,
+                embedder=choices.embedding.provider,
+                embedding_model=choices.embedding.model,
+                model_id=found.model_id,
+                dimension=found.dimension,
+                probe=found.probe,
+                normalised=found.normalised,
+                max_tokens=found.max_tokens,
+                store=choices.store,
+                space=space,
                 created_by=principal.user_id,
             )
             session.add(row)
             await session.flush()
+            if space:
+                session.add(SpaceRow(id=space, collection_id=row.id, store=row.store, dimension=row.dimension))
             if principal.role is not Role.ADMIN:  # admins hold every right already, and the command line is no user
                 session.add(Grant(collection_id=row.id, user_id=principal.user_id, right=Right.OWNER))
             await record(session, principal, "collection.create", row.id, name=name, chunker=chunker)
@@ -121,10 +145,12 @@ class Collections:
             blobs = await documents.blobs_of(session, collection_id)
             await record(session, principal, "collection.delete", row.id, name=row.name, files=len(blobs))
             keys = await content.vector_keys(session, collection_id)
+            await session.execute(update(SpaceRow).where(SpaceRow.collection_id == collection_id).values(retired_at=now()))
             await session.delete(row)
             await session.flush()
             await content.sweep_vectors(session, keys)
         await self._indexes.drop(collection_id)
+        await self._spaces.sweep(older_than=timedelta(0), collection_id=collection_id)
         for key in blobs:
             await asyncio.to_thread(self._blobs.delete, key)
 

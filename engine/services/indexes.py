@@ -1,7 +1,8 @@
-"""The local indexes of this process: projections that catch up from SQL before each search and never know more than it.
+"""The indexes of collections: projections that catch up from SQL before each search and never know more than it.
 
-Per collection there is one vector index and one word index, loaded from the snapshot whose SHA-256 stands in SQL, brought up to
-date by the global sequence, and counted against SQL; a difference means: rebuild from SQL, without any embedding.
+Per collection there is one vector index and one word index. The words, and the vectors of a store that lives in this process,
+are loaded from the snapshot whose SHA-256 stands in SQL, brought up to date by the global sequence, and counted against SQL; a
+difference means: rebuild from SQL, without any embedding.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import logging
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -23,21 +24,25 @@ from engine.database import content, documents
 from engine.database.database import Database
 from engine.database.models import IN_INDEXES, Collection, Snapshot, Version
 from engine.errors import StoreError
-from engine.protocols import LexicalIndex, VectorStore
+from engine.protocols import LexicalIndex, SnapshotStore, VectorStore
+from engine.services.entries import batches, entry, gone_ids
+from engine.services.spaces import Spaces
 from engine.services.workspaces import Workspaces, locked
-from engine.types import Chunk, Entry
 
 logger = logging.getLogger(__name__)
 
 SAVE_AFTER_CHUNKS = 2000
-BATCH_CHUNKS = 5000
 
 
 @dataclass(slots=True)
 class Index:
-    """The two indexes of one collection and how far they have come. `checked`: counted against SQL since they were opened."""
+    """The local indexes of one collection and how far they have come. `checked`: counted against SQL since they were opened.
 
-    vectors: VectorStore
+    `store` names the store of `vectors`; "" and None where the store keeps the vectors itself.
+    """
+
+    store: str
+    vectors: SnapshotStore | None
     words: LexicalIndex
     workspace: Path
     seq: int = 0
@@ -61,27 +66,42 @@ class Indexes:
         database: Database,
         *,
         folder: Path,
-        make_vectors: Callable[[int], VectorStore],
+        make_vectors: Callable[[str, int], SnapshotStore],
         make_words: Callable[[Path], LexicalIndex],
         fingerprint: Callable[[Path], str],
+        spaces: Spaces,
     ) -> None:
         self._database = database
         self._folder = folder
         self._make_vectors = make_vectors
         self._make_words = make_words
         self._fingerprint = fingerprint
+        self._spaces = spaces
         self._slots: dict[str, Slot] = {}
         self._workspaces = Workspaces(folder / "work")
         self._lock_file: IO[str] | None = None
 
     async def current(self, collection: Collection) -> tuple[VectorStore, LexicalIndex]:
         """Return the indexes of a collection, up to date with SQL. Raises StoreError."""
+        words = await self.words(collection)
+        if collection.space:
+            return await self._spaces.current(collection), words
+        index = self._slots[collection.id].index
+        if index is None or index.vectors is None:
+            raise StoreError("the collection was moved to another store just now", hint="Ask again.")
+        return index.vectors, words
+
+    async def words(self, collection: Collection) -> LexicalIndex:
+        """Return the word index of a collection, up to date with SQL. Raises StoreError."""
         slot = self._slots.setdefault(collection.id, Slot())
         async with slot.lock:
+            if slot.index is not None and slot.index.store != _local_store(collection):
+                self._workspaces.remove(slot.index.workspace)
+                slot.index = None
             if slot.index is None:
                 slot.index = await self._load(collection)
             slot.index = await self._caught_up(collection, slot.index)
-            return slot.index.vectors, slot.index.words
+            return slot.index.words
 
     async def drop(self, collection_id: str) -> None:
         """Forget the indexes of a deleted collection and remove their files."""
@@ -119,18 +139,28 @@ class Indexes:
 
     def _empty(self, collection: Collection) -> Index:
         workspace = self._workspaces.new()
-        return Index(vectors=self._make_vectors(collection.dimension), words=self._make_words(workspace), workspace=workspace)
+        return Index(
+            store=_local_store(collection),
+            vectors=self._new_vectors(collection),
+            words=self._make_words(workspace),
+            workspace=workspace,
+        )
+
+    def _new_vectors(self, collection: Collection) -> SnapshotStore | None:
+        return None if collection.space else self._make_vectors(collection.store, collection.dimension)
 
     def _restore(self, collection: Collection, saved: Snapshot) -> Index:
         path = self._folder / collection.id / saved.folder
         if self._fingerprint(path) != saved.sha256:
             raise StoreError("the snapshot is not the one that SQL knows")
-        vectors = self._make_vectors(collection.dimension)
-        vectors.load(path / "vectors")
+        vectors = self._new_vectors(collection)
+        if vectors is not None:
+            vectors.load(path / "vectors")
         # The word index changes its files in place, so it works on a copy and the snapshot stays what SQL knows.
         workspace = self._workspaces.new()
         shutil.copytree(path / "words", workspace, dirs_exist_ok=True)
-        return Index(vectors=vectors, words=self._make_words(workspace), workspace=workspace, seq=saved.seq)
+        words = self._make_words(workspace)
+        return Index(store=_local_store(collection), vectors=vectors, words=words, workspace=workspace, seq=saved.seq)
 
     async def _caught_up(self, collection: Collection, index: Index) -> Index:
         """Return an index that holds what SQL holds: this one brought up to date, or a new one where the counts differ."""
@@ -140,25 +170,27 @@ class Indexes:
                 return index
             await self._apply(session, collection, index, changes)
             expected = await _live_chunks(session, collection.id)
-        if index.vectors.count() != expected or index.words.count() != expected:
+        if index.words.count() != expected or (index.vectors is not None and index.vectors.count() != expected):
             index = await self._rebuilt(collection, index)
         index.checked = True
-        if index.unsaved >= max(SAVE_AFTER_CHUNKS, index.vectors.count() // 10) and self._owns():
+        if index.unsaved >= max(SAVE_AFTER_CHUNKS, index.words.count() // 10) and self._owns():
             await self._save(collection.id, index)
         return index
 
     async def _apply(self, session: AsyncSession, collection: Collection, index: Index, changes: Sequence[Version]) -> None:
-        gone = [chunk_id(row.id, n) for row in changes if not documents.is_live(row) for n in range(row.chunks)]
+        gone = gone_ids(changes)
         if gone:
-            await asyncio.to_thread(index.vectors.delete, gone)
+            if index.vectors is not None:
+                await asyncio.to_thread(index.vectors.delete, gone)
             await asyncio.to_thread(index.words.delete, gone)
         # Many small versions go in together: each change of the word index is a commit.
-        for batch in _batches(version for version in changes if documents.is_live(version)):
+        for batch in batches(version for version in changes if documents.is_live(version)):
             rows = [row for version in batch for row in await content.chunks(session, version)]
             keys = [key for _, key in rows]
-            vectors = await content.vectors(session, collection.model_id, keys, dimension=collection.dimension)
-            entries = [_entry(chunk) for chunk, _ in rows]
-            await asyncio.to_thread(index.vectors.upsert, entries, vectors)
+            entries = [entry(chunk) for chunk, _ in rows]
+            if index.vectors is not None:
+                vectors = await content.vectors(session, collection.model_id, keys, dimension=collection.dimension)
+                await asyncio.to_thread(index.vectors.upsert, entries, vectors)
             await asyncio.to_thread(index.words.upsert, entries, [lexical_text(chunk) for chunk, _ in rows])
         # Last, so that an interruption repeats the work instead of believing in it.
         index.seq = max([index.seq, *(documents.last_change(version) for version in changes)])
@@ -199,7 +231,8 @@ class Indexes:
 
     def _write(self, path: Path, index: Index) -> str:
         path.mkdir(parents=True)
-        index.vectors.save(path / "vectors")
+        if index.vectors is not None:
+            index.vectors.save(path / "vectors")
         index.words.save(path / "words")
         return self._fingerprint(path)
 
@@ -209,33 +242,8 @@ class Indexes:
         return self._lock_file is not None
 
 
-def chunk_id(version_id: str, ordinal: int) -> str:
-    """Return the id of a chunk: a UUIDv5, so that it can be derived again after the chunk is gone."""
-    return str(uuid.uuid5(uuid.UUID(hex=version_id), str(ordinal)))
-
-
-def _batches(versions: Iterable[Version]) -> Iterator[list[Version]]:
-    batch: list[Version] = []
-    for version in versions:
-        batch.append(version)
-        if sum(one.chunks for one in batch) >= BATCH_CHUNKS:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _entry(chunk: Chunk) -> Entry:
-    return Entry(
-        id=chunk.id,
-        metadata={
-            "collection": chunk.collection_id,
-            "document": chunk.document_id,
-            "name": chunk.document_name,
-            "media_type": chunk.media_type,
-            "page": chunk.page,
-        },
-    )
+def _local_store(collection: Collection) -> str:
+    return "" if collection.space else collection.store
 
 
 async def _live_chunks(session: AsyncSession, collection_id: str) -> int:

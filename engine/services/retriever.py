@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from engine.database import collections, content
 from engine.database.database import Database
 from engine.database.models import Collection
-from engine.errors import InputError, QuestionRejected
-from engine.protocols import Embedder
+from engine.errors import ConfigError, EngineError, InputError, ProviderError, QuestionRejected, StoreError
+from engine.protocols import Array, Embedder, VectorSearch
 from engine.retrieval.diversity import mmr
 from engine.retrieval.naming import named
 from engine.retrieval.search import HybridSearch
 from engine.services.indexes import Indexes
+from engine.services.ledger import Call
+from engine.services.tolerant import Tolerant
 from engine.settings import Retrieval
 from engine.types import Filter, Hit, Principal
 
@@ -27,10 +29,28 @@ Scored: TypeAlias = dict[str, tuple[float, dict[str, float]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The hits, best first, and where the time went (stage -> milliseconds)."""
+    """The hits, best first, and where the time went (stage -> milliseconds).
+
+    `notes` say in words what could not be searched; `calls` are the embedding calls, for the ledger.
+    """
 
     hits: list[Hit]
     timings_ms: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = ()
+
+
+@dataclass(slots=True)
+class _Progress:
+    timings: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+
+    def spent(self, stage: str, started: float) -> None:
+        self.timings[stage] = round(self.timings.get(stage, 0.0) + _ms(started), 2)
+
+    def by_words(self, names: str, what: str, error: EngineError) -> None:
+        self.notes.append(f"{names} was searched by words only, because {what} failed: {error}.")
 
 
 class Retriever:
@@ -42,7 +62,7 @@ class Retriever:
         database: Database,
         indexes: Indexes,
         search: HybridSearch,
-        embedders: Callable[[str], Embedder],
+        embedders: Callable[[Collection], Awaitable[Embedder]],
         settings: Retrieval,
         max_question_chars: int,
     ) -> None:
@@ -71,13 +91,14 @@ class Retriever:
         self._check(query, k, mode)
         async with self._database.read() as session:
             readable = await collections.readable(session, principal, collection_ids)
-        timings: dict[str, float] = {}
+        progress = _Progress()
+        timings = progress.timings
         scored: Scored = {}
         depth = max(k, self._settings.candidates) if mode == "hybrid" else k
         # Vectors of different models cannot be compared, so each embedding space is searched with its own query vector.
-        for name in dict.fromkeys(row.embedder for row in readable):
-            group = [row for row in readable if row.embedder == name]
-            scored |= await self._search_space(query, name, group, k=depth, where=where, mode=mode, timings=timings)
+        for model in dict.fromkeys(map(_model, readable)):
+            group = [row for row in readable if _model(row) == model]
+            scored |= await self._search_space(query, group, k=depth, where=where, mode=mode, progress=progress)
         started = time.perf_counter()
         allowed = [row.id for row in readable]
         async with self._database.read() as session:
@@ -94,7 +115,7 @@ class Retriever:
                 best = [best[i] for i in mmr(relevance, vectors, k=k, novelty=self._settings.diversity)]
         timings["load"] = _ms(started)
         hits = [Hit(chunk=live[key][0], score=scored[key][0], scores=scored[key][1]) for key in best[:k]]
-        return Found(hits=hits, timings_ms=timings)
+        return Found(hits=hits, timings_ms=timings, notes=tuple(progress.notes), calls=tuple(progress.calls))
 
     def _with_names(self, query: str, scored: Scored, names: Mapping[str, tuple[str, str]]) -> Scored:
         """Add what the question says of file names: chunk id -> (document id, name); chunks not live any more drop out."""
@@ -109,26 +130,63 @@ class Retriever:
         return raised
 
     async def _search_space(
-        self,
-        query: str,
-        embedder_name: str,
-        group: Sequence[Collection],
-        *,
-        k: int,
-        where: Filter,
-        mode: str,
-        timings: dict[str, float],
+        self, query: str, group: Sequence[Collection], *, k: int, where: Filter, mode: str, progress: _Progress
     ) -> Scored:
+        # With words alone a question can still be answered, so in hybrid mode a failing embedder or store costs a note.
         started = time.perf_counter()
-        indexes = [await self._indexes.current(row) for row in group]
-        timings["catch_up"] = timings.get("catch_up", 0.0) + _ms(started)
+        indexes = [(await self._vectors(row, mode, progress), await self._indexes.words(row)) for row in group]
+        progress.spent("catch_up", started)
         started = time.perf_counter()
-        vector = await asyncio.to_thread(self._embedders(embedder_name).embed_query, query) if mode != "lexical" else None
-        timings["embed"] = timings.get("embed", 0.0) + _ms(started)
+        vector: Array | None = None
+        if mode != "lexical":
+            try:
+                vector = await self._embedded(query, group[0], progress)
+            except (ProviderError, StoreError, ConfigError) as error:
+                if mode == "dense":
+                    raise
+                mode = "lexical"
+                progress.by_words(", ".join(row.name for row in group), f"embedding by {group[0].embedder!r}", error)
+        progress.spent("embed", started)
         started = time.perf_counter()
         found = await asyncio.to_thread(self._search.search, query, vector, indexes, k=k, where=where, mode=mode)
-        timings["search"] = timings.get("search", 0.0) + _ms(started)
+        progress.spent("search", started)
+        for row, (store, _) in zip(group, indexes, strict=True):
+            if isinstance(store, Tolerant) and store.error is not None:
+                progress.by_words(row.name, f"the vector store {row.store!r}", store.error)
         return {match.id: (match.score, dict(match.scores)) for match in found}
+
+    async def _vectors(self, collection: Collection, mode: str, progress: _Progress) -> VectorSearch:
+        if mode == "lexical":
+            return Tolerant(None)
+        try:
+            vectors, _ = await self._indexes.current(collection)
+        except (StoreError, ConfigError) as error:
+            if mode == "dense":
+                raise
+            progress.by_words(collection.name, f"the vector store {collection.store!r}", error)
+            return Tolerant(None)
+        return vectors if mode == "dense" else Tolerant(vectors)
+
+    async def _embedded(self, query: str, collection: Collection, progress: _Progress) -> Array:
+        started = time.perf_counter()
+        embedder = await self._embedders(collection)
+        error = ""
+        try:
+            return await asyncio.to_thread(embedder.embed_query, query)
+        except ProviderError as failure:
+            error = type(failure).__name__
+            raise
+        finally:
+            if collection.embedder != "local":  # the built-in model costs nothing, and every question uses it
+                call = Call(
+                    provider=collection.embedder,
+                    model=collection.embedding_model,
+                    job="embedding",
+                    elapsed_ms=_ms(started),
+                    input_tokens=0 if error else embedder.tokens.count(query),
+                    error=error,
+                )
+                progress.calls.append(call)
 
     def _check(self, query: str, k: int, mode: str) -> None:
         if not query.strip():
@@ -147,3 +205,7 @@ class Retriever:
 
 def _ms(started: float) -> float:
     return round((time.perf_counter() - started) * 1000, 2)
+
+
+def _model(row: Collection) -> tuple[str, str, str]:
+    return row.embedder, row.embedding_model, row.model_id

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 UNIT = 1e-3  # a vector this near to unit length came normalised
 
 
-def unit_rows(vectors: Sequence[Sequence[float]] | Array, *, count: int, provider: str) -> Array:
+def unit_rows(vectors: Any, *, count: int, provider: str) -> Array:
     """Return what a model gave as float32 unit rows. Raises BadResponse for missing, ragged, zero or not finite vectors."""
     try:
         matrix = np.asarray(vectors, dtype=np.float32)
@@ -31,7 +31,7 @@ def unit_rows(vectors: Sequence[Sequence[float]] | Array, *, count: int, provide
     return rows
 
 
-def space_of(model_id: str, max_tokens: int, raw: Callable[[str], Sequence[float]], *, provider: str) -> Space:
+def space_of(model_id: str, max_tokens: int, raw: Callable[[str], Any], *, provider: str) -> Space:
     """Return the space of a model, where `raw` gives the vector of a document as the model made it."""
     vector = np.asarray(raw(PROBE_TEXT), dtype=np.float32)
     unit = unit_rows(vector[None], count=1, provider=provider)[0]

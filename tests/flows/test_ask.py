@@ -111,6 +111,9 @@ class Slow:
     def count_tokens(self, text: str) -> int:
         return len(text.split())
 
+    async def close(self) -> None:
+        pass
+
     async def stream(self, prompt: Prompt) -> AsyncIterator[Delta]:
         try:
             yield Delta(text="Thirty days [1].")
@@ -121,12 +124,10 @@ class Slow:
             self.closed = True
 
 
-async def test_stop_keeps_what_was_written_and_closes_the_generator(
-    workbench: Workbench, handbook: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_stop_keeps_what_was_written_and_closes_the_generator(workbench: Workbench, handbook: str) -> None:
     await add(workbench, handbook, "leave.txt", LEAVE)
     slow = Slow()
-    monkeypatch.setattr(workbench._ask, "_generator", slow)
+    workbench._ask._chain._parts.use("chat", "extractive", slow)
     talk = await workbench.create_conversation(ADMIN, [handbook])
     reply = await workbench.send(ADMIN, talk.id, "How many days of paid leave are there?")
     await asyncio.wait_for(slow.said.wait(), 30)
@@ -142,16 +143,14 @@ async def test_stop_keeps_what_was_written_and_closes_the_generator(
     assert slow.closed
 
 
-async def test_a_provider_that_fails_costs_an_answer_but_not_the_question(
-    workbench: Workbench, handbook: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_provider_that_fails_costs_an_answer_but_not_the_question(workbench: Workbench, handbook: str) -> None:
     class Broken(Slow):
         async def stream(self, prompt: Prompt) -> AsyncIterator[Delta]:
             raise ProviderUnavailable("the model is away", hint="Try again in a minute.")
             yield Delta()
 
     await add(workbench, handbook, "leave.txt", LEAVE)
-    monkeypatch.setattr(workbench._ask, "_generator", Broken())
+    workbench._ask._chain._parts.use("chat", "extractive", Broken())
     talk = await workbench.create_conversation(ADMIN, [handbook])
     reply = await settled(workbench, ADMIN, (await workbench.send(ADMIN, talk.id, "How many days?")).id)
     assert (reply.state, reply.error, reply.hint) == ("failed", "the model is away", "Try again in a minute.")

@@ -15,9 +15,10 @@ from engine.types import Chunk, Page, PageImage, Principal, Right, Role
 from engine.views import CollectionInfo, ConversationInfo, DocumentInfo, MessageInfo, UploadVerdict
 from tests.ui.fake_answer import TEXT, finished
 from tests.ui.fake_people import START, FakePeople
+from tests.ui.fake_providers import FakeProviders, fill_providers
 
 
-class FakeWorkbench(FakePeople):
+class FakeWorkbench(FakePeople, FakeProviders):
     """Keeps everything in dictionaries; `fail` makes the named methods raise."""
 
     def __init__(self, *, step_seconds=0.0):
@@ -28,6 +29,7 @@ class FakeWorkbench(FakePeople):
         self.stored_collections, self.stored_documents, self.texts = {}, {}, {}
         self.stored_conversations, self.stored_messages = {}, {}
         self.tasks = {}
+        self.start_providers()
         self.ids = (f"{kind:04d}" for kind in itertools.count(1))
 
     def __getattribute__(self, name):
@@ -264,11 +266,12 @@ async def build_fake(*, step_seconds=0.4):
 
 
 def seeded():
-    """Return a workbench with people of each role, a collection, three documents and an old conversation."""
+    """Return a workbench with people of each role, a collection, three documents, an old conversation and providers."""
     workbench = FakeWorkbench()
     for role in Role:
         workbench.person(role.value, role)
     anna = Principal(user_id="u-analyst", name="analyst", role=Role.ANALYST)
+    admin = Principal(user_id="u-admin", name="admin", role=Role.ADMIN)
 
     async def fill():
         collection = await workbench.create_collection(anna, "Filings")
@@ -278,6 +281,7 @@ def seeded():
         await workbench.send(anna, conversation.id, "How did revenue develop?")
         one = workbench.stored_conversations[conversation.id]
         workbench.stored_conversations[conversation.id] = replace(one, updated_at=datetime.now(UTC) - timedelta(days=3))
+        await fill_providers(workbench, admin)
 
     asyncio.run(fill())
     return workbench

@@ -21,7 +21,14 @@ ALLOWED = {
     "audit": ["admin"],
     "health": ["operator", "admin"],
 }
-FIRST_CALL = {"chat": "collections", "documents": "collections", "users": "users", "audit": "audit", "health": "health"}
+FIRST_CALL = {
+    "chat": "collections",
+    "documents": "collections",
+    "providers": "choices",
+    "users": "users",
+    "audit": "audit",
+    "health": "health",
+}
 
 
 @pytest.mark.parametrize("page", ALLOWED)

@@ -8,6 +8,7 @@ from engine.types import Answer, Sentence, Support
 from engine.views import MessageInfo
 from ui.components.passages import Passage, passages
 from ui.components.safe_text import escape, escape_lines, short
+from ui.components.serving import outage_line, serving_label
 from ui.components.trace import trace_view
 from ui.session import Opened, State
 
@@ -29,6 +30,8 @@ def answer_view(state: State, message: MessageInfo, question: str) -> None:
     if message.state == "stopped" and not (answer.text if answer else message.text).strip():
         st.caption(":material/stop_circle: Stopped. Nothing had been written yet.")
         return
+    if answer and answer.serving.outages:
+        st.info(outage_line(answer), icon=":material/swap_horiz:")
     if answer is None:
         st.markdown(escape_lines(message.text))
     elif answer.refused:
@@ -40,6 +43,7 @@ def answer_view(state: State, message: MessageInfo, question: str) -> None:
     if message.state == "stopped":
         st.caption(":material/stop_circle: Stopped. What was written until then is kept.")
     if answer:
+        st.caption(serving_label(answer))
         _sources(state, message.id, passages(answer))
         if answer.query and answer.query.strip() != question.strip():
             st.caption(f":material/manage_search: Searched for: {escape(answer.query)}")

@@ -1,0 +1,180 @@
+"""Names of providers -> the parts themselves, made when first needed and made anew when the provider was changed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from engine import registry
+from engine.database.models import Collection
+from engine.errors import ConfigError, EngineError, StoreError
+from engine.protocols import Embedder, Generator, Reranker, VectorStore
+from engine.provider_views import Choice
+from engine.security.sealing import Sealer
+from engine.services.configuration import Configured
+from engine.types import Endpoint, Space
+
+VERIFY_SECONDS = 300.0  # how often a remote embedder is asked whether it still makes the vectors of a collection
+SAME = 0.999  # cosine at which two vectors of the probe text are of one space
+LINGER_SECONDS = 120.0  # an answer that is being written may still use a part that was replaced
+
+T = TypeVar("T")
+
+
+class Parts:
+    """The parts of this process, one instance for each provider, model and role."""
+
+    def __init__(self, *, configured: Configured, sealer: Sealer, folder: Path, threads: int) -> None:
+        self._configured = configured
+        self._sealer = sealer
+        self._folder = folder
+        self._threads = threads
+        self._made: dict[tuple[str, ...], tuple[int, Any]] = {}
+        self._verified: dict[tuple[str, int], float] = {}  # (collection, revision of its provider) -> when
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def use(self, role: str, name: str, part: Any) -> None:
+        """Put a part in place of a built-in one; for tests."""
+        self._made[role, name, ""] = (0, part)
+
+    def local(self) -> Embedder:
+        """Return the built-in embedder, which grounding and quoting always use: no text leaves for them. Raises ConfigError."""
+        made: Embedder = self._known(
+            ("embedding", "local", ""), 0, lambda: registry.EMBEDDERS["local"].load()(threads=self._threads)
+        )
+        return made
+
+    async def embedder(self, choice: Choice) -> Embedder:
+        """Return the embedder of a choice. Raises ConfigError, StoreError."""
+        if choice.provider == "local":
+            return self.local()
+        made: Embedder = await self._part("embedding", choice, threads=self._threads)
+        return made
+
+    async def embedder_of(self, collection: Collection) -> Embedder:
+        """Return the embedder of a collection, which makes the same space as when the collection began.
+
+        Raises ProviderError when it cannot be asked, StoreError when it makes other vectors than it did.
+        """
+        embedder = await self.embedder(Choice(provider=collection.embedder, model=collection.embedding_model))
+        key = (collection.id, await self.revision(collection.embedder))
+        if collection.probe is None or collection.embedder == "local":
+            model_id = await asyncio.to_thread(lambda: embedder.model_id)
+            _require_same(collection, Space(model_id=model_id, dimension=collection.dimension, max_tokens=0, normalised=True))
+        elif time.monotonic() - self._verified.get(key, -VERIFY_SECONDS) >= VERIFY_SECONDS:
+            _require_same(collection, await asyncio.to_thread(embedder.discover))
+            self._verified[key] = time.monotonic()
+        return embedder
+
+    async def generator(self, choice: Choice) -> Generator:
+        """Return the generator of a choice. Raises ConfigError, StoreError."""
+        made: Generator = await self._part("chat", choice, embedder=self.local())
+        return made
+
+    async def reranker(self, choice: Choice) -> Reranker:
+        """Return the reranker of a choice. Raises ConfigError, StoreError."""
+        made: Reranker = await self._part("rerank", choice, threads=self._threads)
+        return made
+
+    async def store(self, name: str, *, dimension: int, space: str) -> VectorStore:
+        """Return a new index object over a space of a store; who asks for it closes it. Raises ConfigError, StoreError."""
+        spec, endpoint, _ = await self._row("store", Choice(provider=name))
+        load = await asyncio.to_thread(spec.load)
+        made: VectorStore = await asyncio.to_thread(load, endpoint, dimension=dimension, space=space)
+        return made
+
+    async def revision(self, name: str) -> int:
+        """Return a number that grows when a provider is changed; 0 for built-in ones."""
+        row = (await self._configured.current()).providers.get(name)
+        return row.revision if row else 0
+
+    async def keeps_itself(self, store: str) -> bool:
+        """Whether the content of a store outlives this process. Raises ConfigError for an unknown one."""
+        spec, _, _ = await self._row("store", Choice(provider=store))
+        return spec.durable
+
+    async def close(self) -> None:
+        """Release what all parts hold."""
+        for task in self._closing:
+            task.cancel()
+        made, self._made = list(self._made.values()), {}
+        for _, part in made:
+            await _close(part)
+
+    async def _part(self, role: str, choice: Choice, **options: Any) -> Any:
+        spec, endpoint, revision = await self._row(role, choice)
+        model = choice.model if (role, choice.provider, "") not in self._made else ""
+        load = await asyncio.to_thread(spec.load)  # the first import of a vendor's library takes seconds
+        return self._known((role, choice.provider, model), revision, lambda: load(endpoint, **options))
+
+    def _known(self, key: tuple[str, ...], revision: int, make: Callable[[], T]) -> T:
+        known = self._made.get(key)
+        if known is not None and known[0] == revision:
+            part: T = known[1]
+            return part
+        made = make()
+        self._made[key] = (revision, made)
+        if known is not None:
+            task = asyncio.create_task(_close_later(known[1]))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        return made
+
+    async def _row(self, role: str, choice: Choice) -> tuple[registry.Spec, Endpoint, int]:
+        live = await self._configured.current()
+        row = live.providers.get(choice.provider)
+        kind = row.kind if row else choice.provider
+        spec = registry.ROLES[role].get(kind)
+        if spec is None or (row is None and not spec.built_in):
+            raise ConfigError(
+                f"there is no provider {choice.provider!r} for {role}", hint="Add it on the providers page, or choose another."
+            )
+        model = choice.model or spec.model
+        folder = self._folder / choice.provider
+        if row is None:
+            return spec, Endpoint(model=model, folder=str(folder)), 0
+        endpoint = Endpoint(
+            model=model,
+            base_url=row.base_url,
+            api_key=self._sealer.open(row.sealed_key) if row.sealed_key else "",
+            folder=str(folder),
+            timeout_seconds=row.timeout_seconds,
+            options={one.name: one.default for one in spec.fields} | row.options,
+        )
+        # A spec's own address stands for an empty one, but "vendor" means that the vendor's SDK knows it.
+        if not endpoint.base_url and spec.url not in ("", "vendor"):
+            raise ConfigError(f"the provider {row.name!r} has no address", hint="Enter it on the providers page.")
+        return spec, endpoint, row.revision
+
+
+def _require_same(collection: Collection, space: Space) -> None:
+    here = np.frombuffer(space.probe, dtype="<f4")
+    there = np.frombuffer(collection.probe or b"", dtype="<f4")
+    same = space.model_id == collection.model_id and space.dimension == collection.dimension
+    if same and len(here) and len(there):
+        same = len(here) == len(there) and float(here @ there) >= SAME
+    if not same:
+        raise StoreError(
+            f"the collection holds vectors of {collection.model_id}, the embedder now makes others ({space.model_id}, "
+            f"{space.dimension} dimensions)",
+            hint="Bring the former model back, or make a new collection; what is in this one is unchanged.",
+        )
+
+
+async def _close_later(part: Any) -> None:
+    await asyncio.sleep(LINGER_SECONDS)
+    await _close(part)
+
+
+async def _close(part: Any) -> None:
+    try:
+        done = part.close()
+        if isinstance(done, Awaitable):
+            await done
+    except (EngineError, OSError, RuntimeError):
+        pass  # it is given up anyway

@@ -1,0 +1,280 @@
+"""The providers that admins added: their addresses, options and sealed keys. A key goes in and never comes out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import case, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from engine import registry
+from engine.database.audit import record
+from engine.database.columns import now
+from engine.database.database import Database
+from engine.database.models import Collection
+from engine.database.provider_models import CallRow, Provider
+from engine.errors import InputError, NotFound
+from engine.provider_views import KindInfo, ProviderInfo, TestResult
+from engine.security.sealing import Sealer
+from engine.services.accounts import require_role
+from engine.services.configuration import Configured, Live
+from engine.services.ledger import Ledger
+from engine.services.provider_input import clean_key, clean_name, clean_options, clean_timeout, clean_url, last4, place
+from engine.services.provider_tests import Tests
+from engine.types import Principal, Role, Scalar
+
+
+class Providers:
+    """Adding, changing and removing providers. Every call needs an admin; every change is audited with before and after."""
+
+    def __init__(self, *, database: Database, configured: Configured, sealer: Sealer, tests: Tests, ledger: Ledger) -> None:
+        self._database = database
+        self._configured = configured
+        self._sealer = sealer
+        self._tests = tests
+        self._ledger = ledger
+
+    async def kinds(self, principal: Principal) -> list[KindInfo]:
+        """Return what can be added, by label."""
+        require_role(principal, Role.ADMIN)
+        names = {name for table in registry.ROLES.values() for name, spec in table.items() if not spec.built_in}
+        return sorted((_kind(name) for name in names), key=lambda one: one.label.casefold())
+
+    async def all(self, principal: Principal) -> list[ProviderInfo]:
+        """Return built-in providers, then the added ones by name."""
+        require_role(principal, Role.ADMIN)
+        live = await self._configured.current(fresh=True)
+        tests = await self._tests.latest()
+        async with self._database.read() as session:
+            today = await _today(session)
+            used = await _used(session, live)
+        built_in = [
+            name
+            for name in dict.fromkeys(name for table in registry.ROLES.values() for name in table)
+            if all(spec.built_in for spec in registry.roles(name).values())
+        ]
+        rows: list[tuple[str, Provider | None]] = [(name, None) for name in built_in]
+        rows += list(live.providers.items())
+        return [_info(name, row, tests.get(name, []), today.get(name), used[name]) for name, row in rows]
+
+    async def one(self, principal: Principal, name: str) -> ProviderInfo:
+        """Return one provider. Raises NotFound."""
+        for info in await self.all(principal):
+            if info.name == name:
+                return info
+        raise NotFound(f"there is no provider {name!r}", hint="Choose one from the list.")
+
+    async def add(
+        self,
+        principal: Principal,
+        kind: str,
+        *,
+        name: str,
+        base_url: str = "",
+        key: str = "",
+        options: Mapping[str, Scalar] | None = None,
+        timeout_seconds: float = 60.0,
+    ) -> ProviderInfo:
+        """Add a provider; nothing uses it until it is chosen. Raises InputError, UnknownComponent."""
+        require_role(principal, Role.ADMIN)
+        specs = registry.roles(kind)
+        name = clean_name(name, kind)
+        key = clean_key(key)
+        row = Provider(
+            name=name,
+            kind=kind,
+            base_url=clean_url(base_url, specs),
+            sealed_key=self._sealer.seal(key) if key else None,
+            key_last4=last4(key),
+            options=clean_options(options or {}, specs),
+            timeout_seconds=clean_timeout(timeout_seconds),
+        )
+        live = await self._configured.current(fresh=True)
+        async with self._database.write() as session:
+            if await session.get(Provider, name) is not None:
+                raise InputError(f"there is already a provider {name!r}", hint="Choose another name.")
+            session.add(row)
+            await self._configured.bump(session, live.choices, by=principal.name)
+            await record(session, principal, "provider.add", name, after=_told(row), key="set" if key else "none")
+        await self._configured.current(fresh=True)
+        return await self.one(principal, name)
+
+    async def edit(
+        self,
+        principal: Principal,
+        name: str,
+        *,
+        base_url: str | None = None,
+        key: str | None = None,
+        options: Mapping[str, Scalar] | None = None,
+        timeout_seconds: float | None = None,
+    ) -> tuple[ProviderInfo, bool]:
+        """Change what is given (None = leave it); tell whether the stored key was dropped because the host changed.
+
+        A key belongs to the host it was entered for: another address could be somebody else's. Raises NotFound, InputError.
+        """
+        require_role(principal, Role.ADMIN)
+        live = await self._configured.current(fresh=True)
+        async with self._database.write() as session:
+            row = await _require(session, name)
+            specs, before = registry.roles(row.kind), _told(row)
+            url = row.base_url if base_url is None else clean_url(base_url, specs)
+            new_key = clean_key(key) if key is not None else None
+            dropped = place(url) != place(row.base_url) and bool(row.sealed_key) and not new_key
+            if dropped or new_key is not None:
+                row.sealed_key = self._sealer.seal(new_key) if new_key else None
+                row.key_last4 = last4(new_key or "")
+            row.base_url = url
+            row.options = row.options if options is None else clean_options(options, specs)
+            row.timeout_seconds = row.timeout_seconds if timeout_seconds is None else clean_timeout(timeout_seconds)
+            row.revision += 1
+            await self._configured.bump(session, live.choices, by=principal.name)
+            became = "dropped" if dropped else "unchanged" if new_key is None else "changed" if new_key else "removed"
+            await record(session, principal, "provider.edit", name, before=before, after=_told(row), key=became)
+        await self._configured.current(fresh=True)
+        return await self.one(principal, name), dropped
+
+    async def remove(self, principal: Principal, name: str) -> None:
+        """Remove a provider with its key. Raises NotFound, and InputError that names what still uses it."""
+        require_role(principal, Role.ADMIN)
+        live = await self._configured.current(fresh=True)
+        async with self._database.write() as session:
+            row = await _require(session, name)
+            used = (await _used(session, live))[name]
+            if used:
+                raise InputError(
+                    f"the provider {name!r} is in use: {'; '.join(used)}", hint="Choose another one for that first."
+                )
+            before = _told(row)
+            await session.delete(row)
+            await self._configured.bump(session, live.choices, by=principal.name)
+            await record(session, principal, "provider.remove", name, before=before)
+        await self._configured.current(fresh=True)
+
+    async def test(self, principal: Principal, name: str, role: str, model: str = "") -> TestResult:
+        """Call a provider for real and keep the result. Raises NotFound, InputError for a role that it does not have."""
+        info = await self.one(principal, name)
+        if role not in info.roles:
+            raise InputError(f"{name} does not do {role}", hint=f"It does: {', '.join(info.roles)}.")
+        result = await self._tests.run(principal.user_id, name, role, model)
+        async with self._database.write() as session:
+            outcome = "success" if result.ok else "failure"
+            await record(session, principal, "provider.test", name, outcome=outcome, role=role, model=result.model)
+        return result
+
+    async def models(self, principal: Principal, name: str, role: str) -> list[str]:
+        """Return the models that a provider offers now. Raises NotFound, ProviderError, ConfigError."""
+        info = await self.one(principal, name)
+        return await self._tests.models(name, role) if role in info.roles else []
+
+
+async def _require(session: AsyncSession, name: str) -> Provider:
+    row = await session.get(Provider, name)
+    if row is None:
+        raise NotFound(f"there is no provider {name!r} that could be changed", hint="Choose one from the list.")
+    return row
+
+
+async def _today(session: AsyncSession) -> dict[str, tuple[int, int, int, float | None, str]]:
+    """Return provider -> calls, failures, tokens, cost (None = unknown) of today, and the error of its last call."""
+    query = (
+        select(
+            CallRow.provider,
+            func.count(),
+            func.sum(case((CallRow.error != "", 1), else_=0)),
+            func.sum(CallRow.input_tokens + CallRow.output_tokens),
+            func.sum(CallRow.cost_usd),
+            func.sum(case((CallRow.cost_usd.is_(None), 1), else_=0)),
+            func.max(CallRow.id),
+        )
+        .where(CallRow.day == now().date().isoformat())
+        .group_by(CallRow.provider)
+    )
+    found = {}
+    for name, calls, failures, tokens, dollars, unknown, last in await session.execute(query):
+        row = await session.get_one(CallRow, last)
+        cost = None if unknown else float(dollars or 0.0)
+        found[name] = (calls, int(failures), int(tokens), cost, "" if row.error == "stopped" else row.error)
+    return found
+
+
+async def _used(session: AsyncSession, live: Live) -> dict[str, list[str]]:
+    """Return provider -> sentences about what depends on it."""
+    used: dict[str, list[str]] = defaultdict(list)
+    for n, link in enumerate(live.choices.chain, start=1):
+        used[link.provider].append(f"answers: number {n} of {len(live.choices.chain)}")
+    for job, choice in (("rewriting questions", live.choices.rewrite), ("reranking", live.choices.rerank)):
+        if choice:
+            used[choice.provider].append(job)
+    used[live.choices.embedding.provider].append("embedding of new collections")
+    used[live.choices.store].append("store of new collections")
+    for column, what in ((Collection.embedder, "embedding"), (Collection.store, "vectors")):
+        for name, count in await session.execute(select(column, func.count()).group_by(column)):
+            used[name].append(f"{what} of {count} collection{'s' * (count != 1)}")
+    kept = select(Collection.previous_store, func.count()).where(Collection.previous_store != "")
+    for name, count in await session.execute(kept.group_by(Collection.previous_store)):
+        used[name].append(f"kept for undoing the move of {count} collection{'s' * (count != 1)}")
+    return used
+
+
+def _kind(name: str) -> KindInfo:
+    specs = registry.roles(name)
+    first = next(iter(specs.values()))
+    return KindInfo(
+        kind=name,
+        label=first.label,
+        roles=tuple(specs),
+        key_name=first.secret,
+        url=first.url,
+        embedded=first.embedded,
+        fields=_fields(specs),
+        models={role: spec.model for role, spec in specs.items() if spec.model},
+        installed=first.installed,
+        needs=first.needs,
+    )
+
+
+def _fields(specs: Mapping[str, registry.Spec]) -> tuple[registry.Field, ...]:
+    return tuple({one.name: one for spec in specs.values() for one in spec.fields}.values())
+
+
+def _info(
+    name: str,
+    row: Provider | None,
+    tests: Sequence[TestResult],
+    today: tuple[int, int, int, float | None, str] | None,
+    used: Sequence[str],
+) -> ProviderInfo:
+    kind = _kind(row.kind if row else name)
+    calls, failures, tokens, cost, error = today or (0, 0, 0, 0.0, "")
+    failing = bool(error) or any(not test.ok for test in tests)
+    known = bool(tests) or bool(calls) or row is None
+    return ProviderInfo(
+        name=name,
+        kind=kind.kind,
+        label=kind.label,
+        roles=kind.roles,
+        built_in=row is None,
+        state="failing" if failing else "ready" if known else "untested",
+        base_url=row.base_url if row else "",
+        key_last4=row.key_last4 if row else "",
+        key_name=kind.key_name,
+        url=kind.url,
+        fields=kind.fields,
+        options=dict(row.options) if row else {},
+        models=kind.models,
+        used_for=tuple(used),
+        tests=tuple(tests),
+        last_error=error,
+        calls_today=calls,
+        failures_today=failures,
+        tokens_today=tokens,
+        cost_today=cost,
+        timeout_seconds=row.timeout_seconds if row else 0.0,
+    )
+
+
+def _told(row: Provider) -> dict[str, object]:
+    """Return what the audit may say of a provider."""
+    return {"kind": row.kind, "base_url": row.base_url, "options": dict(row.options), "timeout_seconds": row.timeout_seconds}

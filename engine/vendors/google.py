@@ -1,0 +1,124 @@
+"""What the parts for Google's models share whichever of its two SDKs they use: addresses, words, how an answer is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from engine.errors import BadResponse, ConfigError, MissingSecret, ProviderRejected, ProviderUnavailable
+from engine.types import Endpoint, Usage
+from engine.vendors.status import redacted
+
+GEMINI = "https://generativelanguage.googleapis.com"
+CONTEXT_TOKENS = 32_000  # of a prompt, where the admin set nothing
+
+# Reasons to stop by their names in the API. One that is not here, now or in years to come, is a filter that acted.
+_WHOLE = frozenset({"STOP", "MAX_TOKENS", "CONTINUATION"})
+_FAILED = frozenset({"OTHER", "MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"})
+
+
+class Reading:
+    """One streamed answer so far. The chunks of both SDKs have the same attributes, which may be None, absent or zero."""
+
+    def __init__(self, endpoint: Endpoint, *, provider: str) -> None:
+        self._endpoint = endpoint
+        self._provider = provider
+        self._reason = ""
+        self._usage: Usage | None = None
+        self._written: list[str] = []
+
+    def add(self, chunk: Any) -> str:
+        """Take in one chunk; return the text in it, thoughts left out. Raises ProviderRejected when a filter acted."""
+        feedback = chunk.prompt_feedback
+        if blocked := _name(getattr(feedback, "block_reason", None)):
+            raise self._withheld("the prompt", blocked, getattr(feedback, "block_reason_message", None))
+        if counts := chunk.usage_metadata:
+            self._usage = _usage(counts) or self._usage
+        candidate = next(iter(chunk.candidates or ()), None)
+        self._reason = _name(getattr(candidate, "finish_reason", None)) or self._reason
+        parts = getattr(getattr(candidate, "content", None), "parts", None) or ()
+        text = "".join(part.text or "" for part in parts if not getattr(part, "thought", None))
+        if self._reason and self._reason not in _WHOLE | _FAILED:
+            raise self._withheld("the answer", self._reason)
+        self._written.append(text)
+        return text
+
+    def finish(self, count: Callable[[str], int], sent: str) -> Usage:
+        """Return the tokens used, counted where the vendor does not tell.
+
+        Raises ProviderUnavailable when the answer broke off, BadResponse when it went wrong or has no text.
+        """
+        written = "".join(self._written)
+        if not self._reason:
+            raise ProviderUnavailable(f"{self._provider} broke off its answer", hint="Try again in a moment.")
+        if self._reason in _FAILED:
+            raise BadResponse(f"{self._provider} failed to write an answer ({self._reason})", hint="Ask in other words.")
+        if not written.strip():
+            raise BadResponse(
+                f"{self._provider} wrote nothing before it stopped ({self._reason})",
+                hint="The model may have used up its tokens on thoughts: choose one that thinks less.",
+            )
+        return self._usage or Usage(input_tokens=count(sent), output_tokens=count(written))
+
+    def _withheld(self, what: str, reason: str, words: object = None) -> ProviderRejected:
+        said = f": {redacted(words, self._endpoint)}" if words else ""
+        return ProviderRejected(
+            f"{self._provider} refused {what} because of its content ({reason}){said}",
+            hint="Ask in other words, or choose another model.",
+        )
+
+
+def _name(reason: Any) -> str:
+    """Return the name of an enum value; "" for none or for the one that means none."""
+    name = str(getattr(reason, "name", reason) or "")
+    return "" if name.endswith("REASON_UNSPECIFIED") else name
+
+
+def _usage(counts: Any) -> Usage | None:
+    """Return the tokens that are paid for: those of thoughts are part of the total, but in neither of the other two counts."""
+    sent, total = int(counts.prompt_token_count or 0), int(counts.total_token_count or 0)
+    written = max(int(counts.candidates_token_count or 0), total - sent)
+    return Usage(input_tokens=sent, output_tokens=written) if sent or written else None
+
+
+def key_of(endpoint: Endpoint, *, provider: str) -> str:
+    """Return the key. Raises MissingSecret where it is empty, or holds what no HTTP header can."""
+    key = endpoint.api_key.strip()
+    if not key:
+        raise MissingSecret(f"{provider} needs a key", hint="Enter it on the providers page.")
+    if not key.startswith("{") and not (key.isascii() and key.isprintable()):
+        raise MissingSecret(f"what is set as the key of {provider} is none", hint="Enter it again on the providers page.")
+    return key
+
+
+def address(endpoint: Endpoint, own: str) -> str:
+    """Return the address below which all paths lie; `own` is the vendor's. Raises ConfigError."""
+    given = endpoint.base_url.strip().rstrip("/") or own
+    try:
+        parts = urlsplit(given)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        good = False
+    if not good:
+        raise ConfigError(
+            f"{redacted(given, endpoint)!r} is no web address", hint="Give it as http://host:port or https://host."
+        )
+    return given
+
+
+def retry_after(header: str | None, body: Any) -> str | None:
+    """Return how long to wait: the header, or the seconds of google.rpc.RetryInfo in the body of the error."""
+    if header:
+        return header
+    error = body.get("error", body) if isinstance(body, Mapping) else body
+    details = error.get("details") if isinstance(error, Mapping) else error
+    for detail in details if isinstance(details, list | tuple) else ():
+        if isinstance(detail, Mapping) and str(detail.get("@type", "")).endswith("google.rpc.RetryInfo"):
+            return str(detail.get("retryDelay", "")).removesuffix("s")
+    return None
+
+
+def sendable(text: str) -> str:
+    """Return `text` without half surrogate pairs, which broken files hold and JSON in UTF-8 cannot carry."""
+    return text.encode("utf-8", "replace").decode()

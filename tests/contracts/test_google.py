@@ -1,0 +1,539 @@
+"""What only Google's rows promise, on top of the suites of generators and embedders."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import aclosing
+from dataclasses import replace
+
+import google.auth.exceptions
+import google.genai.errors
+import httpx2
+import numpy as np
+import pytest
+import requests
+
+from engine import registry
+from engine.embedding.gemini import GeminiEmbedder, VertexEmbedder
+from engine.errors import (
+    BadResponse,
+    ConfigError,
+    MissingSecret,
+    ProviderError,
+    ProviderRejected,
+    ProviderTimeout,
+    ProviderUnavailable,
+    RateLimited,
+)
+from engine.generation import gemini_legacy
+from engine.generation.gemini import GeminiGenerator, VertexGenerator
+from engine.generation.gemini_legacy import GeminiLegacyGenerator
+from engine.types import Endpoint, Message, Prompt, Usage
+from engine.vendors import google_client
+from tests.upstreams import gemini, vertex
+from tests.upstreams import gemini_legacy as legacy_upstream
+from tests.upstreams.google import DIMENSION, PROJECT, TOKEN, service_account, vector
+from tests.upstreams.server import KEY
+
+PROMPT = Prompt(question="How many people work there?", passages=(), system="Answer from passages.", answer_tokens=77)
+GENERATORS = {"gemini": GeminiGenerator, "vertex": VertexGenerator, "gemini-legacy": GeminiLegacyGenerator}
+UPSTREAMS = {"gemini": gemini, "vertex": vertex, "gemini-legacy": legacy_upstream}
+every_generator = pytest.mark.parametrize("name", sorted(GENERATORS))
+FAMILY = {429: RateLimited, 408: ProviderTimeout, 504: ProviderTimeout, 409: ProviderUnavailable}
+ENDPOINT = Endpoint(api_key=KEY)
+
+
+@pytest.fixture
+def upstream(name):
+    with UPSTREAMS[name].upstream() as running:
+        yield running
+
+
+@pytest.fixture
+def gemini_server():
+    with gemini.upstream() as running:
+        yield running
+
+
+@pytest.fixture
+def vertex_server():
+    with vertex.upstream() as running:
+        yield running
+
+
+async def answer(generator, prompt=PROMPT):
+    deltas = [delta async for delta in generator.stream(prompt)]
+    return "".join(delta.text for delta in deltas), deltas[-1].usage
+
+
+def family(status: int) -> type[ProviderError]:
+    fallback = ProviderUnavailable if status >= 500 else ProviderRejected if status >= 400 else BadResponse
+    return FAMILY.get(status, fallback)
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
+def exceptions_of(module) -> list[type[Exception]]:
+    found = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, Exception)]
+    return [one for one in found if not issubclass(one, Warning)]
+
+
+@pytest.mark.parametrize("kind", exceptions_of(google.genai.errors), ids=lambda kind: kind.__name__)
+def test_every_error_of_the_sdk_has_its_place(kind):
+    if not issubclass(kind, google.genai.errors.APIError):
+        error = google_client.error_of(kind(f"it was {KEY}"), ENDPOINT, provider="gemini")
+        assert type(error) is (ProviderUnavailable if kind.__name__ == "ContinuationInterruptedError" else BadResponse)
+        assert KEY not in str(error) + error.hint
+        return
+    for status in (302, 400, 401, 403, 404, 408, 409, 413, 429, 499, 500, 502, 503, 504, 529):
+        body = {"error": {"code": status, "message": f"your key {KEY}", "status": "X"}}
+        for response in (None, httpx2.Response(status, headers={"retry-after": "9"})):
+            error = google_client.error_of(kind(status, body, response), ENDPOINT, provider="gemini")
+            assert type(error) is family(status)
+            assert KEY not in str(error) + error.hint
+            if isinstance(error, RateLimited):
+                assert error.retry_after_seconds == (9 if response else None)
+
+
+@pytest.mark.parametrize("kind", exceptions_of(gemini_legacy.exceptions), ids=lambda kind: kind.__name__)
+def test_every_error_of_the_former_sdk_has_its_place(kind):
+    cause = [ValueError(KEY)] if kind is gemini_legacy.exceptions.RetryError else []
+    made = kind(f"it was {KEY}", *cause)
+    error = gemini_legacy.error_of(made, ENDPOINT)
+    unsaid = BadResponse if kind.__name__ == "AsyncRestUnsupportedParameterError" else ProviderUnavailable
+    status = getattr(made, "code", None)
+    assert type(error) is (family(int(status)) if status else unsaid)
+    assert KEY not in str(error) + error.hint
+
+
+@pytest.mark.parametrize("kind", exceptions_of(google.auth.exceptions), ids=lambda kind: kind.__name__)
+def test_every_error_of_signing_in_has_its_place(kind):
+    error = google_client.error_of(kind(f"it was {KEY}"), ENDPOINT, provider="vertex")
+    assert type(error) is (BadResponse if issubclass(kind, ValueError) else ProviderRejected)
+    assert KEY not in str(error)
+    assert google_client.error_of(google.auth.exceptions.RefreshError("x", retryable=True), ENDPOINT, provider="v").retryable
+
+
+# Requests of ours have no cookies to be in conflict.
+@pytest.mark.parametrize(
+    "kind", sorted({*exceptions_of(httpx2)} - {httpx2.CookieConflict}, key=str), ids=lambda kind: kind.__name__
+)
+def test_every_error_of_the_http_library_has_its_place(kind):
+    arguments = {"request": None, "response": None} if kind is httpx2.HTTPStatusError else {}
+    try:
+        made = kind(f"it was {KEY}", **arguments)
+    except TypeError:
+        made = kind()
+    with pytest.raises(ProviderError) as caught, google_client.translated(ENDPOINT, provider="gemini"):
+        raise made
+    assert isinstance(caught.value, ProviderTimeout) == issubclass(kind, httpx2.TimeoutException)
+    assert caught.value.retryable or kind is httpx2.InvalidURL
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", exceptions_of(requests.exceptions), ids=lambda kind: kind.__name__)
+def test_every_error_of_the_other_http_library_has_its_place(kind):
+    rest = ["", 0] if issubclass(kind, json.JSONDecodeError) else []
+    made = kind(f"it was {KEY}", *rest)
+    with pytest.raises(ProviderError) as caught, gemini_legacy.translated(ENDPOINT):
+        raise made
+    assert isinstance(caught.value, ProviderTimeout) == issubclass(kind, requests.Timeout)
+    assert KEY not in str(caught.value)
+
+
+@every_generator
+async def test_how_long_to_wait_may_stand_in_the_body(name, upstream):
+    upstream.retry_after, upstream.retry_delay = "", "41.5s"
+    upstream.fail("429")
+    with pytest.raises(RateLimited) as caught:
+        await answer(GENERATORS[name](upstream.endpoint))
+    assert caught.value.retry_after_seconds == 41.5
+
+
+@every_generator
+async def test_an_error_within_a_stream_is_that_error(name, upstream):
+    whole = upstream.routes
+
+    def routes(call):
+        reply = whole(call)
+        first = next(reply.stream)
+        error = json.dumps(upstream.error_body(503)).encode()
+        parts = [first, b"data: " + error + b"\r\n\r\n" if first.startswith(b"data") else b",\r\n" + error + b"]"]
+        return replace(reply, stream=iter(parts))
+
+    upstream.routes = routes
+    with pytest.raises(ProviderUnavailable) as caught:
+        await answer(GENERATORS[name](upstream.endpoint))
+    assert KEY not in str(caught.value)
+
+
+@every_generator
+async def test_a_redirect_does_not_carry_the_key_away(name, upstream, gemini_server):
+    whole = upstream.routes
+    upstream.routes = lambda call: replace(
+        whole(call), status=307, headers={"Location": gemini_server.url + call.path}, stream=None
+    )
+    with pytest.raises(ProviderError):
+        await answer(GENERATORS[name](upstream.endpoint))
+    assert not gemini_server.calls
+
+
+def test_a_redirect_of_the_embedder_is_not_followed_either(gemini_server, vertex_server):
+    embedder = VertexEmbedder(vertex_server.endpoint)
+    whole = vertex_server.routes
+    vertex_server.routes = lambda call: replace(whole(call), status=307, headers={"Location": gemini_server.url})
+    with pytest.raises(ProviderError):
+        embedder.embed_query("a")
+    assert not gemini_server.calls
+    embedder.close()
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+@every_generator
+async def test_the_request_is_what_the_reference_asks_for(name, upstream):
+    history = (Message(role="user", text="Where?"), Message(role="assistant", text="There [1]."))
+    await answer(GENERATORS[name](upstream.endpoint), replace(PROMPT, history=history))
+    (call,) = upstream.calls
+    assert [one["role"] for one in call.body["contents"]] == ["user", "model", "user"]
+    assert call.body["contents"][1]["parts"] == [{"text": "There [1]."}]
+    assert call.body["systemInstruction"]["parts"] == [{"text": PROMPT.system}]
+    assert call.body["generationConfig"] == {"maxOutputTokens": 77, "temperature": 0}
+    assert call.headers["x-goog-api-key"] == KEY
+    assert KEY not in call.path
+
+
+@every_generator
+@pytest.mark.filterwarnings("ignore:.*FinishReason:UserWarning")
+@pytest.mark.parametrize("reason", ["SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "A_REASON_OF_TOMORROW"])
+async def test_a_filter_that_acts_on_the_answer_is_a_refusal(name, reason, upstream):
+    upstream.finish = reason
+    with pytest.raises(ProviderRejected) as caught:
+        await answer(GENERATORS[name](upstream.endpoint))
+    assert "refused the answer" in str(caught.value)
+    assert ("99" if name == "gemini-legacy" and "TOMORROW" in reason else reason) in str(caught.value)
+    assert caught.value.hint
+
+
+@every_generator
+async def test_a_filter_that_acts_on_the_prompt_is_a_refusal(name, upstream):
+    upstream.blocked = "PROHIBITED_CONTENT"
+    with pytest.raises(ProviderRejected, match=r"refused the prompt .*PROHIBITED_CONTENT"):
+        await answer(GENERATORS[name](upstream.endpoint))
+
+
+@every_generator
+async def test_an_answer_at_the_limit_of_tokens_is_an_answer(name, upstream):
+    upstream.finish = "MAX_TOKENS"
+    assert (await answer(GENERATORS[name](upstream.endpoint)))[0] == upstream.text
+
+
+@every_generator
+@pytest.mark.parametrize(
+    ("finish", "text", "kind"),
+    [("", "One word", ProviderUnavailable), ("OTHER", "One word", BadResponse), ("MAX_TOKENS", "", BadResponse)],
+)
+async def test_an_answer_that_is_none_is_an_error(name, finish, text, kind, upstream):
+    upstream.finish, upstream.text = finish, text
+    with pytest.raises(kind) as caught:
+        await answer(GENERATORS[name](upstream.endpoint))
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("name", ["gemini", "vertex"])
+async def test_thoughts_are_paid_for_and_not_shown(name, upstream):
+    upstream.thoughts = "The user wants a number"
+    text, usage = await answer(GENERATORS[name](upstream.endpoint))
+    assert text == upstream.text
+    assert usage == Usage(input_tokens=upstream.usage[0], output_tokens=upstream.usage[1] + 5)
+
+
+@every_generator
+async def test_tokens_are_counted_where_the_server_does_not_tell(name, upstream):
+    upstream.reports_usage = False
+    generator = GENERATORS[name](upstream.endpoint)
+    _, usage = await answer(generator)
+    assert usage.output_tokens == generator.count_tokens(upstream.text)
+    assert usage.input_tokens >= generator.count_tokens(PROMPT.question) + generator.count_tokens(PROMPT.system)
+
+
+@every_generator
+async def test_only_models_that_answer_are_listed(name, upstream):
+    assert await GENERATORS[name](upstream.endpoint).models() == ["gemini-2.5-flash", "gemini-2.5-pro"]
+    assert len(upstream.calls) == 2  # pages
+
+
+@every_generator
+async def test_stop_closes_the_connection_before_the_first_word(name):
+    closed = threading.Event()
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        asked.set()
+        while connection.recv(65536):
+            pass
+        closed.set()
+
+    asked = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        base_url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        reader = asyncio.create_task(answer(GENERATORS[name](Endpoint(base_url=base_url, api_key=KEY))))
+        assert await asyncio.to_thread(asked.wait, 10)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        assert await asyncio.to_thread(closed.wait, 5)
+
+
+@every_generator
+async def test_no_connection_outlives_its_answer(name, upstream):
+    before = threading.active_count()
+    generator = GENERATORS[name](upstream.endpoint)
+    upstream.slow, upstream.text = 0.1, "word " * 200
+    for _ in range(3):
+        async with aclosing(generator.stream(PROMPT)) as stream:
+            await anext(stream)
+    assert await asyncio.to_thread(upstream.wait_until_no_stream)
+    # The server has a thread for each connection; they and the workers of the event loop are all there may be.
+    await generator.close()
+    await asyncio.sleep(0.5)
+    assert threading.active_count() <= before + 2
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+async def test_two_keys_of_the_former_sdk_do_not_mix():
+    with legacy_upstream.upstream() as one, legacy_upstream.upstream() as other:
+        other.keys, other.text = {"another-key-1"}, "The other answer."
+        generators = [
+            GeminiLegacyGenerator(one.endpoint),
+            GeminiLegacyGenerator(replace(other.endpoint, api_key="another-key-1")),
+        ]
+        answers = await asyncio.gather(*(answer(generators[n % 2]) for n in range(8)))
+        assert [text for text, _ in answers] == [one.text, other.text] * 4
+        assert {call.headers["x-goog-api-key"] for call in one.calls} == {KEY}
+        assert {call.headers["x-goog-api-key"] for call in other.calls} == {"another-key-1"}
+    from google.generativeai import client
+
+    assert client._client_manager.clients == {}
+    assert client._client_manager.client_config["client_options"].api_key is None
+
+
+ENVIRONMENT = {
+    "GOOGLE_API_KEY": "env-key", "GEMINI_API_KEY": "env-key", "GOOGLE_CLOUD_PROJECT": "env-project",
+    "GOOGLE_CLOUD_LOCATION": "env-place", "GOOGLE_GENAI_USE_VERTEXAI": "true", "GOOGLE_GENAI_USE_ENTERPRISE": "true",
+    "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9", "GOOGLE_VERTEX_BASE_URL": "http://127.0.0.1:9",
+    "GOOGLE_GENAI_API_VERSION": "v7", "GOOGLE_APPLICATION_CREDENTIALS": "/nowhere.json",
+}  # fmt: skip
+
+
+@every_generator
+async def test_the_environment_is_not_asked(name, upstream, monkeypatch):
+    for variable, value in ENVIRONMENT.items():
+        monkeypatch.setenv(variable, value)
+    generator = GENERATORS[name](upstream.endpoint)
+    assert (await answer(generator))[0] == upstream.text
+    if name == "vertex":
+        assert (await answer(VertexGenerator(upstream.signed_endpoint())))[0] == upstream.text
+    sent = "\n".join(f"{call.path} {call.headers}" for call in upstream.calls)
+    assert "env-" not in sent
+    with pytest.raises(MissingSecret) as caught:
+        await answer(GENERATORS[name](replace(upstream.endpoint, api_key="")))
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("kind", [GeminiEmbedder, VertexEmbedder])
+@pytest.mark.parametrize("key", ["", "  ", "clé", "two\nlines"])
+def test_an_embedder_without_a_key_says_so(kind, key):
+    embedder = kind(Endpoint(api_key=key))
+    with pytest.raises(MissingSecret):
+        embedder.embed_query("a")
+
+
+@every_generator
+async def test_an_address_that_is_none_is_named(name):
+    with pytest.raises(ConfigError, match="no web address"):
+        await answer(GENERATORS[name](Endpoint(api_key=KEY, base_url="localhost")))
+
+
+@pytest.mark.parametrize(
+    ("location", "address"),
+    [
+        ("global", "https://aiplatform.googleapis.com"),
+        ("eu", "https://aiplatform.eu.rep.googleapis.com"),
+        ("europe-west4", "https://europe-west4-aiplatform.googleapis.com"),
+    ],
+)
+def test_a_location_has_its_own_address(location, address):
+    assert google_client._vertex(location) == address
+
+
+# --- a service account -----------------------------------------------------------------------------------------------
+
+
+async def test_a_service_account_gets_one_token_for_many_questions(vertex_server):
+    generator = VertexGenerator(vertex_server.signed_endpoint())
+    for _ in range(2):
+        assert (await answer(generator))[0] == vertex_server.text
+    place = f"/v1beta1/projects/{PROJECT}/locations/europe-west4/publishers/google/models/gemini-2.5-flash"
+    path = f"{place}:streamGenerateContent?alt=sse"
+    assert [call.path for call in vertex_server.calls] == ["/token", path, path]
+    assert [call.headers.get("authorization") for call in vertex_server.calls] == [None, *[f"Bearer {TOKEN}"] * 2]
+    assert await generator.models() == ["gemini-2.5-flash", "gemini-2.5-pro"]
+
+
+def test_an_embedder_renews_its_token(vertex_server):
+    embedder = VertexEmbedder(vertex_server.signed_endpoint(model="gemini-embedding-001"))
+    embedder.embed_documents(["a", "b"])
+    assert [call.path for call in vertex_server.calls].count("/token") == 1
+    embedder._access._account.expiry = embedder._access._account.expiry.replace(year=2020)
+    embedder.embed_query("a")
+    assert [call.path for call in vertex_server.calls].count("/token") == 2
+    embedder.close()
+
+
+async def test_the_project_may_stand_in_the_key(vertex_server):
+    generator = VertexGenerator(vertex_server.signed_endpoint(options={}))
+    await answer(generator)
+    assert f"/projects/{PROJECT}/locations/global/" in vertex_server.calls[-1].path
+
+
+async def test_without_a_project_there_is_no_service_account(vertex_server):
+    key = service_account(vertex_server.url, project_id="")
+    with pytest.raises(ConfigError, match="project") as caught:
+        await answer(VertexGenerator(vertex_server.signed_endpoint(api_key=key, options={"project": ""})))
+    assert not isinstance(caught.value, MissingSecret)
+    assert not vertex_server.calls
+
+
+@pytest.mark.parametrize("change", ["cut", "field", "pem", "kind", "empty"])
+async def test_a_key_that_cannot_be_read_says_so_without_showing_it(change, vertex_server):
+    whole = service_account(vertex_server.url)
+    secret = json.loads(whole)["private_key"].splitlines()[3]
+    key = {
+        "cut": whole[:-40],
+        "field": json.dumps({name: value for name, value in json.loads(whole).items() if name != "token_uri"}),
+        "pem": whole.replace("BEGIN PRIVATE KEY", "BEGIN SOMETHING"),
+        "kind": service_account(vertex_server.url, private_key=7),
+        "empty": "{}",
+    }[change]
+    with pytest.raises(MissingSecret) as caught:
+        await answer(VertexGenerator(vertex_server.signed_endpoint(api_key=key)))
+    assert caught.value.hint
+    assert secret not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [("400", ProviderRejected), ("401", ProviderRejected), ("429", RateLimited), ("500", ProviderUnavailable),
+     ("503", ProviderUnavailable), ("reset", ProviderUnavailable), ("hang", ProviderTimeout), ("garbage", BadResponse)],
+)  # fmt: skip
+async def test_a_token_that_does_not_come_is_one_request_and_one_clear_error(fault, kind, vertex_server):
+    vertex_server.fail(fault, times=5)
+    with pytest.raises(ProviderError) as caught:
+        await answer(VertexGenerator(vertex_server.signed_endpoint(timeout_seconds=2)))
+    assert type(caught.value) is kind
+    assert [call.path for call in vertex_server.calls] == ["/token"]
+    assert KEY not in str(caught.value)
+
+
+# --- vectors ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["gemini", "vertex"])
+def test_passages_and_questions_are_different_tasks(name, upstream):
+    embedder = registry.build(registry.EMBEDDERS, "embedder", name, replace(upstream.endpoint, model="gemini-embedding-001"))
+    made = [embedder.embed_documents(["net sales"])[0], embedder.embed_query("net sales")]
+    for one, task in zip(made, ("RETRIEVAL_DOCUMENT", "RETRIEVAL_QUERY"), strict=True):
+        np.testing.assert_allclose(one, np.array(vector("net sales", task, DIMENSION)) / 3, atol=1e-6)
+    assert all(f":{'batchEmbedContents' if name == 'gemini' else 'embedContent'}" in call.path for call in upstream.calls)
+    embedder.close()
+
+
+def test_a_model_of_vertex_with_another_api(vertex_server):
+    embedder = VertexEmbedder(vertex_server.signed_endpoint(model="text-embedding-005"))
+    made = embedder.embed_documents(["net sales", "net sales of pumps"])
+    np.testing.assert_allclose(made[0], np.array(vector("net sales", "RETRIEVAL_DOCUMENT", DIMENSION)) / 3, atol=1e-6)
+    assert all(call.path.endswith(":predict") for call in vertex_server.calls if call.path != "/token")
+    embedder.close()
+
+
+@pytest.mark.parametrize("model", ["gemini-embedding-001", "gemini-embedding-2"])
+def test_texts_go_in_batches_and_come_back_in_order(model, gemini_server):
+    embedder = GeminiEmbedder(replace(gemini_server.endpoint, model=model))
+    texts = [f"text number {n}" for n in range(230)]
+    made = embedder.embed_documents(texts)
+    assert [len(call.body["requests"]) for call in gemini_server.calls] == [100, 100, 30]
+    np.testing.assert_allclose(made[199], np.array(vector(texts[199], "RETRIEVAL_DOCUMENT", DIMENSION)) / 3, atol=1e-6)
+    embedder.close()
+
+
+def test_a_long_text_is_the_mean_of_its_windows(gemini_server):
+    embedder = GeminiEmbedder(gemini_server.endpoint)
+    made = embedder.embed_documents(["one " * 2048 + "two " * 2048])[0]
+    assert [len(call.body["requests"]) for call in gemini_server.calls] == [2]
+    both = np.array(vector("one", "RETRIEVAL_DOCUMENT", DIMENSION)) + np.array(vector("two", "RETRIEVAL_DOCUMENT", DIMENSION))
+    np.testing.assert_allclose(made, both / np.linalg.norm(both), atol=1e-5)
+    assert all(
+        embedder.tokens.count(one["content"]["parts"][0]["text"]) <= embedder.max_tokens
+        for one in gemini_server.calls[0].body["requests"]
+    )
+    embedder.close()
+
+
+@pytest.mark.parametrize("name", ["gemini", "vertex"])
+def test_vectors_can_be_shortened(name, upstream):
+    endpoint = replace(upstream.endpoint, model="gemini-embedding-001", options={"dimensions": 64})
+    embedder = registry.build(registry.EMBEDDERS, "embedder", name, endpoint)
+    space = embedder.discover()
+    assert (space.model_id, space.dimension, space.normalised) == (f"{name}:gemini-embedding-001@64", 64, False)
+    assert np.linalg.norm(np.frombuffer(space.probe, dtype="<f4")) == pytest.approx(1, abs=1e-5)
+    assert embedder.dimension == 64
+    upstream.spoil = lambda body: json.loads(json.dumps(body).replace('"values": [', '"values": [0.5, '))
+    with pytest.raises(BadResponse, match="another length"):
+        embedder.embed_query("a")
+    embedder.close()
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"embeddings": []}, {"embeddings": [{}]}, {"embeddings": [{"values": [0.0, 0.0]}]}, [], 7]
+)
+def test_vectors_of_another_world_are_not_understood(body, gemini_server):
+    embedder = GeminiEmbedder(gemini_server.endpoint)
+    gemini_server.spoil = lambda _: body
+    with pytest.raises(BadResponse):
+        embedder.embed_documents(["a"])
+    embedder.close()
+
+
+def test_only_models_that_embed_are_listed(gemini_server, vertex_server):
+    for embedder in (GeminiEmbedder(gemini_server.endpoint), VertexEmbedder(vertex_server.endpoint)):
+        assert embedder.models() == ["gemini-embedding-001", "gemini-embedding-2"]
+        embedder.close()
+        embedder.close()
+
+
+# --- packages --------------------------------------------------------------------------------------------------------
+
+
+def loaded(code: str, *names: str) -> list[str]:
+    script = f"import sys\n{code}\nprint(*[name for name in {names!r} if name in sys.modules])"
+    command = [sys.executable, "-W", "error::FutureWarning", "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_the_former_sdk_is_loaded_by_its_own_row_alone():
+    both = ("google.genai", "google.generativeai")
+    assert loaded("import engine.generation.gemini, engine.embedding.gemini", *both) == ["google.genai"]
+    assert loaded("import engine.generation.gemini_legacy", *both) == ["google.generativeai"]
+    assert loaded("import engine.vendors.google", *both) == []

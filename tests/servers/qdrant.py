@@ -1,0 +1,5 @@
+"""Qdrant in this process, in a fresh folder."""
+
+from tests.servers import embedded as server
+
+__all__ = ["server"]

@@ -232,7 +232,12 @@ GENERATORS: Table = {
         label="OpenAI, or any server that speaks its API",
         url="vendor",
         model="gpt-5-mini",
-        fields=(_CONTEXT,),
+        fields=(
+            _CONTEXT,
+            Field(
+                "reasoning_effort", "Reasoning effort (empty: the model's own)", "", "Less leaves more for the answer."
+            ),
+        ),
     ),
     "gemini": Spec(
         "engine.generation.gemini:GeminiGenerator",

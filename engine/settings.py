@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from engine.errors import ConfigError, MissingSecret
 
 PREFIX = "WORKBENCH_"
-NOT_SETTINGS = frozenset({"WORKBENCH_CONFIG", "WORKBENCH_TEST_DATA"})
+NOT_SETTINGS = frozenset({"WORKBENCH_CONFIG", "WORKBENCH_TEST_DATA", "WORKBENCH_PROVIDER_KEY"})
 MIN_SECRET_CHARS = 32
 KNOWN_SECRETS = frozenset({"changeme", "secret", "some_key", "t0p-s3cr3t", "your-secret-key", "admin", "password"})
 

@@ -31,7 +31,7 @@ def smollm2_folder() -> Path:
 
 def tiny_cross_encoder_folder() -> Path:
     """Return a cross-encoder of two layers with random (but always the same) weights: it judges nothing, deterministically."""
-    return _made_once("tiny-cross-encoder", _write_cross_encoder)
+    return _made_once("tiny-reranker", _write_cross_encoder)
 
 
 def _made_once(name: str, write: Callable[[Path], None]) -> Path:
@@ -86,6 +86,8 @@ def _write_cross_encoder(folder: Path) -> None:
                 max_position_embeddings=512, num_labels=1, initializer_range=0.5,
             )
         )  # fmt: skip
+    # As the models trained on MS MARCO are published: it gives logits unless it is told otherwise.
+    model.config.sentence_transformers = {"activation_fn": "torch.nn.modules.linear.Identity"}
     model.save_pretrained(folder)
     tokenizer.model_max_length = 512
     tokenizer.save_pretrained(folder)

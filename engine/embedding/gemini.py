@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 2_048
 DOCUMENT, QUERY = "RETRIEVAL_DOCUMENT", "RETRIEVAL_QUERY"
+# These models have no task types: they are told the task in words, which are those of Google's guide to embeddings.
+IN_WORDS = "gemini-embedding-2"
+WORDS = {DOCUMENT: "title: none | text: ", QUERY: "task: search result | query: "}
 
 
 class GeminiEmbedder:
-    """Satisfies Embedder. Passages and questions are told apart by the task type of the API. Nothing is tried twice.
+    """Satisfies Embedder. Passages and questions are told apart by the task that is asked for. Nothing is tried twice.
 
     A text of more than `max_tokens` tokens is never cut: it is read in windows of equal length, and its vector is the mean
     of theirs weighted by tokens, scaled to unit length.
@@ -115,12 +118,13 @@ class GeminiEmbedder:
 
     def _asked(self, texts: Sequence[str], task: str) -> list[Any]:
         """Return the vectors as the model made them, in the order of `texts`."""
+        words = WORDS[task] if self._model.rpartition("/")[2].startswith(IN_WORDS) else ""
         with self._access.blocking() as client:
             answer = client.models.embed_content(
                 model=self._model,
                 # One content each: for some models the SDK makes one content, and one vector, of a list of strings.
-                contents=[types.Content(parts=[types.Part(text=text)]) for text in texts],
-                config=types.EmbedContentConfig(task_type=task, output_dimensionality=self._length or None),
+                contents=[types.Content(parts=[types.Part(text=words + text)]) for text in texts],
+                config=types.EmbedContentConfig(task_type=None if words else task, output_dimensionality=self._length or None),
             )
             made = [embedding.values for embedding in answer.embeddings or ()]
         if len(made) != len(texts) or not all(made):

@@ -79,12 +79,14 @@ class OpenAIGenerator:
         turns = [(message.role, message.text) for message in render_messages(prompt)]
         # The vendor's newer models refuse the older name, most other servers know only that.
         limit = "max_completion_tokens" if is_own(self._endpoint) else "max_tokens"
+        effort = self._options["reasoning_effort"]
         return {
             "model": self.model,
             "messages": [{"role": role, "content": sendable(text)} for role, text in [*system, *turns]],
             "stream": True,
             "stream_options": {"include_usage": True},
             limit: prompt.answer_tokens,
+            **({"reasoning_effort": effort} if effort else {}),
         }
 
     def _check(self, answer: _Answer) -> None:
@@ -98,7 +100,7 @@ class OpenAIGenerator:
         if answer.finish == "length" and not "".join(answer.written).strip():
             raise BadResponse(
                 f"{PROVIDER} used up the tokens of the answer before its first word",
-                hint="Choose a model that thinks less, or none at all, before it answers.",
+                hint="Set a lower reasoning effort, or choose a model that answers without thinking first.",
             )
 
     def _counted(self, request: dict[str, Any], answer: _Answer) -> Usage:

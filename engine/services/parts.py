@@ -155,9 +155,11 @@ class Parts:
 def _require_same(collection: Collection, space: Space) -> None:
     here = np.frombuffer(space.probe, dtype="<f4")
     there = np.frombuffer(collection.probe or b"", dtype="<f4")
-    same = space.model_id == collection.model_id and space.dimension == collection.dimension
-    if same and len(here) and len(there):
+    if len(here) and len(there):
+        # The same model behind another address has another name, and another model may have the same: the vectors decide.
         same = len(here) == len(there) and float(here @ there) >= SAME
+    else:
+        same = space.model_id == collection.model_id and space.dimension == collection.dimension
     if not same:
         raise StoreError(
             f"the collection holds vectors of {collection.model_id}, the embedder now makes others ({space.model_id}, "

@@ -18,7 +18,7 @@ from engine.protocols import Array
 from engine.stores import filters
 from engine.stores.checks import checked_query, checked_rows, known_rows
 from engine.types import Condition, Endpoint, Entry, Filter, Match
-from engine.vendors.pinecone import asked, forget, opened
+from engine.vendors.pinecone import asked, opened
 
 # What Pinecone takes in one request.
 UPSERT_ENTRIES, UPSERT_BYTES, NUMBER_BYTES = 100, 1_800_000, 23
@@ -184,12 +184,7 @@ class PineconeStore:
             return None
 
     def _ask(self, call: Callable[..., Any], **arguments: Any) -> Any:
-        try:
-            return asked(self._endpoint, call, **arguments)
-        except CollectionMissing:
-            # A namespace, or the index itself, which somebody may have made anew elsewhere.
-            forget(self._endpoint)
-            raise
+        return asked(self._endpoint, call, **arguments)
 
     def _query(self, index: Any, vector: list[float], top: int, where: Any, *, metadata: bool = False) -> list[Any]:
         try:

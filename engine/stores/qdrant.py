@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -29,6 +30,7 @@ ID = "_id"  # our id in the payload: Qdrant's own ids are UUIDs
 GRAPH = models.HnswConfigDiff(m=32, ef_construct=200)
 WIDTH = models.SearchParams(hnsw_ef=256)
 FIRST_INEXACT = 2**53  # Qdrant compares numbers as float64
+_PLAIN = re.compile(r"[\w-]+")
 NAMESPACE = uuid.UUID("6f1c0f5e-9d0b-4e8b-8a55-0f2f6c1f7a10")
 
 
@@ -172,7 +174,7 @@ class QdrantStore:
         """Let the server index the fields: it then filters inside its graph, and a strict server filters at all."""
         fields = {field: value for entry in entries for field, value in entry.metadata.items()}
         for field in sorted(fields.keys() - self._indexed):
-            client.create_payload_index(self._name, field, field_schema=_schema(fields[field]), wait=True)
+            client.create_payload_index(self._name, _key(field), field_schema=_schema(fields[field]), wait=True)
             self._indexed.add(field)
 
 
@@ -207,12 +209,17 @@ def _said(condition: Condition) -> models.Condition | None:
     return clauses[0] if len(clauses) == 1 else models.Filter(should=clauses)
 
 
+def _key(field: str) -> str:
+    """Return the path of a field: a dot or bracket in a bare name would lead into an object."""
+    return field if _PLAIN.fullmatch(field) else f'"{field}"'
+
+
 def _range(field: str, **bounds: float) -> models.FieldCondition:
-    return models.FieldCondition(key=f'"{field}"', range=models.Range(**bounds))
+    return models.FieldCondition(key=_key(field), range=models.Range(**bounds))
 
 
 def _match(field: str, match: models.Match) -> models.FieldCondition:
-    return models.FieldCondition(key=f'"{field}"', match=match)
+    return models.FieldCondition(key=_key(field), match=match)
 
 
 @dataclass

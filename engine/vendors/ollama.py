@@ -52,17 +52,15 @@ def async_client(endpoint: Endpoint, *, url: str) -> ollama.AsyncClient:
 
 
 def _settings(endpoint: Endpoint, url: str) -> dict[str, Any]:
-    # An empty host would be read from the environment. A redirect would take the question to another place.
-    return {
-        "host": endpoint.base_url or url,
-        "timeout": endpoint.timeout_seconds,
-        "auth": _Key(endpoint.api_key),
-        "follow_redirects": False,
-    }
+    # An empty host would be read from the environment.
+    return {"host": endpoint.base_url or url, "timeout": endpoint.timeout_seconds, "auth": _Key(endpoint.api_key)}
 
 
 def _refused(response: httpx.Response, endpoint: Endpoint) -> NoReturn:
-    """Raise the error of a response. The SDK would lose its headers, and with them how long to wait."""
+    """Raise the error of a response, also of a redirect, which is not followed.
+
+    The SDK would lose the headers, and with them how long to wait.
+    """
     failure = from_status(
         response.status_code,
         _said(response),

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pinecone import ApiError, ConflictError, NotFoundError, Pinecone, PineconeError, RetryConfig, ServerlessSpec
 from pinecone._internal.constants import DATA_PLANE_API_VERSION
 from pinecone._internal.http_client import HTTPClient
-from pinecone.errors import PineconeTimeoutError
+from pinecone.errors import PineconeConnectionError, PineconeTimeoutError
 from pinecone.models.indexes.schema import DenseVectorField
 
 from engine.errors import CollectionMissing, DimensionMismatch, StoreError
@@ -42,6 +42,8 @@ def asked(endpoint: Endpoint, call: Callable[..., T], **arguments: Any) -> T:
     try:
         return call(**arguments)
     except (PineconeError, ValueError, TypeError) as error:
+        if isinstance(error, (NotFoundError, PineconeConnectionError)):
+            _forget(endpoint)  # the index may be gone, or may have been made anew at another address
         # Without its cause: what the vendor said may repeat the key.
         raise translated(error, endpoint) from None
 
@@ -79,21 +81,23 @@ def opened(endpoint: Endpoint, *, dimension: int, create: bool) -> Any:
     return found
 
 
-def forget(endpoint: Endpoint) -> None:
-    """Look the endpoint's indexes up again at their next use: one of them is gone."""
-    with _guard:
-        for key in [key for key in _indexes if key[:2] == (endpoint.base_url, endpoint.api_key)]:
-            del _indexes[key]
-
-
 def _open(endpoint: Endpoint, name: str, dimension: int, *, create: bool) -> Any:
-    client = Pinecone(
+    with Pinecone(
         api_key=endpoint.api_key or "none",
         host=endpoint.base_url or CONTROL,
         additional_headers={"Accept": "application/json"},  # an empty one is filled from the environment
         timeout=endpoint.timeout_seconds,
         retry_config=RetryConfig(max_retries=0),
-    )
+    ) as client:
+        host = _host(client, endpoint, name, dimension, create=create)
+        data = client.index(host=host)
+    # The SDK hands the setting for retries to the control plane only.
+    data._http.close()
+    data._http = HTTPClient(replace(data._config, retry_config=RetryConfig(max_retries=0)), DATA_PLANE_API_VERSION)
+    return data
+
+
+def _host(client: Pinecone, endpoint: Endpoint, name: str, dimension: int, *, create: bool) -> str:
     try:
         model = client.indexes.describe(name)
     except NotFoundError:
@@ -118,11 +122,7 @@ def _open(endpoint: Endpoint, name: str, dimension: int, *, create: bool) -> Any
             f"the Pinecone index {name!r} holds vectors of dimension {fields[0].dimension}, not {dimension}",
             hint="Name another index; one that does not exist is made.",
         )
-    data = client.index(host=model.host)
-    # The SDK hands the setting for retries to the control plane only.
-    data._http.close()
-    data._http = HTTPClient(replace(data._config, retry_config=RetryConfig(max_retries=0)), DATA_PLANE_API_VERSION)
-    return data
+    return model.host
 
 
 def _create(client: Pinecone, endpoint: Endpoint, name: str, dimension: int) -> None:
@@ -133,3 +133,9 @@ def _create(client: Pinecone, endpoint: Endpoint, name: str, dimension: int) -> 
         client.indexes.create(name=name, dimension=dimension, metric="dotproduct", spec=where, timeout=-1)
     except ConflictError:
         return  # somebody else was faster
+
+
+def _forget(endpoint: Endpoint) -> None:
+    with _guard:
+        for key in [key for key in _indexes if key[:2] == (endpoint.base_url, endpoint.api_key)]:
+            del _indexes[key]

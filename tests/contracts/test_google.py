@@ -474,7 +474,18 @@ def test_texts_go_in_batches_and_come_back_in_order(model, gemini_server):
     texts = [f"text number {n}" for n in range(230)]
     made = embedder.embed_documents(texts)
     assert [len(call.body["requests"]) for call in gemini_server.calls] == [100, 100, 30]
-    np.testing.assert_allclose(made[199], np.array(vector(texts[199], "RETRIEVAL_DOCUMENT", DIMENSION)) / 3, atol=1e-6)
+    sent = (texts[199], "RETRIEVAL_DOCUMENT") if model.endswith("001") else (f"title: none | text: {texts[199]}", "")
+    np.testing.assert_allclose(made[199], np.array(vector(*sent, DIMENSION)) / 3, atol=1e-6)
+    embedder.close()
+
+
+def test_a_model_without_task_types_is_told_in_words(gemini_server):
+    embedder = GeminiEmbedder(replace(gemini_server.endpoint, model="models/gemini-embedding-2"))
+    embedder.embed_query("net sales")
+    (request,) = gemini_server.calls[0].body["requests"]
+    assert request["content"]["parts"] == [{"text": "task: search result | query: net sales"}]
+    assert "taskType" not in request
+    assert embedder.model_id == "gemini:gemini-embedding-2"
     embedder.close()
 
 

@@ -222,6 +222,13 @@ async def test_other_servers_get_the_older_name_of_the_limit(server, generator, 
     assert (server.calls[-1].body["max_completion_tokens"], "max_tokens" in server.calls[-1].body) == (50, False)
 
 
+async def test_reasoning_effort_is_sent_only_when_it_is_set(server, generator):
+    await drained(generator)
+    assert "reasoning_effort" not in server.calls[-1].body
+    await drained(OpenAIGenerator(dataclasses.replace(server.endpoint, options={"reasoning_effort": "low"})))
+    assert server.calls[-1].body["reasoning_effort"] == "low"
+
+
 async def test_the_vendors_list_is_sorted_out_by_what_models_do(server, generator, embedder, monkeypatch):
     assert "whisper-1" in await generator.models()
     assert "whisper-1" in embedder.models()
@@ -520,7 +527,7 @@ async def test_stop_ends_the_work_of_a_real_model(another):
         async for delta in stream:
             if delta.text:
                 break
-        assert await asyncio.to_thread(another.busy) > 0.5
+        assert await asyncio.to_thread(another.busy) > 0.3
     for _ in range(10):
         if (load := await asyncio.to_thread(another.busy)) < 0.2:
             break

@@ -288,9 +288,10 @@ def test_every_error_of_the_sdk_becomes_one_of_ours():
     for kind in kinds:
         wanted = inspect.signature(kind.__init__).parameters
         needed = {name: "x" for name, one in wanted.items() if name != "self" and one.default is inspect.Parameter.empty}
-        code = wanted["status_code"].default if "status_code" in wanted else None
-        for code in [400, 409, 422] if code is inspect.Parameter.empty else [code]:
-            error = kind(**(needed | {"message": f"broke with {KEY}"} | ({"status_code": code} if code else {})))
+        own = wanted["status_code"].default if "status_code" in wanted else None
+        for code in [400, 409, 422] if own is inspect.Parameter.empty else [own]:
+            said = {name: f"broke with {KEY}" for name in ("message", "state") if name in wanted}
+            error = kind(**(needed | said | ({"status_code": code} if code else {})))
             ours = translated(error, endpoint)
             assert isinstance(ours, StoreError)
             assert isinstance(ours, CollectionMissing) == (code == 404)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from engine.database.models import ChunkRow, PageRow, VectorRow
-from engine.errors import FileTooLarge, InputError, NotFound, ProviderUnavailable
+from engine.errors import FileTooLarge, InputError, NotFound, ProviderRejected, ProviderUnavailable
 from engine.testing import ADMIN, HashedWords, offline_workbench
 from engine.views import UploadVerdict
 from engine.workbench import Workbench
@@ -129,14 +129,15 @@ async def test_processing_again_keeps_the_old_version_serving_and_embeds_nothing
 class Failing(HashedWords):
     """An embedder whose provider is away for its first calls."""
 
-    def __init__(self, failures: int) -> None:
+    def __init__(self, failures: int, error=ProviderRejected) -> None:
         super().__init__()
         self.failures = failures
+        self.error = error
 
     def embed_documents(self, texts):
         if self.failures:
             self.failures -= 1
-            raise ProviderUnavailable("the embedder is away", hint="Wait a moment.")
+            raise self.error("the embedder is away", hint="Wait a moment.")
         return super().embed_documents(texts)
 
 
@@ -148,6 +149,13 @@ async def test_a_failure_while_embedding_is_shown_and_can_be_tried_again(tmp_pat
         await workbench.reprocess(ADMIN, info.id)
         await workbench.process(ADMIN, collection.id)
         assert (await workbench.document(ADMIN, info.id)).state == "live"
+
+
+async def test_an_outage_of_the_embedder_makes_a_document_wait_and_not_fail(tmp_path: Path) -> None:
+    async with offline_workbench(tmp_path, embedder=Failing(2, ProviderUnavailable)) as workbench:
+        collection = await workbench.create_collection(ADMIN, "handbook")
+        info = await add(workbench, collection.id, "leave.txt", LEAVE)
+        assert (info.state, info.reason) == ("live", "")
 
 
 async def test_work_that_was_interrupted_goes_on_after_a_restart(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def today(one: ProviderInfo) -> str:
     if one.cost_today is None:
         parts.append("price unknown")
     elif one.cost_today:
-        parts.append(money(one.cost_today))
+        parts.append(escape(money(one.cost_today)))
     return " · ".join(parts)
 
 

@@ -99,7 +99,9 @@ def _adding(
         names = [name for name, one in found.items() if "chat" in one.roles]
         with st.container(horizontal=True, vertical_alignment="top"):
             with st.container(width=320):
-                name = st.selectbox("Provider", names, key="providers_link_provider")
+                unused = [name for name in names if name not in {one.provider for one in chain}]
+                index = names.index(unused[0]) if unused else 0
+                name = st.selectbox("Provider", names, index=index, key="providers_link_provider")
             with st.container(width=320):
                 choice = model_picker(desk, state, found[name], "chat", key="providers_link_model") if name else None
         known = choice in chain

@@ -22,6 +22,9 @@ BY: dict[str, Callable[[Usage], str]] = {
     "Job": lambda one: one.job,
 }
 
+COUNTS = ("Calls", "Failed", "Input tokens", "Output tokens", "Mean ms")
+COLUMNS = {name: st.column_config.NumberColumn(format="localized") for name in COUNTS}
+
 
 def usage_section(desk: Desk) -> None:
     """Draw the usage of the last days."""
@@ -38,7 +41,7 @@ def usage_section(desk: Desk) -> None:
     title, figure = chart(rows)
     st.markdown(f"**{title}**")
     st.plotly_chart(figure, height=220, key="providers_chart", config={"displayModeBar": False}, alt=f"{title} as bars")
-    st.dataframe(table(rows, by), hide_index=True, column_config={"Cost": "Cost, $"}, alt=f"Usage by {by.lower()}")
+    st.dataframe(table(rows, by), hide_index=True, column_config=COLUMNS, alt=f"Usage by {by.lower()}")
     st.download_button(
         "Download as CSV", as_csv(rows), f"usage-{days}-days.csv", "text/csv", key="providers_csv", icon=":material/download:",
         on_click="ignore",

@@ -1,0 +1,59 @@
+"""The label of an answer: who wrote it, in which time, at which cost, and who could not."""
+
+from dataclasses import replace
+
+import pytest
+
+from engine.types import Answer, Outage, Serving, Usage
+from tests.ui.looking import button, texts
+from ui.components.serving import money, outage_line, serving_label
+
+ANSWER = Answer(
+    text="x", refused=False, sentences=(), citations=(), provider="main", model="gpt-5-mini",
+    usage=Usage(input_tokens=1200, output_tokens=34), serving=Serving(seconds=3.21, cost_usd=0.0042),
+)  # fmt: skip
+DOWN = (Outage(provider="lab", model="m*1", reason="connection *refused*."), Outage(provider="two", model="", reason="no"))
+
+
+def priced(cost, **changes):
+    return serving_label(replace(ANSWER, serving=Serving(seconds=3.21, cost_usd=cost), **changes))
+
+
+def test_the_label_names_all_that_is_known():
+    assert serving_label(ANSWER) == "main · gpt\\-5\\-mini · 3.2 s · 1,234 tokens · \\$0\\.0042"
+
+
+def test_an_unknown_price_is_said_only_where_there_is_one():
+    assert priced(None).endswith("price unknown")
+    assert priced(0.0).endswith("tokens")
+    assert priced(None, usage=Usage()) == "main · gpt\\-5\\-mini · 3.2 s"
+    assert priced(None, provider="extractive", model="extractive") == "extractive · 3.2 s · 1,234 tokens"
+    assert priced(None, provider="transformers", model="").endswith("tokens")
+
+
+def test_an_answer_without_measures_has_only_its_origin():
+    assert serving_label(replace(ANSWER, usage=Usage(), serving=Serving())) == "main · gpt\\-5\\-mini"
+
+
+def test_an_outage_is_told_with_its_reason():
+    assert outage_line(ANSWER) == ""
+    told = outage_line(replace(ANSWER, serving=Serving(outages=DOWN)))
+    assert told == "**lab · m\\*1** could not answer (connection \\*refused\\*), so **main · gpt\\-5\\-mini** did."
+
+
+@pytest.mark.parametrize(
+    ("usd", "shown"), [(0, "$0.00"), (0.00001, "< $0.0001"), (0.0042, "$0.0042"), (0.25, "$0.25"), (1234.5, "$1,234.50")]
+)
+def test_amounts_are_for_people(usd, shown):
+    assert money(usd) == shown
+
+
+def test_the_thread_shows_the_label_below_and_the_outage_above(visit, workbench):
+    for messages in workbench.stored_messages.values():
+        served = {"provider": "<b>main", "model": "m", "serving": Serving(seconds=1.0, outages=DOWN)}
+        messages[:] = [replace(one, answer=replace(one.answer, **served)) if one.answer else one for one in messages]
+    test = button(visit("pages/chat.py", "analyst"), "chat_open_").click().run()
+    assert [one.value for one in test.info] == [
+        "**lab · m\\*1** could not answer (connection \\*refused\\*), so **\\<b\\>main · m** did."
+    ]
+    assert "\\<b\\>main · m · 1.0 s" in texts(test)

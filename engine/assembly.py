@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import cached_property, partial
@@ -50,6 +51,7 @@ from engine.worker import Worker
 
 logger = logging.getLogger(__name__)
 
+THREADS = 32
 UNDO_PERIOD = timedelta(days=1)
 REVERT_PERIOD = timedelta(days=7)
 PURGE_EVERY_SECONDS = 3600.0
@@ -241,6 +243,8 @@ class Assembly:
     async def opened(self, *, serve: bool) -> AsyncIterator[Workbench]:
         """Migrate, give the facade, and close everything at the end, whatever happened."""
         background: list[asyncio.Task[None]] = []
+        # Calls of remote stores and embedders wait in threads: a few slow ones must not take all that two cores are given.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="engine"))
         try:
             await self.database.migrate()
             if serve:

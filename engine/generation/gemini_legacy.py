@@ -225,5 +225,7 @@ def error_of(error: Exception, endpoint: Endpoint) -> ProviderError:
             return not_understood(error, provider=PROVIDER, endpoint=endpoint)
         case exceptions.GoogleAPIError() | requests.RequestException() | urllib3.exceptions.HTTPError() | OSError():
             return unreachable(error, provider=PROVIDER, endpoint=endpoint)
+        case ValueError() if str(error).startswith("Unfinished stream"):
+            return unreachable("it broke off its answer", provider=PROVIDER, endpoint=endpoint)
         case _:
             return not_understood(error, provider=PROVIDER, endpoint=endpoint)

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 LEASE_SECONDS = 60.0
 WAIT_SECONDS = 30.0
 POLL_SECONDS = 0.1
+COMPARED = 200_000  # up to so many entries ids are compared, not only counted, when a space is opened
 
 
 class Spaces:
@@ -150,9 +151,12 @@ class Spaces:
             seq = (await _row(session, space)).seq
             live = await live_ids(session, collection.id)
             newer = await documents.changed_since(session, collection.id, seq)
-        if newer or await asyncio.to_thread(store.count) == len(live):
-            return  # the next search follows and compares again, or there is nothing to mend
+        count = await asyncio.to_thread(store.count)
+        if newer or (count == len(live) and count > COMPARED):
+            return
         there = set(await asyncio.to_thread(store.ids))
+        if there == live.keys():
+            return
         logger.warning("space %s differs from SQL (%d there, %d in SQL) and is mended", space, len(there), len(live))
         await asyncio.to_thread(store.delete, sorted(there - live.keys()))
         missing = {version_id for one, version_id in live.items() if one not in there}

@@ -173,6 +173,14 @@ async def test_an_error_within_a_stream_is_that_error(name, upstream):
     assert KEY not in str(caught.value)
 
 
+async def test_an_array_that_is_not_ended_is_a_stream_that_broke_off():
+    with legacy_upstream.upstream() as upstream:
+        whole = upstream.routes
+        upstream.routes = lambda call: replace(whole(call), stream=list(whole(call).stream)[:3])
+        with pytest.raises(ProviderUnavailable):
+            await answer(GeminiLegacyGenerator(upstream.endpoint))
+
+
 @every_generator
 async def test_a_redirect_does_not_carry_the_key_away(name, upstream, gemini_server):
     whole = upstream.routes
@@ -277,8 +285,9 @@ async def test_stop_closes_the_connection_before_the_first_word(name):
     def serve(server: socket.socket) -> None:
         connection, _ = server.accept()
         asked.set()
-        while connection.recv(65536):
-            pass
+        with connection:
+            while connection.recv(65536):
+                pass
         closed.set()
 
     asked = threading.Event()

@@ -40,9 +40,9 @@ def has(test, key):
 
 def everything(test):
     """Return all that reached the browser and all that is remembered for this tab."""
-    state = test.session_state._state
+    state = test._session_state._state
     shown = [getattr(one, "proto", "") for one in test._tree]
-    return f"{shown}{state._new_session_state}{state._old_state}{state._new_widget_state}"
+    return f"{shown}{state._new_session_state}{state._old_state}{state._new_widget_state.states}"
 
 
 def secret(test):
@@ -127,13 +127,13 @@ def test_a_link_is_added_with_a_model_of_the_live_list_above_the_last_resort(vis
 
 
 def test_a_model_can_be_typed_where_the_list_fails_or_is_empty(visit, workbench):
+    workbench.chosen["lab-server"] = []
     test = click(opened(visit), "providers_add_link")
     test.selectbox(key="providers_link_provider").set_value("ollama-old").run()
     assert "The list of models cannot be had: Connection refused" in texts(test)
     test.text_input(key="providers_link_model_ollama-old_text").set_value("qwen3").run()
     click(test, "providers_link_add")
     assert "**3.** **ollama\\-old** · qwen3" in texts(test)
-    workbench.chosen["lab-server"] = []
     click(test, "providers_add_link")
     test.selectbox(key="providers_link_provider").set_value("lab-server").run()
     assert "has no list of its models" in texts(test)

@@ -15,10 +15,9 @@ from sqlalchemy import select
 from engine import registry
 from engine.chat import Chat
 from engine.database import conversations
-from engine.database.blobs import Blobs
-from engine.database.database import Database
 from engine.database.models import Collection
 from engine.errors import EngineError
+from engine.foundation import Foundation
 from engine.loading import preview, sandbox
 from engine.pipelines.ask import Ask
 from engine.pipelines.chain import Chain
@@ -27,24 +26,17 @@ from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.retrieval.search import HybridSearch
-from engine.security.sealing import Sealer
 from engine.services.accounts import Accounts
 from engine.services.checkup import Checkup
 from engine.services.choosing import Choosing
 from engine.services.collections import Collections
-from engine.services.configuration import Configured
 from engine.services.indexes import Indexes
-from engine.services.ledger import Ledger
 from engine.services.library import Library
 from engine.services.offers import Offers
-from engine.services.parts import Parts
 from engine.services.prices import Prices
-from engine.services.provider_tests import Tests
-from engine.services.providers import Providers
 from engine.services.retriever import Retriever
-from engine.services.spaces import Spaces
 from engine.services.store_moves import StoreMoves
-from engine.settings import Settings, load_secrets, secrets_in_environment
+from engine.settings import Settings, secrets_in_environment
 from engine.stores.snapshot import fingerprint
 from engine.workbench import Workbench
 from engine.worker import Worker
@@ -57,57 +49,17 @@ REVERT_PERIOD = timedelta(days=7)
 PURGE_EVERY_SECONDS = 3600.0
 
 
-class Assembly:
+class Assembly(Foundation):
     """The parts of one installation."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.sealer = Sealer(load_secrets(settings)["secret_key"].get_secret_value())
+        super().__init__(settings)
         self._news = asyncio.Event()
-
-    def use_embedder(self, name: str, embedder: Embedder) -> None:
-        """Put an embedder in place of a built-in one; for tests."""
-        self.parts.use("embedding", name, embedder)
 
     async def chunker_of(self, collection: Collection) -> Chunker:
         """Return the chunker that a collection was made with; it counts in the tokens of the collection's embedder."""
         model = await self.parts.embedder_of(collection)
         return chunker(collection.chunker, embedder=model, overlap_tokens=collection.overlap_tokens)
-
-    @cached_property
-    def configured(self) -> Configured:
-        """What admins chose."""
-        return Configured(database=self.database, settings=self.settings)
-
-    @cached_property
-    def parts(self) -> Parts:
-        """The interchangeable parts."""
-        return Parts(
-            configured=self.configured,
-            sealer=self.sealer,
-            folder=self.settings.data_dir / "stores",
-            threads=self.settings.threads,
-        )
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        """What calls cost."""
-        return Ledger(database=self.database, configured=self.configured)
-
-    @cached_property
-    def spaces(self) -> Spaces:
-        """Collections in stores that keep them themselves."""
-        return Spaces(database=self.database, parts=self.parts)
-
-    @cached_property
-    def database(self) -> Database:
-        """The truth."""
-        return Database(self.settings.url)
-
-    @cached_property
-    def blobs(self) -> Blobs:
-        """The original files."""
-        return Blobs(self.settings.data_dir / "blobs")
 
     @cached_property
     def indexes(self) -> Indexes:
@@ -202,18 +154,6 @@ class Assembly:
     def chat(self) -> Chat:
         """Conversations."""
         return Chat(database=self.database, ask=self.ask, max_question_chars=self.settings.limits.question_chars)
-
-    @cached_property
-    def tests(self) -> Tests:
-        """Trying providers for real."""
-        return Tests(database=self.database, configured=self.configured, parts=self.parts, ledger=self.ledger)
-
-    @cached_property
-    def providers(self) -> Providers:
-        """The providers that admins added."""
-        return Providers(
-            database=self.database, configured=self.configured, sealer=self.sealer, tests=self.tests, ledger=self.ledger
-        )
 
     @cached_property
     def workbench(self) -> Workbench:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from engine.registry import Field
+from engine.specs import Field
 from engine.types import Scalar
 
 

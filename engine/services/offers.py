@@ -13,6 +13,7 @@ from engine.provider_views import Offer, ProviderInfo
 from engine.services.accounts import require_role
 from engine.services.configuration import Configured
 from engine.services.providers import Providers
+from engine.specs import Spec
 from engine.types import Endpoint, Principal, Role
 
 PROBE_SECONDS = 1.0
@@ -58,7 +59,7 @@ class Offers:
         url = spec.url if spec.url != "vendor" else ""
         return await self._providers.add(principal, kind, name=offers[offer_id].name, base_url=url, key=key)
 
-    def _keys(self) -> dict[str, registry.Spec]:
+    def _keys(self) -> dict[str, Spec]:
         rows = {
             kind: spec for table in (registry.GENERATORS, registry.EMBEDDERS) for kind, spec in table.items() if spec.secret
         }
@@ -67,7 +68,7 @@ class Offers:
         first = {spec.secret: kind for kind, spec in reversed(rows.items())}
         return {kind: rows[kind] for secret, kind in first.items() if secret in found}
 
-    async def _models(self, kind: str, spec: registry.Spec) -> tuple[str, ...] | None:
+    async def _models(self, kind: str, spec: Spec) -> tuple[str, ...] | None:
         probed, models = self._probed.get(kind, (-KEPT_SECONDS, None))
         if time.monotonic() - probed > KEPT_SECONDS:
             models = await _probe(spec)
@@ -75,7 +76,7 @@ class Offers:
         return models
 
 
-async def _probe(spec: registry.Spec) -> tuple[str, ...] | None:
+async def _probe(spec: Spec) -> tuple[str, ...] | None:
     """Return the models of a server at its usual address; None when nobody answers there."""
     try:
         load = await asyncio.to_thread(spec.load)
@@ -93,7 +94,7 @@ def _key_offer(kind: str, secret: str) -> Offer:
     return Offer(id=f"key:{kind}", kind=kind, name=kind, text=f"Found a key for {label} in the environment ({secret}).")
 
 
-def _server_offer(kind: str, spec: registry.Spec, models: tuple[str, ...]) -> Offer:
+def _server_offer(kind: str, spec: Spec, models: tuple[str, ...]) -> Offer:
     count = f"{len(models)} model{'s' * (len(models) != 1)}"
     return Offer(
         id=f"server:{kind}", kind=kind, name=kind, text=f"Found: {spec.label} with {count} at {spec.url}.", models=models

@@ -17,6 +17,7 @@ from engine.protocols import Embedder, Generator, Reranker, VectorStore
 from engine.provider_views import Choice
 from engine.security.sealing import Sealer
 from engine.services.configuration import Configured
+from engine.specs import Spec
 from engine.types import Endpoint, Space
 
 VERIFY_SECONDS = 300.0  # how often a remote embedder is asked whether it still makes the vectors of a collection
@@ -125,7 +126,7 @@ class Parts:
             task.add_done_callback(self._closing.discard)
         return made
 
-    async def _row(self, role: str, choice: Choice) -> tuple[registry.Spec, Endpoint, int]:
+    async def _row(self, role: str, choice: Choice) -> tuple[Spec, Endpoint, int]:
         live = await self._configured.current()
         row = live.providers.get(choice.provider)
         kind = row.kind if row else choice.provider

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from engine import registry
 from engine.errors import InputError
+from engine.specs import Spec
 from engine.types import Scalar
 
 MAX_KEY_CHARS = 20_000
@@ -28,7 +29,7 @@ def clean_name(name: str, kind: str) -> str:
     return name
 
 
-def clean_url(url: str, specs: Mapping[str, registry.Spec]) -> str:
+def clean_url(url: str, specs: Mapping[str, Spec]) -> str:
     """Return the address of a provider, "" for the vendor's own. Raises InputError."""
     spec = next(iter(specs.values()))
     url = url.strip().rstrip("/")
@@ -77,7 +78,7 @@ def last4(key: str) -> str:
     return key[-4:] if len(key) >= SHORTEST_SHOWN else "set"
 
 
-def clean_options(options: Mapping[str, Scalar], specs: Mapping[str, registry.Spec]) -> dict[str, Scalar]:
+def clean_options(options: Mapping[str, Scalar], specs: Mapping[str, Spec]) -> dict[str, Scalar]:
     """Return the options in the types of their fields; what is at its default is left out. Raises InputError."""
     fields = {one.name: one for spec in specs.values() for one in spec.fields}
     unknown = sorted(set(options) - set(fields))

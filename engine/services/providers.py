@@ -22,6 +22,7 @@ from engine.services.configuration import Configured, Live
 from engine.services.ledger import Ledger
 from engine.services.provider_input import clean_key, clean_name, clean_options, clean_timeout, clean_url, last4, place
 from engine.services.provider_tests import Tests
+from engine.specs import Field, Spec
 from engine.types import Principal, Role, Scalar
 
 
@@ -235,7 +236,7 @@ def _kind(name: str) -> KindInfo:
     )
 
 
-def _fields(specs: Mapping[str, registry.Spec]) -> tuple[registry.Field, ...]:
+def _fields(specs: Mapping[str, Spec]) -> tuple[Field, ...]:
     return tuple({one.name: one for spec in specs.values() for one in spec.fields}.values())
 
 

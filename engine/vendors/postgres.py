@@ -110,7 +110,7 @@ class Postgres:
                 max_size=MAX_CONNECTIONS,
                 init=self._greet,
                 reset=_nothing,
-                # Spaces come and go: a statement that was prepared for a table of the same name must not be used again.
+                # Named statements would not survive a pooler in between that shares connections by transaction.
                 statement_cache_size=0,
                 timeout=self._endpoint.timeout_seconds,
                 **self._address,

@@ -17,20 +17,22 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "engine"
 LAYERS = {
     "types": 0, "errors": 0,
-    "views": 1, "provider_views": 1.5, "protocols": 1, "registry": 1, "settings": 1, "words": 1, "sentences": 1, "tokens": 1, "vendors": 1,
+    "specs": 0.5,
+    "views": 1, "provider_views": 1, "protocols": 1, "registry": 1, "settings": 1, "words": 1, "sentences": 1, "tokens": 1,
+    "vendors": 1.5,
     "loading": 2, "chunking": 2, "embedding": 2, "stores": 2, "retrieval": 2, "generation": 2, "security": 2,
     "database": 2, "evaluation": 2,
     "services": 3,
     "pipelines": 4,
     "chat": 5, "worker": 5,
     "workbench": 6,
-    "assembly": 7,
+    "foundation": 6, "assembly": 7,
     "testing": 8, "commands": 8,
     "__main__": 9,
 }  # fmt: skip
 VENDORS = ("torch", "transformers", "sentence_transformers", "numpy", "sqlalchemy", "faiss", "tantivy", "pypdfium2",
            "streamlit", "fastapi", "starlette", "pydantic", "openai", "chromadb",
-           "google", "ollama", "qdrant_client", "pinecone", "asyncpg", "httpx")  # fmt: skip
+           "google.genai", "google.generativeai", "ollama", "qdrant_client", "pinecone", "asyncpg", "httpx")  # fmt: skip
 MAX_LINES = 300
 
 

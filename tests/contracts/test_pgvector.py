@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -426,6 +428,25 @@ def test_an_answer_that_does_not_come(endpoint, store):
     assert time.monotonic() - begin < 2.5
     holder.join()
     assert len(quick.search(unit(1)[0], k=1)) == 1
+
+
+def test_a_server_that_hangs_in_the_middle(endpoint, store):
+    quick = PgvectorStore(replace(endpoint, timeout_seconds=1), dimension=D, space="s")
+    quick.upsert(entries(3), unit(3))
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    backends = [int(pid) for pid in sql(endpoint, f"SELECT pid {others}").split()]
+    for pid in backends:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        with pytest.raises(StoreError, match="no answer within 1 s"):
+            quick.search(unit(1)[0], k=1)
+        assert time.monotonic() - begin < 10
+        assert store.count() == 3  # over another connection
+    finally:
+        for pid in backends:
+            os.kill(pid, signal.SIGCONT)
+    assert quick.count() == 3
 
 
 def test_a_server_that_says_nothing(endpoint):

@@ -45,8 +45,12 @@ def everything(test):
     return f"{shown}{state._new_session_state}{state._old_state}{state._new_widget_state.states}"
 
 
+def field(widgets, key):
+    return next(one for one in widgets if (one.key or "").startswith(key))
+
+
 def secret(test):
-    return next(one for one in test.text_input if (one.key or "").startswith("providers_secret_"))
+    return field(test.text_input, "providers_secret_")
 
 
 def use(test, job):
@@ -211,7 +215,7 @@ def test_other_jobs_are_changed_one_at_a_time(visit, workbench):
     assert workbench.now.store == "chroma"
     assert workbench.now.rewrite == Choice(provider="lab-server", model="gpt-5-mini")
     click(test, "providers_change_rewrite")
-    next(one for one in test.selectbox if one.key.startswith("providers_rewrite_provider_")).set_value("").run()
+    field(test.selectbox, "providers_rewrite_provider_").set_value("").run()
     use(test, "rewrite")
     assert workbench.now.rewrite is None
 
@@ -220,7 +224,7 @@ def test_ones_own_change_overtakes_no_draft_of_ones_own(visit):
     test = click(opened(visit), "providers_remove_1")
     switch(test, "Other jobs")
     click(test, "providers_change_store")
-    next(one for one in test.selectbox if one.key.startswith("providers_store_provider_")).set_value("memory").run()
+    field(test.selectbox, "providers_store_provider_").set_value("memory").run()
     use(test, "store")
     switch(test, "Answers")
     assert has(test, "providers_use_chain")
@@ -242,21 +246,21 @@ def test_a_card_says_what_a_provider_is_and_whether_it_works(visit):
 
 def test_built_in_providers_can_only_be_tested(visit):
     test = opened(visit, "Providers")
-    assert has(test, "providers_test_extractive")
-    assert not [one for one in test.button if one.key in ("providers_edit_extractive", "providers_remove_extractive")]
+    assert has(test, "providers_do_test_extractive")
+    assert not [one for one in test.button if one.key in ("providers_do_edit_extractive", "providers_do_remove_extractive")]
 
 
 def test_a_provider_is_added_and_tested_and_its_key_is_nowhere(visit, workbench):
     test = click(opened(visit, "Providers"), "providers_add")
-    test.selectbox(key="providers_add_kind").set_value("openai").run()
-    assert test.text_input(key="providers_add_name_openai").value == "openai-2"
+    field(test.selectbox, "providers_add_kind").set_value("openai").run()
+    assert field(test.text_input, "providers_add_name_openai").value == "openai-2"
     field = secret(test)
     assert (field.proto.type, field.proto.autocomplete) == (field.proto.Type.PASSWORD, "new-password")
     field.set_value(KEY)
-    test.text_input(key="providers_add_name_openai").set_value("second")
-    test.text_input(key="providers_add_openai_query_prefix").set_value("query: ")
-    test.number_input(key="providers_add_openai_context_tokens").set_value(8000)
-    test.checkbox(key="providers_add_openai_half").check()
+    field(test.text_input, "providers_add_name_openai").set_value("second")
+    field(test.text_input, "providers_add_openai_query_prefix").set_value("query: ")
+    field(test.number_input, "providers_add_openai_context_tokens").set_value(8000)
+    field(test.checkbox, "providers_add_openai_half").check()
     click(test, "providers_add_save")
     assert workbench.keys["second"] == KEY
     assert dict(workbench.infos["second"].options) == {"context_tokens": 8000, "query_prefix": "query: ", "half": True}
@@ -272,14 +276,14 @@ def test_a_provider_is_added_and_tested_and_its_key_is_nowhere(visit, workbench)
 
 def test_a_refused_form_keeps_all_but_the_key(visit, workbench):
     test = click(opened(visit, "Providers"), "providers_add")
-    test.selectbox(key="providers_add_kind").set_value("openai").run()
+    field(test.selectbox, "providers_add_kind").set_value("openai").run()
     secret(test).set_value(KEY)
-    test.text_input(key="providers_add_name_openai").set_value("openai")
-    test.text_input(key="providers_add_address_openai").set_value("http://one.example")
+    field(test.text_input, "providers_add_name_openai").set_value("openai")
+    field(test.text_input, "providers_add_address_openai").set_value("http://one.example")
     click(test, "providers_add_save")
     assert "A provider named 'openai' exists" in texts(test).replace("\\", "")
     assert "The key was not kept: enter it again" in texts(test)
-    assert test.text_input(key="providers_add_address_openai").value == "http://one.example"
+    assert field(test.text_input, "providers_add_address_openai").value == "http://one.example"
     assert secret(test).value == ""
     assert KEY not in everything(test)
     assert workbench.keys["openai"] == "sk-first-0000001a2b"
@@ -287,9 +291,9 @@ def test_a_refused_form_keeps_all_but_the_key(visit, workbench):
 
 def test_a_new_provider_whose_test_fails_is_kept_with_the_real_error(visit, workbench):
     test = click(opened(visit, "Providers"), "providers_add")
-    test.selectbox(key="providers_add_kind").set_value("ollama").run()
-    test.text_input(key="providers_add_name_ollama").set_value("attic")
-    test.text_input(key="providers_add_address_ollama").set_value("http://down.example")
+    field(test.selectbox, "providers_add_kind").set_value("ollama").run()
+    field(test.text_input, "providers_add_name_ollama").set_value("attic")
+    field(test.text_input, "providers_add_address_ollama").set_value("http://down.example")
     click(test, "providers_add_save")
     assert "attic" in workbench.infos
     assert "failed after 412 ms.  \nConnection refused" in texts(test)
@@ -297,15 +301,15 @@ def test_a_new_provider_whose_test_fails_is_kept_with_the_real_error(visit, work
 
 def test_a_kind_whose_package_is_missing_says_so(visit):
     test = click(opened(visit, "Providers"), "providers_add")
-    test.selectbox(key="providers_add_kind").set_value("gemini").run()
+    field(test.selectbox, "providers_add_kind").set_value("gemini").run()
     assert "It needs the package google\\-genai, which is not installed" in texts(test)
     assert button(test, "providers_add_save").disabled
 
 
 def test_another_host_is_warned_of_before_the_key_is_dropped(visit, workbench):
-    test = click(opened(visit, "Providers"), "providers_edit_lab-server")
+    test = click(opened(visit, "Providers"), "providers_do_edit_lab-server")
     assert "will be dropped" not in texts(test)
-    field = next(one for one in test.text_input if one.key.startswith("providers_edit_address_"))
+    field = field(test.text_input, "providers_edit_address_")
     field.set_value("http://lab.example:8000/v2").run()
     assert "will be dropped" not in texts(test)
     field.set_value("http://elsewhere.example/v1").run()
@@ -318,21 +322,21 @@ def test_another_host_is_warned_of_before_the_key_is_dropped(visit, workbench):
 
 
 def test_editing_changes_only_what_was_edited(visit, workbench):
-    test = click(opened(visit, "Providers"), "providers_edit_openai")
+    test = click(opened(visit, "Providers"), "providers_do_edit_openai")
     next(one for one in test.number_input if one.key.endswith("_context_tokens")).set_value(1000)
     click(test, "providers_edit_save")
     one = workbench.infos["openai"]
     assert (one.options["context_tokens"], one.key_last4, one.timeout_seconds) == (1000, "1a2b", 60.0)
     assert "**openai** was saved" in texts(test)
-    test = click(test, "providers_edit_lab-server")
-    next(one for one in test.text_input if one.key.startswith("providers_edit_address_")).set_value("http://no address").run()
+    test = click(test, "providers_do_edit_lab-server")
+    field(test.text_input, "providers_edit_address_").set_value("http://no address").run()
     click(test, "providers_edit_save_moved")
     assert "is not an address" in texts(test)
     assert workbench.keys["lab-server"] == "lab-key-77x9"
 
 
 def test_a_key_is_rotated_and_forgotten(visit, workbench):
-    test = click(opened(visit, "Providers"), "providers_rotate_openai")
+    test = click(opened(visit, "Providers"), "providers_do_rotate_openai")
     click(test, "providers_rotate_save")
     assert "Enter the new key" in texts(test)
     secret(test).set_value(KEY)
@@ -343,21 +347,21 @@ def test_a_key_is_rotated_and_forgotten(visit, workbench):
 
 
 def test_removing_asks_first_and_tells_what_is_still_used(visit, workbench):
-    test = click(opened(visit, "Providers"), "providers_remove_openai")
+    test = click(opened(visit, "Providers"), "providers_do_remove_openai")
     assert "This cannot be undone" in texts(test)
     click(test, "providers_remove_now")
     assert "It answers questions" in texts(test).replace("it answers", "It answers")
     assert "openai" in workbench.infos
-    click(test, "providers_remove_lab-server")
+    click(test, "providers_do_remove_lab-server")
     click(test, "providers_remove_now")
     assert "lab-server" not in workbench.infos
     assert "**lab\\-server** was removed" in texts(test)
 
 
 def test_a_test_shows_the_answer_or_the_real_error(visit, workbench):
-    test = click(opened(visit, "Providers"), "providers_test_ollama-old")
-    next(one for one in test.segmented_control if one.key.startswith("providers_test_role")).set_value("embedding").run()
-    next(one for one in test.text_input if one.key.startswith("providers_test_model")).set_value("other").run()
+    test = click(opened(visit, "Providers"), "providers_do_test_ollama-old")
+    field(test.segmented_control, "providers_test_role").set_value("embedding").run()
+    field(test.text_input, "providers_test_model").set_value("other").run()
     click(test, "providers_test_now")
     assert workbench.called[-1] == ("test", "ollama-old", "embedding", "other")
     assert "failed after 412 ms.  \nConnection refused" in test.error[0].value
@@ -367,7 +371,7 @@ def test_a_test_shows_the_answer_or_the_real_error(visit, workbench):
 
 
 def test_a_dialog_of_a_provider_that_is_gone_closes(visit, workbench):
-    test = click(opened(visit, "Providers"), "providers_edit_lab-server")
+    test = click(opened(visit, "Providers"), "providers_do_edit_lab-server")
     del workbench.infos["lab-server"]
     assert not test.run().exception
     assert not has(test, "providers_edit_save")
@@ -456,7 +460,7 @@ def test_names_models_and_errors_are_shown_as_text(visit, workbench):
     shown.append(texts(test))
     switch(test, "Providers")
     for action in ("test", "edit", "remove"):
-        click(test, f"providers_{action}_{evil}")
+        click(test, f"providers_do_{action}_{evil}")
         shown.append(texts(test))
     for text in shown:
         assert "x" in text

@@ -24,23 +24,22 @@ def pending_action(desk: Desk, state: PageState, choices: Choices | None, provid
     action, name = state.pending
     info = by_name(providers).get(name)
     if action == "add":
-        _dialog(desk, state, "Add a provider", lambda: add_form(desk, state, {one.name for one in providers}))
+        _dialog(state, "Add a provider", lambda: add_form(desk, state, {one.name for one in providers}))
     elif info is None:
         state.close()
     elif action == "test":
-        _dialog(desk, state, "Test a provider", lambda: test_view(desk, state, info, choices))
+        _dialog(state, "Test a provider", lambda: test_view(desk, state, info, choices))
     elif action == "edit":
-        _dialog(desk, state, "Edit a provider", lambda: edit_form(desk, state, info))
+        _dialog(state, "Edit a provider", lambda: edit_form(desk, state, info))
     elif action == "rotate":
-        _dialog(desk, state, "Replace a key", lambda: rotate_form(desk, state, info))
+        _dialog(state, "Replace a key", lambda: rotate_form(desk, state, info, choices))
     else:
-        _dialog(desk, state, "Remove this provider?", lambda: _remove(desk, state, info))
+        _dialog(state, "Remove this provider?", lambda: _remove(desk, state, info))
 
 
-def _dialog(desk: Desk, state: PageState, title: str, body: Callable[[], None]) -> None:
+def _dialog(state: PageState, title: str, body: Callable[[], None]) -> None:
     def safely() -> None:
         with friendly_errors():
-            desk.principal  # noqa: B018  a dialog may stay open for hours: the session is asked for again
             body()
 
     st.dialog(title, width="medium", on_dismiss=state.close)(safely)()

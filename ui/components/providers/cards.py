@@ -34,7 +34,7 @@ def providers_section(desk: Desk, state: PageState, choices: Choices | None, pro
 
 
 def _card(state: PageState, one: ProviderInfo) -> None:
-    with st.container(border=True, height="stretch", gap="xsmall", key=f"providers_card_{one.name}"):
+    with st.container(border=True, height="stretch", gap="xsmall", key=f"providers_box_{one.name}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             st.markdown(f"**{escape(short(one.name, 60))}**", width="stretch")
             state_badge(one)
@@ -93,5 +93,5 @@ def _buttons(state: PageState, one: ProviderInfo) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         for action, label, icon, shown in actions:
             if shown:
-                key = f"providers_{action}_{one.name}"
+                key = f"providers_do_{action}_{one.name}"
                 st.button(label, key=key, icon=icon, type="tertiary", on_click=state.open, args=(action, one.name))

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from engine.errors import EngineError
-from engine.provider_views import KindInfo, ProviderInfo
+from engine.provider_views import Choices, KindInfo, ProviderInfo
 from engine.registry import Field
 from engine.types import Scalar
 from ui.components.providers.looks import embedded
 from ui.components.providers.state import PageState
-from ui.components.providers.testing import run_test, verdict
+from ui.components.providers.testing import in_use, run_test, verdict
 from ui.components.safe_text import escape
 from ui.session import Desk
 
@@ -24,7 +24,9 @@ EMBEDDED = "Empty = kept in the data folder of this workbench"
 def add_form(desk: Desk, state: PageState, taken: Collection[str]) -> None:
     """Draw the form for a new provider; it is saved, then called once."""
     kinds = {one.kind: one for one in desk.call(desk.workbench.provider_kinds)}
-    chosen = st.selectbox("Kind", list(kinds), format_func=lambda kind: kinds[kind].label, key="providers_add_kind")
+    chosen = st.selectbox(
+        "Kind", list(kinds), format_func=lambda kind: kinds[kind].label, key=f"providers_add_kind_{state.opened}"
+    )
     if not chosen:
         st.info("There is no kind of provider to add.", icon=":material/inbox:")
         return
@@ -32,11 +34,11 @@ def add_form(desk: Desk, state: PageState, taken: Collection[str]) -> None:
     if not kind.installed:
         st.warning(f"It needs the package {escape(kind.needs)}, which is not installed.", icon=":material/deployed_code:")
     with st.form(f"providers_add_form_{chosen}", border=False, enter_to_submit=False):
-        name = st.text_input("Name", free_name(chosen, taken), key=f"providers_add_name_{chosen}", max_chars=60)
-        address = _address(kind, f"providers_add_address_{chosen}")
+        name = st.text_input("Name", free_name(chosen, taken), key=f"providers_add_name_{chosen}_{state.opened}", max_chars=60)
+        address = _address(kind, f"providers_add_address_{chosen}_{state.opened}")
         key = _key(state, "Key", kind.key_name, "Stored encrypted; only its last 4 characters are ever shown.")
-        options = _options(kind.fields, {}, f"providers_add_{chosen}")
-        timeout = _timeout(60.0, f"providers_add_timeout_{chosen}")
+        options = _options(kind.fields, {}, f"providers_add_{chosen}_{state.opened}")
+        timeout = _timeout(60.0, f"providers_add_timeout_{chosen}_{state.opened}")
         _failure(state)
         saved = st.form_submit_button("Save and test", key="providers_add_save", type="primary", disabled=not kind.installed)
     if not saved:
@@ -48,19 +50,18 @@ def add_form(desk: Desk, state: PageState, taken: Collection[str]) -> None:
     except EngineError as error:
         state.fail(error, key_given=bool(key))
     else:
-        _finish(desk, state, made, f"**{escape(made.name)}** was added.")
+        _finish(desk, state, made, _model_there(desk, made), f"**{escape(made.name)}** was added.")
     st.rerun()
 
 
 def edit_form(desk: Desk, state: PageState, info: ProviderInfo) -> None:
     """Draw the form for a provider that exists. A key never travels to another host: that is said before it is saved."""
-    name = f"{info.name}_{info.timeout_seconds}"
     st.markdown(f"**{escape(info.name)}** · {escape(info.label)}")
     address = info.base_url
     if info.url:
         # Outside the form: what a new address means for the key is to be read before anything is saved.
         address = _text(
-            "Address", info.base_url, f"providers_edit_address_{name}", _where(info.url, embedded=embedded(info.kind))
+            "Address", info.base_url, f"providers_edit_address_{state.opened}", _where(info.url, embedded=embedded(info.kind))
         )
     moved = bool(info.key_last4) and host(address) != host(info.base_url)
     with st.form("providers_edit_form", border=False, enter_to_submit=False):
@@ -71,8 +72,8 @@ def edit_form(desk: Desk, state: PageState, info: ProviderInfo) -> None:
             )
         label = f"Key (set, ends in {escape(info.key_last4)})" if info.key_last4 else "Key"
         key = _key(state, label, info.key_name, "Empty = leave it as it is." if not moved else "Empty = go on without a key.")
-        options = _options(info.fields, info.options, f"providers_edit_{name}")
-        timeout = _timeout(info.timeout_seconds, f"providers_edit_timeout_{name}")
+        options = _options(info.fields, info.options, f"providers_edit_{state.opened}")
+        timeout = _timeout(info.timeout_seconds, f"providers_edit_timeout_{state.opened}")
         _failure(state)
         # Another button than the one that stood there before the warning: a click on that one must not count.
         button = "providers_edit_save_moved" if moved else "providers_edit_save"
@@ -98,7 +99,7 @@ def edit_form(desk: Desk, state: PageState, info: ProviderInfo) -> None:
     st.rerun()
 
 
-def rotate_form(desk: Desk, state: PageState, info: ProviderInfo) -> None:
+def rotate_form(desk: Desk, state: PageState, info: ProviderInfo, choices: Choices | None) -> None:
     """Draw the form for another key of a provider; it is saved, then called once."""
     now = f"Its key ends in {escape(info.key_last4)}; the new one replaces it at once." if info.key_last4 else "It has no key."
     st.markdown(f"**{escape(info.name)}** · {now}")
@@ -116,14 +117,26 @@ def rotate_form(desk: Desk, state: PageState, info: ProviderInfo) -> None:
         except EngineError as error:
             state.fail(error, key_given=True)
         else:
-            _finish(desk, state, made, f"The key of **{escape(made.name)}** was replaced.")
+            _finish(
+                desk, state, made, in_use(made, made.roles[0], choices), f"The key of **{escape(made.name)}** was replaced."
+            )
     st.rerun()
 
 
-def _finish(desk: Desk, state: PageState, made: ProviderInfo, done: str) -> None:
+def _model_there(desk: Desk, made: ProviderInfo) -> str:
+    """Return the usual model, or another one that a new provider has: a server of one's own rarely has the vendor's."""
+    usual = made.models.get(made.roles[0], "")
+    try:
+        known = desk.call(desk.workbench.provider_models, made.name, made.roles[0]) if usual else []
+    except EngineError:  # the test that follows tells what is wrong
+        known = []
+    return known[0] if known and usual not in known else usual
+
+
+def _finish(desk: Desk, state: PageState, made: ProviderInfo, model: str, done: str) -> None:
     state.close()
     notes = [(True, done)]
-    run_test(desk, state, made, made.roles[0], made.models.get(made.roles[0], ""))
+    run_test(desk, state, made, made.roles[0], model)
     if state.tested:
         notes.append(verdict(made.name, state.tested))
     elif state.failure:

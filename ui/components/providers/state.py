@@ -47,10 +47,11 @@ class Kept:
 
 @dataclass(slots=True)
 class PageState:
-    """The page in one tab. `number` goes into widget keys: a new one makes a widget start afresh."""
+    """The page in one tab. `number` goes into widget keys: a new one makes a widget start afresh; `opened` is that of the dialog."""
 
     session_id: str
     number: int = 0
+    opened: int = 0
     drafts: dict[str, Draft] = field(default_factory=dict)
     adding: bool = False
     pending: tuple[str, str] | None = None
@@ -73,7 +74,7 @@ class PageState:
 
     def open(self, action: str, name: str = "") -> None:
         """Open a dialog, with fresh widgets."""
-        self.number += 1
+        self.number = self.opened = self.number + 1
         self.pending, self.failure, self.tested = (action, name), "", None
 
     def close(self) -> None:

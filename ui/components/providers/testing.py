@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from engine.errors import EngineError
-from engine.provider_views import Choices, ProviderInfo, TestResult
+from engine.provider_views import Choice, Choices, ProviderInfo, TestResult
 from ui.components.providers.state import PageState
 from ui.components.safe_text import escape, short
 from ui.failures import failure_text
@@ -18,12 +20,12 @@ def test_view(desk: Desk, state: PageState, info: ProviderInfo, choices: Choices
     role = info.roles[0]
     if len(info.roles) > 1:
         role = st.segmented_control(
-            "What to test", info.roles, default=role, required=True, key=f"providers_test_role_{state.number}"
+            "What to test", info.roles, default=role, required=True, key=f"providers_test_role_{state.opened}"
         )
     model = ""
     usual = in_use(info, role, choices)
     if usual:
-        model = st.text_input("Model", usual, key=f"providers_test_model_{role}_{state.number}", max_chars=200) or ""
+        model = st.text_input("Model", usual, key=f"providers_test_model_{role}_{state.opened}", max_chars=200) or ""
     if st.button("Test now", key="providers_test_now", type="primary", icon=":material/network_check:"):
         state.tested, state.failure = None, ""
         run_test(desk, state, info, role, model.strip())
@@ -45,10 +47,11 @@ def run_test(desk: Desk, state: PageState, info: ProviderInfo, role: str, model:
 
 def in_use(info: ProviderInfo, role: str, choices: Choices | None) -> str:
     """Return the model that the provider is used with in a role, or the usual one."""
-    used = [*choices.chain, choices.embedding, choices.rerank] if choices else []
+    used: Sequence[Choice | None] = ()
+    if choices:
+        used = {"chat": choices.chain, "embedding": (choices.embedding,), "rerank": (choices.rerank,)}.get(role, ())
     models = [one.model for one in used if one and one.provider == info.name]
-    known = {"chat": models[:1], "embedding": models[-1:]} if len(info.roles) == 1 else {"chat": models[:1]}
-    return next(iter(known.get(role, [])), "") or info.models.get(role, "")
+    return next(iter(models), "") or info.models.get(role, "")
 
 
 def verdict(name: str, test: TestResult) -> tuple[bool, str]:

@@ -39,7 +39,7 @@ def peak_mb(who: int) -> float:
 async def ingest(assembly: Assembly, folder: Path) -> str:
     workbench = assembly.workbench
     collection = await workbench.create_collection(ME, "filings")
-    embedder = assembly.embedder("local")
+    embedder = assembly.parts.local()
     embedder.embed_query("warm up")
     files = sorted(folder.glob("*.pdf"))
     started = time.perf_counter()
@@ -62,7 +62,7 @@ async def against_bare_encoder(assembly: Assembly, document_ids: list[str], rate
     """The same texts through nothing but the model, on batches prepared beforehand; a sample of all lengths."""
     from benchmarks.embedding import bare, tensors
 
-    embedder = assembly.embedder("local")
+    embedder = assembly.parts.local()
     texts = []
     for document_id in document_ids:
         for chunk in await assembly.workbench.chunks(ME, document_id):

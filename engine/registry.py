@@ -166,7 +166,7 @@ GENERATORS: Table = {
         secret="OPENAI_API_KEY",
         label="OpenAI, or any server that speaks its API",
         url="vendor",
-        model="gpt-5-mini",
+        model="gpt-4.1-mini",
         fields=(
             _CONTEXT,
             Field("reasoning_effort", "Reasoning effort (empty: the model's own)", "", "Less leaves more for the answer."),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# At most three letters or digits of a script with spaces, one character of any other kind. The byte-pair vocabularies in
-# use make about four letters of English one token, two to three of other languages in Latin script.
-_TOKEN = re.compile(r"[^\W_\u0e00-\u0eff\u1100-\u11ff\u2e80-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]{1,3}|\S")
+# At most three letters of a script with spaces, one character of any other kind, digits too: some vocabularies give each
+# digit a token. English has about four letters to a token, other languages in Latin script two to three.
+_TOKEN = re.compile(r"[^\W\d_\u0e00-\u0eff\u1100-\u11ff\u2e80-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]{1,3}|\S")
 
 
 class ApproximateTokens:

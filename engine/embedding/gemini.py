@@ -12,9 +12,8 @@ from engine import registry
 from engine.errors import BadResponse
 from engine.tokens import ApproximateTokens
 from engine.types import Endpoint, Space
-from engine.vendors.google import sendable
 from engine.vendors.google_client import Access, names
-from engine.vendors.spaces import space_of, unit_rows
+from engine.vendors.spaces import sendable, space_of, unit_rows
 
 if TYPE_CHECKING:
     from engine.protocols import Array

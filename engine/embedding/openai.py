@@ -12,8 +12,8 @@ from engine.embedding.windows import embed_windows, prefix_of, with_prefixes
 from engine.errors import BadResponse
 from engine.tokens import ApproximateTokens
 from engine.types import Endpoint, Space
-from engine.vendors.openai import PROVIDER, address, embedding_models, is_own, sendable, sync_client, translated
-from engine.vendors.spaces import space_of, unit_rows
+from engine.vendors.openai import PROVIDER, address, embedding_models, is_own, sync_client, translated
+from engine.vendors.spaces import sendable, space_of, unit_rows
 from engine.vendors.status import not_understood
 
 if TYPE_CHECKING:

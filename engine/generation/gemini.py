@@ -12,7 +12,7 @@ from engine.protocols import Embedder
 from engine.tokens import ApproximateTokens
 from engine.types import Delta, Endpoint, Prompt
 from engine.vendors.deadline import bounded
-from engine.vendors.google import CONTEXT_TOKENS, Reading, sendable
+from engine.vendors.google import CONTEXT_TOKENS, Reading
 from engine.vendors.google_client import Access, names
 
 
@@ -67,9 +67,7 @@ class GeminiGenerator:
             chunks = await client.aio.models.generate_content_stream(
                 model=self.model,
                 contents=[
-                    types.Content(
-                        role="user" if message.role == "user" else "model", parts=[types.Part(text=sendable(message.text))]
-                    )
+                    types.Content(role="user" if message.role == "user" else "model", parts=[types.Part(text=message.text)])
                     for message in messages
                 ],
                 config=_config(prompt),
@@ -82,7 +80,7 @@ class GeminiGenerator:
 
 def _config(prompt: Prompt) -> types.GenerateContentConfig:
     return types.GenerateContentConfig(
-        system_instruction=sendable(prompt.system) or None,
+        system_instruction=prompt.system or None,
         max_output_tokens=prompt.answer_tokens,
         temperature=0,
         # Either would make one question into several requests.

@@ -27,7 +27,7 @@ from engine.protocols import Embedder
 from engine.tokens import ApproximateTokens
 from engine.types import Delta, Endpoint, Prompt
 from engine.vendors.deadline import bounded
-from engine.vendors.google import CONTEXT_TOKENS, GEMINI, Reading, address, key_of, retry_after, sendable
+from engine.vendors.google import CONTEXT_TOKENS, GEMINI, Reading, address, key_of, retry_after
 from engine.vendors.status import from_status, not_understood, too_slow, unreachable
 
 with warnings.catch_warnings():
@@ -97,12 +97,10 @@ class GeminiLegacyGenerator:
 
     def _request(self, prompt: Prompt) -> Any:
         contents = [
-            services.Content(
-                role="user" if message.role == "user" else "model", parts=[services.Part(text=sendable(message.text))]
-            )
+            services.Content(role="user" if message.role == "user" else "model", parts=[services.Part(text=message.text)])
             for message in render_messages(prompt)
         ]
-        system = sendable(prompt.system)
+        system = prompt.system
         return services.GenerateContentRequest(
             model=self.model if "/" in self.model else f"models/{self.model}",
             contents=contents,

@@ -13,7 +13,7 @@ from engine.protocols import Embedder
 from engine.tokens import ApproximateTokens
 from engine.types import Delta, Endpoint, Prompt, Usage
 from engine.vendors.deadline import bounded
-from engine.vendors.openai import PROVIDER, async_client, chat_models, is_own, sendable, translated, withheld
+from engine.vendors.openai import PROVIDER, async_client, chat_models, is_own, translated, withheld
 from engine.vendors.status import not_understood
 
 DEFAULTS = {option.name: option.default for option in registry.GENERATORS[PROVIDER].fields}
@@ -82,7 +82,7 @@ class OpenAIGenerator:
         effort = self._options["reasoning_effort"]
         return {
             "model": self.model,
-            "messages": [{"role": role, "content": sendable(text)} for role, text in [*system, *turns]],
+            "messages": [{"role": role, "content": text} for role, text in [*system, *turns]],
             "stream": True,
             "stream_options": {"include_usage": True},
             limit: prompt.answer_tokens,

@@ -107,11 +107,16 @@ def render_messages(prompt: Prompt) -> list[Message]:
     The fence is a hash of everything that is fenced, so that no document can contain it, and equal prompts are equal texts.
     """
     if prompt.plain:
-        return [*prompt.history, Message(role="user", text=prompt.question)]
+        return [_sendable(one) for one in (*prompt.history, Message(role="user", text=prompt.question))]
     fence = _fence(prompt)
     parts = [_passage(n, hit, fence) for n, hit in enumerate(prompt.passages, start=1)] or ["There are no passages."]
     body = "\n\n".join([*parts, "Question: " + prompt.question])
-    return [*prompt.history, Message(role="user", text=body)]
+    return [_sendable(one) for one in (*prompt.history, Message(role="user", text=body))]
+
+
+def _sendable(message: Message) -> Message:
+    # Broken files hold half surrogate pairs, which no vendor's JSON can carry.
+    return Message(role=message.role, text=message.text.encode("utf-8", "replace").decode())
 
 
 def _fence(prompt: Prompt) -> str:

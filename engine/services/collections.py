@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import unicodedata
 from datetime import timedelta
 
@@ -26,6 +27,7 @@ from engine.types import Principal, Right, Role
 from engine.views import CollectionInfo
 
 NAME_CHARS = 200
+MODEL_ID_CHARS = 120
 
 
 class Collections:
@@ -78,7 +80,7 @@ class Collections:
                 overlap_tokens=self._settings.overlap_tokens,
                 embedder=choices.embedding.provider,
                 embedding_model=choices.embedding.model,
-                model_id=found.model_id,
+                model_id=_short(found.model_id),
                 dimension=found.dimension,
                 probe=found.probe,
                 normalised=found.normalised,
@@ -153,6 +155,12 @@ class Collections:
         await self._spaces.sweep(older_than=timedelta(0), collection_id=collection_id)
         for key in blobs:
             await asyncio.to_thread(self._blobs.delete, key)
+
+
+def _short(model_id: str) -> str:
+    # The column is part of a key, and a model's name may be a long path.
+    digest = hashlib.sha256(model_id.encode()).hexdigest()[:16]
+    return model_id if len(model_id) <= MODEL_ID_CHARS else f"{model_id[: MODEL_ID_CHARS - 17]}#{digest}"
 
 
 def _clean_name(name: str) -> str:

@@ -170,7 +170,7 @@ class ChromaStore:
 
 
 def _kept(entry: Entry) -> dict[str, Scalar]:
-    """Return what Chroma keeps: it holds 3 and 3.0 apart, which a filter must not."""
+    """Return what Chroma keeps; it would refuse an integer of more than 64 bits, so numbers are float64."""
     return {**{field: float(value) if is_number(value) else value for field, value in entry.metadata.items()}, ID: entry.id}
 
 

@@ -117,8 +117,3 @@ def retry_after(header: str | None, body: Any) -> str | None:
         if isinstance(detail, Mapping) and str(detail.get("@type", "")).endswith("google.rpc.RetryInfo"):
             return str(detail.get("retryDelay", "")).removesuffix("s")
     return None
-
-
-def sendable(text: str) -> str:
-    """Return `text` without half surrogate pairs, which broken files hold and JSON in UTF-8 cannot carry."""
-    return text.encode("utf-8", "replace").decode()

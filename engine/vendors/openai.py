@@ -149,8 +149,3 @@ def embedding_models(listed: Any, endpoint: Endpoint) -> list[str]:
 
 def _names(listed: Any) -> list[str]:
     return sorted({str(model.id) for model in listed.data or ()})
-
-
-def sendable(text: str) -> str:
-    """Return `text` without half surrogate pairs, which broken files hold and JSON in UTF-8 cannot carry."""
-    return text.encode("utf-8", "replace").decode()

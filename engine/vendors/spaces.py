@@ -42,3 +42,8 @@ def space_of(model_id: str, max_tokens: int, raw: Callable[[str], Any], *, provi
         normalised=abs(float(np.linalg.norm(vector)) - 1) <= UNIT,
         probe=unit.astype("<f4").tobytes(),
     )
+
+
+def sendable(text: str) -> str:
+    """Return `text` without half surrogate pairs, which broken files hold and JSON in UTF-8 cannot carry."""
+    return text.encode("utf-8", "replace").decode()

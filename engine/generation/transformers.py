@@ -66,7 +66,7 @@ class TransformersGenerator:
         self._read()
         if self._counter is None:
             return ApproximateTokens().count(text)
-        return len(self._counter.encode(text, add_special_tokens=False))
+        return len(self._counter.encode(text.encode("utf-8", "replace").decode(), add_special_tokens=False))
 
     async def models(self) -> list[str]:
         """Nobody can list the folders of a server, or all of the hub."""

@@ -41,7 +41,9 @@ class CrossEncoderReranker:
         """Return a relevance for each hit in 0..1, in input order. Raises ProviderError."""
         if not hits:
             return []
-        pairs = [(question, "\n".join(part for part in (hit.chunk.context, hit.chunk.text) if part)) for hit in hits]
+        passages = ["\n".join(part for part in (hit.chunk.context, hit.chunk.text) if part) for hit in hits]
+        # A tokenizer takes no half surrogate pairs.
+        pairs = [(_whole(question), _whole(passage)) for passage in passages]
         with translated(PROVIDER, self._endpoint):
             return self._thread.submit(self._score, pairs).result()
 
@@ -79,3 +81,7 @@ class CrossEncoderReranker:
                 hint="Choose a model for ranking.",
             )
         return model.eval()
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

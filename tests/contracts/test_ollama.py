@@ -304,6 +304,10 @@ def test_what_the_model_reads_is_asked_for(server, told, context):
     assert len(read.split()) == 9000
 
 
+def test_text_that_is_no_valid_unicode(server):
+    assert OllamaEmbedder(server.endpoint).embed_query("half a pair: \ud83d").shape == (64,)
+
+
 def test_many_texts_go_in_batches(server):
     embedder = OllamaEmbedder(server.endpoint)
     embedder.embed_query("a")

@@ -74,6 +74,10 @@ def test_the_same_again(reranker):
     assert reranker.score(QUESTION, HITS) == reranker.score(QUESTION, HITS)
 
 
+def test_text_that_is_no_valid_unicode(reranker):
+    assert len(reranker.score("half a pair: \ud83d", [hit("another \udc00")])) == 1
+
+
 def test_no_hits(reranker):
     assert reranker.score(QUESTION, []) == []
 

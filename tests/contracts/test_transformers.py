@@ -92,6 +92,14 @@ async def test_the_answer_is_no_longer_than_allowed(generator):
     assert deltas[-1].usage.output_tokens == 5
 
 
+async def test_text_that_is_no_valid_unicode(generator):
+    prompt = replace(prompt_for(generator, question="Half a pair: \ud83d?"), answer_tokens=5)
+    assert (await drained(generator, prompt))[-1].usage.output_tokens
+    embedder = SentenceTransformersEmbedder(Endpoint(model=str(minilm_folder())))
+    assert embedder.tokens.count("half \ud83d") == len(embedder.tokens.offsets("half \ud83d")) > 0
+    assert embedder.embed_query("half \ud83d").shape == (384,)
+
+
 async def test_the_conversation_is_read(generator):
     history = (Message(role="user", text="Call me Pelican."), Message(role="assistant", text="Hello Pelican."))
     with_history = await drained(generator, prompt_for(generator, history=history))

@@ -48,8 +48,9 @@ class QdrantUpstream(Upstream):
 
     def put_(self, name: str, body: Any) -> Any:
         assert body["vectors"]["distance"] == "Dot"
+        made = self.client.create_collection(name, vectors_config=models.VectorParams(**body["vectors"]))
         self.indexed[name] = {}
-        return self.client.create_collection(name, vectors_config=models.VectorParams(**body["vectors"]))
+        return made
 
     def delete_(self, name: str, body: Any) -> Any:
         return self.client.delete_collection(name)

@@ -105,7 +105,7 @@ def test_the_order_is_a_draft_until_it_is_used(visit, workbench):
     assert workbench.now == before
     use(test, "chain")
     assert [one.provider for one in workbench.now.chain] == ["ollama-old", "openai"]
-    assert "The change is in force" in texts(test)
+    assert "In force from the next question on" in texts(test)
     assert not has(test, "providers_use_chain")
 
 
@@ -407,6 +407,8 @@ def test_an_edited_price_is_saved_and_an_emptied_one_is_unknown(visit, workbench
         ("1", 3.0, 2.0),
         ("2", None, None),
     ]
+    assert button(opened(visit, "Prices"), "providers_save_prices").disabled
+    workbench.priced = {("a", "b"): (None, None)}
     assert button(opened(visit, "Prices"), "providers_save_prices").disabled
 
 

@@ -12,7 +12,7 @@ from ui.components.providers.looks import by_name, failing, named, state_badge
 from ui.components.providers.models import model_picker
 from ui.components.providers.outage import outage_preview
 from ui.components.providers.state import PageState
-from ui.components.safe_text import escape
+from ui.components.safe_text import escape, short
 from ui.failures import friendly_errors
 from ui.session import Desk
 
@@ -70,7 +70,7 @@ def _link(state: PageState, choices: Choices, chain: Sequence[Choice], index: in
                     args=(state, choices, action, index),
                 )
         if info and info.state == "failing" and info.last_error:
-            st.caption(f":red[:material/error:] {escape(info.last_error)}")
+            st.caption(f":red[:material/error:] {escape(short(info.last_error, 200))}")
 
 
 def _edit(state: PageState, choices: Choices, action: str, index: int) -> None:

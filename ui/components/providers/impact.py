@@ -14,6 +14,8 @@ from ui.components.safe_text import escape
 from ui.failures import failure_text, friendly_errors
 from ui.session import Desk
 
+DONE = dict.fromkeys(("embedding", "store"), "New collections use it from now on.")
+
 
 def draft_bar(
     desk: Desk,
@@ -89,5 +91,5 @@ def _apply(state: PageState, job: str, draft: Draft, use: Callable[[int], Choice
         for other in state.drafts.values():  # a change of one's own overtakes none of one's own drafts
             if other.version == draft.version:
                 other.version = made.version
-        state.changed((True, "The change is in force from the next question on."))
+        state.changed((True, DONE.get(job, "In force from the next question on.")))
     st.rerun()

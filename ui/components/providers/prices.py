@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,12 +36,13 @@ def prices_section(desk: Desk, state: PageState) -> None:
     cells: dict[str, list[Any]] = {
         "Provider": [one.provider for one in prices],
         "Model": [one.model for one in prices],
-        INPUT: [one.input_usd for one in prices],
-        OUTPUT: [one.output_usd for one in prices],
+        INPUT: [_cell(one.input_usd) for one in prices],
+        OUTPUT: [_cell(one.output_usd) for one in prices],
     }
     edited = st.data_editor(
         cells,
-        key=f"providers_prices_{state.number}",
+        # Edits are kept by row number: another set of rows must not inherit them.
+        key=f"providers_prices_{state.number}_{hash(tuple((one.provider, one.model) for one in prices))}",
         disabled=["Provider", "Model"],
         hide_index=True,
         column_config=money,
@@ -63,6 +65,11 @@ def changed(prices: Sequence[Price], edited: Mapping[str, Sequence[Any]]) -> lis
         for one, given, taken in rows
     ]
     return [new for old, new in zip(prices, now, strict=True) if new != old]
+
+
+def _cell(price: float | None) -> float:
+    # NaN keeps the column one of numbers, even when no price is known.
+    return math.nan if price is None else price
 
 
 def _number(cell: Any) -> float | None:

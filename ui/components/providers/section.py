@@ -21,7 +21,13 @@ SECTIONS = ["Answers", "Other jobs", "Providers", "Prices", "Usage and cost"]
 def section(desk: Desk, state: PageState, choices: Choices | None, providers: Sequence[ProviderInfo] | None) -> None:
     """Draw the switch and the chosen section. What could not be loaded is None, and its error is on the page already."""
     chosen = st.segmented_control(
-        "Section", SECTIONS, default=SECTIONS[0], required=True, key="providers_section", label_visibility="collapsed"
+        "Section",
+        SECTIONS,
+        default=SECTIONS[0],
+        required=True,
+        key="providers_section",
+        label_visibility="collapsed",
+        on_change=state.notices.clear,
     )
     if chosen == "Prices":
         prices_section(desk, state)

@@ -45,12 +45,23 @@ CHUNKERS: Table = {
 
 # A model of a vendor, or a model folder.
 _CONTEXT = Field("context_tokens", "Tokens of prompt it reads", 32_000, "The prompt is assembled within this budget.")
+_THINKING = Field(
+    "thinking_tokens",
+    "Tokens it may think with",
+    2_048,
+    "On top of the answer's own; a model that thinks longer gives no answer.",
+)
 _PREFIXES = (
     Field("query_prefix", "Text before a question", "", "Some models want one, for example 'query: '."),
     Field("document_prefix", "Text before a passage", "", "Some models want one, for example 'passage: '."),
 )
 _PROJECT = (
-    Field("project", "Google Cloud project", ""),
+    Field(
+        "project",
+        "Google Cloud project",
+        "",
+        "The key is the content of a service account's JSON file, or an express-mode key.",
+    ),
     Field("location", "Location", "global"),
 )
 
@@ -169,6 +180,7 @@ GENERATORS: Table = {
         model="gpt-4.1-mini",
         fields=(
             _CONTEXT,
+            Field("thinking_tokens", "Tokens it may think with", 0, "On top of the answer's own, for models that think first."),
             Field("reasoning_effort", "Reasoning effort (empty: the model's own)", "", "Less leaves more for the answer."),
         ),
     ),
@@ -179,7 +191,7 @@ GENERATORS: Table = {
         label="Google Gemini",
         url="vendor",
         model="gemini-2.5-flash",
-        fields=(_CONTEXT,),
+        fields=(_CONTEXT, _THINKING),
     ),
     "vertex": Spec(
         "engine.generation.gemini:VertexGenerator",
@@ -188,7 +200,7 @@ GENERATORS: Table = {
         label="Google Vertex AI",
         url="vendor",
         model="gemini-2.5-flash",
-        fields=(*_PROJECT, _CONTEXT),
+        fields=(*_PROJECT, _CONTEXT, _THINKING),
     ),
     "gemini-legacy": Spec(
         "engine.generation.gemini_legacy:GeminiLegacyGenerator",
@@ -197,7 +209,7 @@ GENERATORS: Table = {
         label="Google Gemini (former SDK, no longer maintained)",
         url="vendor",
         model="gemini-2.5-flash",
-        fields=(_CONTEXT,),
+        fields=(_CONTEXT, _THINKING),
     ),
     "ollama": Spec(
         "engine.generation.ollama:OllamaGenerator",

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from google.genai import types
 
 from engine import registry
-from engine.generation.prompt import render_messages
+from engine.generation.prompt import output_tokens, render_messages
 from engine.protocols import Embedder
 from engine.tokens import ApproximateTokens
 from engine.types import Delta, Endpoint, Prompt
@@ -70,7 +70,7 @@ class GeminiGenerator:
                     types.Content(role="user" if message.role == "user" else "model", parts=[types.Part(text=message.text)])
                     for message in messages
                 ],
-                config=_config(prompt),
+                config=_config(prompt, self._endpoint),
             )
             async for chunk in chunks:
                 if text := reading.add(chunk):
@@ -78,10 +78,10 @@ class GeminiGenerator:
         yield Delta(usage=reading.finish(self.count_tokens, "\n".join([prompt.system, *(one.text for one in messages)])))
 
 
-def _config(prompt: Prompt) -> types.GenerateContentConfig:
+def _config(prompt: Prompt, endpoint: Endpoint) -> types.GenerateContentConfig:
     return types.GenerateContentConfig(
         system_instruction=prompt.system or None,
-        max_output_tokens=prompt.answer_tokens,
+        max_output_tokens=output_tokens(prompt, endpoint),
         temperature=0,
         # Either would make one question into several requests.
         automatic_continuation=False,

@@ -22,7 +22,7 @@ from requests.adapters import HTTPAdapter
 
 from engine import registry
 from engine.errors import ProviderError
-from engine.generation.prompt import render_messages
+from engine.generation.prompt import output_tokens, render_messages
 from engine.protocols import Embedder
 from engine.tokens import ApproximateTokens
 from engine.types import Delta, Endpoint, Prompt
@@ -105,7 +105,7 @@ class GeminiLegacyGenerator:
             model=self.model if "/" in self.model else f"models/{self.model}",
             contents=contents,
             system_instruction=services.Content(parts=[services.Part(text=system)]) if system else None,
-            generation_config=services.GenerationConfig(max_output_tokens=prompt.answer_tokens, temperature=0),
+            generation_config=services.GenerationConfig(max_output_tokens=output_tokens(prompt, self._endpoint), temperature=0),
         )
 
     def _begin(self, request: Any, line: Line) -> Iterator[Any]:

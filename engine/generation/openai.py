@@ -8,7 +8,7 @@ from typing import Any
 
 from engine import registry
 from engine.errors import BadResponse, ProviderUnavailable
-from engine.generation.prompt import render_messages
+from engine.generation.prompt import output_tokens, render_messages
 from engine.protocols import Embedder
 from engine.tokens import ApproximateTokens
 from engine.types import Delta, Endpoint, Prompt, Usage
@@ -85,7 +85,7 @@ class OpenAIGenerator:
             "messages": [{"role": role, "content": text} for role, text in [*system, *turns]],
             "stream": True,
             "stream_options": {"include_usage": True},
-            limit: prompt.answer_tokens,
+            limit: output_tokens(prompt, self._endpoint),
             **({"reasoning_effort": effort} if effort else {}),
         }
 

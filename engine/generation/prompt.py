@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from engine.errors import QuestionRejected
 from engine.generation import wording
-from engine.types import Hit, Message, Prompt
+from engine.types import Endpoint, Hit, Message, Prompt
 from engine.words import terms
 
 REFUSAL = "The documents do not answer this question."
@@ -134,6 +134,11 @@ def _passage_body(hit: Hit) -> str:
     chunk = hit.chunk
     heading = " > ".join(part for part in (chunk.title or chunk.document_name, *chunk.section) if part)
     return "\n".join(part for part in (f"{heading} (page {chunk.page})", chunk.context, chunk.text) if part)
+
+
+def output_tokens(prompt: Prompt, endpoint: Endpoint) -> int:
+    """Return how many tokens to allow a model: the answer's, and those that it may think with before it."""
+    return prompt.answer_tokens + int(endpoint.options.get("thinking_tokens") or 0)
 
 
 def is_refusal(text: str) -> bool:

@@ -27,10 +27,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from engine import registry
+from engine.documents import Chunk
 from engine.generation import answerability, evidence
 from engine.generation.extractive import choose
 from engine.generation.prompt import assemble
-from engine.types import Chunk, Hit
+from engine.types import Hit
 from engine.words import terms
 
 DATA = Path(os.environ.get("WORKBENCH_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")

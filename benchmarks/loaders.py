@@ -19,11 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import psutil
 
+from engine.documents import Document
 from engine.errors import EngineError, PasswordNeeded
 from engine.loading.pdf import PdfLoader
 from engine.loading.sandbox import parse
 from engine.settings import Limits
-from engine.types import Document
 
 LATER = frozenset({"doc", "odt", "rtf", "ppt", "xls", "epub", "eml", "msg", "xml", "json", "ndjson", "zip"})
 

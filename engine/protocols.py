@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from engine.types import Delta, Document, Entry, Filter, Hit, Match, Piece, Prompt, Space
+from engine.documents import Document, Piece
+from engine.types import Delta, Entry, Filter, Hit, Match, Prompt, Space
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.chat import Chat
 from engine.database import audit
 from engine.database.database import Database
+from engine.documents import Chunk, Page, PageImage
 from engine.errors import InputError
 from engine.pipelines.ask import Ask, drained
 from engine.services.accounts import Accounts, require_role
@@ -24,7 +25,7 @@ from engine.services.prices import Prices
 from engine.services.providers import Providers
 from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
-from engine.types import Answer, Chunk, Filter, Hit, Message, Page, PageImage, Principal, Right, Role
+from engine.types import Answer, Filter, Hit, Message, Principal, Right, Role
 from engine.views import AuditEntry, Check, CollectionInfo, DocumentInfo, UploadVerdict, UserInfo
 from engine.worker import Worker
 

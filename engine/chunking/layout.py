@@ -10,9 +10,9 @@ from functools import cached_property
 
 from engine.chunking.outline import Outline
 from engine.chunking.ruler import Ruler
+from engine.documents import Block, Page
 from engine.protocols import TokenCounter
 from engine.sentences import sentence_spans
-from engine.types import Block, Page
 
 _PARAGRAPH = re.compile(r"\n[ \t]*(?=\n)\s*|\f")
 _WORD = re.compile(r"\s+|(?<=[\u3000-\u303f\uff00-\uff0f\uff1a-\uff20\uff5b-\uff65])")

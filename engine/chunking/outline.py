@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from engine.types import Page
+from engine.documents import Page
 
 
 class Outline:

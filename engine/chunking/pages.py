@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 from engine.chunking.layout import RANKS, Layout, Region
 from engine.chunking.ruler import nearest
+from engine.documents import Document, Piece
 from engine.protocols import TokenCounter
 from engine.sentences import character_cut
-from engine.types import Document, Piece
 
 _VISIBLE = re.compile(r"\S")
 Span: TypeAlias = tuple[int, int]

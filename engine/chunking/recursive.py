@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from engine.chunking.layout import RANKS, Layout, Region
 from engine.chunking.pages import Span, greedy, split_pages
+from engine.documents import Document, Piece
 from engine.protocols import Embedder, TokenCounter
-from engine.types import Document, Piece
 
 
 class RecursiveChunker:

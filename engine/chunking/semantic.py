@@ -12,9 +12,9 @@ import numpy as np
 
 from engine.chunking.layout import Layout, Region
 from engine.chunking.pages import Span, split_pages
+from engine.documents import Document, Piece
 from engine.protocols import Array, Embedder, TokenCounter
 from engine.sentences import sentence_spans
-from engine.types import Document, Piece
 
 PERCENTILE = 90
 WINDOW_SENTENCES = 3

@@ -6,8 +6,8 @@ import re
 from pathlib import PurePath
 
 from engine.chunking.ruler import Ruler
+from engine.documents import Chunk
 from engine.protocols import TokenCounter
-from engine.types import Chunk
 
 PREFIX_TOKENS = 40
 """Room to leave for the first line when chunks are cut: a chunk of `max_tokens - PREFIX_TOKENS` is never crowded out."""

@@ -24,6 +24,7 @@ from engine.commands.console import Mode, complain, errors, out, print_json
 from engine.commands.library import AsJson
 from engine.database import content
 from engine.database.database import Database
+from engine.documents import Document, Page
 from engine.errors import ConfigError, EngineError, InputError
 from engine.evaluation.beir import BeirCollection, Passage
 from engine.evaluation.metrics import best_per_document
@@ -33,7 +34,7 @@ from engine.provider_views import Choice
 from engine.retrieval.lexical import TantivyIndex
 from engine.retrieval.search import MODES, HybridSearch
 from engine.settings import Settings, load_settings
-from engine.types import Document, Entry, Page
+from engine.types import Entry
 
 DOCUMENTS_PER_BATCH = 500
 DEPTH = 100  # documents ranked for a query, as Recall@100 asks

@@ -69,6 +69,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "citations": [{name: getattr(one, name) for name in names} for one in answer.citations],
         "provider": answer.provider,
         "model": answer.model,
+        "serving": asdict(answer.serving),
         "trace": {**answer.trace, "usage": asdict(answer.usage), **({"nearest": nearest} if nearest else {})},
     }
 
@@ -87,6 +88,10 @@ def hit_json(hit: Hit) -> dict[str, Any]:
 
 
 def _show(answer: Answer, question: str) -> None:
+    for outage in answer.serving.outages:
+        out.print(f"({outage.provider} could not answer: {outage.reason})", style="dim", markup=False)
+    for note in answer.serving.notes:
+        out.print(f"({note})", style="dim", markup=False)
     if answer.query and answer.query != question:
         out.print(f"(searched for: {answer.query})", style="dim", markup=False)
     out.print(answer.text, markup=False)

@@ -11,9 +11,9 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.models import IN_INDEXES, ChunkRow, DocumentRow, PageRow, VectorRow, Version
+from engine.documents import Block, Chunk, Page
 from engine.errors import NotFound
 from engine.protocols import Array
-from engine.types import Block, Chunk, Page
 
 BATCH = 500  # below SQLite's limit of bound parameters with room to spare
 

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.columns import now
 from engine.database.models import CitationRow, Conversation, MessageRow
+from engine.documents import Chunk
 from engine.errors import NotFound
-from engine.types import Answer, Chunk, Citation, Hit, Outage, Principal, Sentence, Serving, Support, Usage
+from engine.types import Answer, Citation, Hit, Outage, Principal, Sentence, Serving, Support, Usage
 from engine.views import ConversationInfo, MessageInfo
 
 TITLE_CHARS = 80

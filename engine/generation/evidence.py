@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.documents import Chunk
 from engine.generation import wording
 from engine.sentences import sentence_spans
-from engine.types import Chunk, Hit
+from engine.types import Hit
 from engine.words import terms
 
 _LINE = re.compile(r"[^\s\n](?:[^\n]*[^\s\n])?")

@@ -9,13 +9,14 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
+from engine.documents import Chunk
 from engine.errors import ConfigError
 from engine.generation.answerability import THRESHOLD, Judgement, Ranked, judge
 from engine.generation.evidence import Candidate, cells, is_row
 from engine.generation.prompt import REFUSAL
 from engine.generation.wording import figures, stop_terms
 from engine.protocols import Embedder
-from engine.types import Chunk, Delta, Endpoint, Prompt, Usage
+from engine.types import Delta, Endpoint, Prompt, Usage
 
 MAX_SENTENCES = 4
 ENOUGH = 0.8

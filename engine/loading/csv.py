@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from engine.documents import Document
 from engine.loading.encoding import read_text
 from engine.loading.failures import reading
 from engine.loading.flow import CELL_SEPARATOR, MAX_HEADER_CHARS, Flow, row_line
-from engine.types import Document
 
 MEDIA_TYPE = "text/csv"
 DELIMITERS = ",\t;|"

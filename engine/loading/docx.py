@@ -11,11 +11,11 @@ from pathlib import Path
 
 from lxml import etree
 
+from engine.documents import Document
 from engine.loading.archive import OfficeArchive, core_title
 from engine.loading.csv import header_row
 from engine.loading.failures import reading
 from engine.loading.flow import Flow, clean, row_line
-from engine.types import Document
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from engine.documents import Block, Page
 from engine.loading.budget import BUDGET
-from engine.types import Block, Page
 
 MAX_PAGE_CHARS = 200_000
 MAX_HEADER_CHARS = 2_000

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from engine.documents import Document
 from engine.loading.csv import header_row
 from engine.loading.encoding import read_text
 from engine.loading.flow import CELL_SEPARATOR, MAX_TITLE_CHARS, Flow, one_line, row_line
-from engine.types import Document
 
 MEDIA_TYPE = "text/html"
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from engine.documents import Document
 from engine.loading.encoding import read_text
 from engine.loading.flow import MAX_HEADER_CHARS, MAX_TITLE_CHARS, Flow, one_line
-from engine.types import Document
 
 MEDIA_TYPE = "text/markdown"
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")

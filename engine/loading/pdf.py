@@ -8,12 +8,12 @@ from typing import Any
 
 import pypdfium2.raw as pdfium
 
+from engine.documents import Document, Page
 from engine.loading.budget import BUDGET
 from engine.loading.flow import MAX_TITLE_CHARS, one_line
 from engine.loading.pdf_file import open_page, open_pdf, wide_string
 from engine.loading.pdf_outline import Sections, bookmarks
 from engine.loading.pdf_text import form_environment, read_page
-from engine.types import Document, Page
 
 MEDIA_TYPE = "application/pdf"
 _TOOL_PREFIX = re.compile(r"^Microsoft (Word|PowerPoint|Excel) - ", re.IGNORECASE)

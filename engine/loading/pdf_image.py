@@ -11,10 +11,10 @@ from typing import Any
 import pypdfium2.raw as pdfium
 from PIL import Image, ImageChops
 
+from engine.documents import PageImage
 from engine.errors import BrokenFile, NotFound
 from engine.loading.pdf_file import open_page, open_pdf, open_text
 from engine.loading.pdf_text import PageText, form_environment, read_page
-from engine.types import PageImage
 
 MAX_PIXELS = 16_000_000
 _INK = (255, 236, 110)

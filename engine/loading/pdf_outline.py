@@ -11,9 +11,9 @@ from typing import Any
 
 import pypdfium2.raw as pdfium
 
+from engine.documents import Block
 from engine.loading.flow import MAX_TITLE_CHARS, Outline, one_line
 from engine.loading.pdf_file import wide_string
-from engine.types import Block
 
 MAX_BOOKMARKS = 20_000
 MAX_DEPTH = 6

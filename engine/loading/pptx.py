@@ -8,13 +8,13 @@ from pathlib import Path
 
 from lxml import etree
 
+from engine.documents import Document
 from engine.errors import BrokenFile
 from engine.loading.archive import OfficeArchive, core_title
 from engine.loading.budget import BUDGET
 from engine.loading.csv import header_row
 from engine.loading.failures import reading
 from engine.loading.flow import MAX_TITLE_CHARS, Flow, clean, one_line, row_line
-from engine.types import Document
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"

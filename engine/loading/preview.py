@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.documents import PageImage
 from engine.errors import BrokenFile
 from engine.loading.process import run
-from engine.types import PageImage
 
 if TYPE_CHECKING:
     from engine.settings import Limits

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import errors
+from engine.documents import Block, Document, Page
 from engine.loading.budget import Budget
 from engine.loading.process import run
-from engine.types import Block, Document, Page
 
 if TYPE_CHECKING:
     from engine.settings import Limits

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.documents import Document
 from engine.loading.encoding import read_text
 from engine.loading.flow import Flow
-from engine.types import Document
 
 MEDIA_TYPE = "text/plain"
 

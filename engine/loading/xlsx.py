@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from engine.documents import Document
 from engine.errors import FileTooLarge
 from engine.loading.archive import OfficeArchive, core_title
 from engine.loading.budget import BUDGET
@@ -15,7 +16,6 @@ from engine.loading.csv import add_rows
 from engine.loading.failures import reading
 from engine.loading.flow import Flow, one_line
 from engine.loading.sheet_values import Formats
-from engine.types import Document
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # Excel's own limits.

@@ -19,11 +19,11 @@ from engine.database.blobs import Blobs
 from engine.database.database import Database
 from engine.database.jobs import JobLost
 from engine.database.models import Collection, DocumentRow, Version, VersionState
+from engine.documents import Chunk, Document, Page, Piece
 from engine.errors import EmptyDocument, StoreError
 from engine.protocols import Chunker, Embedder
 from engine.security.sealing import Sealer
 from engine.services.entries import chunk_id
-from engine.types import Chunk, Document, Page, Piece
 
 EMBED_BATCH = 128  # texts per transaction: what a crash can cost, and how often progress moves
 EMBED_FROM, EMBED_TO = 0.15, 0.95  # the share of the progress bar that embedding gets

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from engine.database import documents
 from engine.database.models import Version
-from engine.types import Chunk, Entry
+from engine.documents import Chunk
+from engine.types import Entry
 
 BATCH_CHUNKS = 5000
 

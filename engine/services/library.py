@@ -16,10 +16,11 @@ from engine.database.blobs import Blob, Blobs
 from engine.database.columns import now
 from engine.database.database import Database
 from engine.database.models import DocumentRow, Version, VersionState
+from engine.documents import Chunk, Page, PageImage
 from engine.errors import AccessDenied, InputError, NotFound
 from engine.security.sealing import Sealer
 from engine.settings import Settings
-from engine.types import Chunk, Page, PageImage, Principal, Right
+from engine.types import Principal, Right
 from engine.views import DocumentInfo, UploadVerdict
 
 FILE_NAME_CHARS = 400

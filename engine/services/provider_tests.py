@@ -15,15 +15,18 @@ from engine import registry
 from engine.database.columns import new_id, now
 from engine.database.database import Database
 from engine.database.provider_models import ProviderTest
+from engine.documents import Chunk
 from engine.errors import BadResponse, EngineError, StoreError
 from engine.provider_views import Choice, TestResult
 from engine.services.configuration import Configured
 from engine.services.ledger import Call, Ledger
 from engine.services.parts import Parts
-from engine.types import Chunk, Condition, Entry, Hit, Prompt, Usage
+from engine.types import Condition, Entry, Hit, Prompt, Usage
 from engine.vendors.deadline import bounded
+from engine.vendors.status import too_slow
 
 TEST_SECONDS = 60.0
+LIST_SECONDS = 8.0
 SHOWN_CHARS = 120
 
 
@@ -86,10 +89,13 @@ class Tests:
     async def models(self, name: str, role: str) -> list[str]:
         """Return the models that a provider offers now for a role. Raises ProviderError, ConfigError."""
         choice = Choice(provider=name, model=await self._model(name, role))
-        if role == "chat":
-            return await asyncio.wait_for((await self._parts.generator(choice)).models(), TEST_SECONDS)
-        if role == "embedding":
-            return await asyncio.to_thread((await self._parts.embedder(choice)).models)
+        try:
+            if role == "chat":
+                return await asyncio.wait_for((await self._parts.generator(choice)).models(), LIST_SECONDS)
+            if role == "embedding":
+                return await asyncio.wait_for(asyncio.to_thread((await self._parts.embedder(choice)).models), LIST_SECONDS)
+        except TimeoutError as error:
+            raise too_slow(provider=name, seconds=LIST_SECONDS) from error
         return []
 
     async def _model(self, name: str, role: str) -> str:

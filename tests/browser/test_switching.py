@@ -1,13 +1,7 @@
 """Switching models while people work, in a real browser: extractive, then a model server, then that server is killed."""
 
-import re
-
 import pytest
 from playwright.sync_api import expect
-
-from tests.browser.test_main_job import LINES, NAME, PASSWORD, QUESTION, pdf
-from tests.upstreams import openai
-from tests.upstreams.server import KEY
 
 pytestmark = pytest.mark.browser
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import registry
+from engine.documents import Block, Document, Page, Piece
 from engine.embedding.local import LocalEmbedder
-from engine.types import Block, Document, Page, Piece
 
 LOCAL = LocalEmbedder(threads=1)
 NAMES = sorted(registry.CHUNKERS)

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from engine import registry
+from engine.documents import Chunk
 from engine.errors import (
     BadResponse,
     EngineError,
@@ -28,7 +29,7 @@ from engine.errors import (
 from engine.generation.answering import finish
 from engine.generation.prompt import assemble
 from engine.protocols import Generator
-from engine.types import Chunk, Endpoint, Hit, Message, Prompt, Support, Usage
+from engine.types import Endpoint, Hit, Message, Prompt, Support, Usage
 from tests.upstreams import upstream_of
 from tests.upstreams.server import FAULTS, KEY
 

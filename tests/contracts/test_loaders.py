@@ -12,12 +12,12 @@ import psutil
 import pytest
 
 from engine import registry
+from engine.documents import Document
 from engine.errors import EngineError, InputError, PasswordNeeded
 from engine.loading.detect import detect
 from engine.loading.sandbox import parse
 from engine.protocols import Loader
 from engine.settings import Limits
-from engine.types import Document
 from tests.fixtures.loading.tiny_files import HOSTILE, HOSTILE_LIMITS, TINY
 
 DATA = Path(os.environ.get("WORKBENCH_TEST_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")

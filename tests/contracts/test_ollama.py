@@ -15,6 +15,7 @@ import numpy as np
 import ollama
 import pytest
 
+from engine.documents import Chunk
 from engine.embedding.ollama import OllamaEmbedder
 from engine.errors import (
     BadResponse,
@@ -25,7 +26,7 @@ from engine.errors import (
     RateLimited,
 )
 from engine.generation.ollama import OllamaGenerator
-from engine.types import Chunk, Endpoint, Hit, Message, Prompt, Usage
+from engine.types import Endpoint, Hit, Message, Prompt, Usage
 from engine.vendors.ollama import FAILURES, error_of, translated
 from tests.upstreams.ollama import CHAT, EMBEDDING, upstream
 from tests.upstreams.server import KEY, Reply

@@ -16,6 +16,7 @@ import pytest
 from openai import _exceptions
 
 from engine import registry
+from engine.documents import Chunk
 from engine.embedding import openai as embedding
 from engine.embedding.openai import OpenAIEmbedder
 from engine.errors import (
@@ -30,7 +31,7 @@ from engine.errors import (
 from engine.generation.openai import OpenAIGenerator
 from engine.generation.prompt import assemble
 from engine.tokens import ApproximateTokens
-from engine.types import PROBE_TEXT, Chunk, Endpoint, Hit, Prompt, Usage
+from engine.types import PROBE_TEXT, Endpoint, Hit, Prompt, Usage
 from engine.vendors import openai as vendor
 from tests.models import smollm2_folder
 from tests.upstreams.openai import DIMENSION, LENGTH, event, upstream, vector

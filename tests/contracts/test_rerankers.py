@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from engine import registry
+from engine.documents import Chunk
 from engine.errors import ProviderRejected
 from engine.protocols import Reranker
-from engine.types import Chunk, Endpoint, Hit
+from engine.types import Endpoint, Hit
 from tests.upstreams import upstream_of
 
 TEXTS = ("The plant employs 412 people.", "", "Pumps are shipped every Tuesday. " * 200, "收入增加了百分之五。", "a")

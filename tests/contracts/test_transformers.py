@@ -11,12 +11,13 @@ from dataclasses import replace
 
 import pytest
 
+from engine.documents import Chunk
 from engine.embedding.sentence_transformers import SentenceTransformersEmbedder
 from engine.errors import ProviderError, ProviderRejected, ProviderTimeout, ProviderUnavailable
 from engine.generation.prompt import assemble
 from engine.generation.transformers import TransformersGenerator
 from engine.retrieval.cross_encoder import CrossEncoderReranker
-from engine.types import Chunk, Endpoint, Hit, Message
+from engine.types import Endpoint, Hit, Message
 from tests.models import minilm_folder, smollm2_folder, tiny_cross_encoder_folder
 
 TEXT = "The Northfield plant opened in 1987. It employs 412 people and makes pumps."

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from engine.documents import Chunk
 from engine.sentences import sentence_spans
-from engine.types import Answer, Chunk, Citation, Hit, Sentence, Support
+from engine.types import Answer, Citation, Hit, Sentence, Support
 
 TEXT = (
     "Revenue grew by 12 percent to 4.2 billion dollars. The increase came mainly from services. "

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from engine.types import PageImage
+from engine.documents import PageImage
 from ui.components.page_part import around_marks
 
 

@@ -32,6 +32,8 @@ def answer_view(state: State, message: MessageInfo, question: str) -> None:
         return
     if answer and answer.serving.outages:
         st.info(outage_line(answer), icon=":material/swap_horiz:")
+    for note in answer.serving.notes if answer else ():
+        st.info(escape(short(note, 400)), icon=":material/info:")
     if answer is None:
         st.markdown(escape_lines(message.text))
     elif answer.refused:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.types import Chunk
+from engine.documents import Chunk
 from engine.views import DocumentInfo
 from ui.components.documents import PASSAGES, facts, open_document, status_badge
 from ui.components.evidence import RENDER_WIDTH, page_text

@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-from engine.types import PageImage
+from engine.documents import PageImage
 
 MARGIN, LEAST = 0.08, 0.4  # shares of the page's height: above and below the marks, and in all
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.registry import Table
 from engine.views import AuditEntry, UserInfo
 
 
@@ -46,19 +45,3 @@ def user_table(users: Sequence[UserInfo]) -> None:
         "Last seen (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
     }
     st.dataframe(rows, hide_index=True, column_config=times, alt="The users of this workbench")
-
-
-def registry_table(title: str, table: Table, used: str) -> None:
-    """Draw the parts of one kind and which of them is in use."""
-    st.markdown(f"#### {title}", anchors=False)
-    rows = [
-        {
-            "In use": "✓ in use" if name == used else "",
-            "Part": spec.label or name,
-            "Name": name,
-            "Needs": spec.needs,
-            "Key": spec.secret,
-        }
-        for name, spec in table.items()
-    ]
-    st.dataframe(rows, hide_index=True, alt=f"{title}: what is there and what is in use")

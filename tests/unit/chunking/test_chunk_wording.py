@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.chunking.wording import PREFIX_TOKENS, humanised, lexical_text, searchable_text
+from engine.documents import Chunk
 from engine.embedding.local import LocalEmbedder
-from engine.types import Chunk
 
 TOKENS = LocalEmbedder(threads=1).tokens
 

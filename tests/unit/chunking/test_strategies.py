@@ -11,8 +11,8 @@ from engine.chunking.recursive import RecursiveChunker
 from engine.chunking.ruler import Ruler, nearest
 from engine.chunking.semantic import SemanticChunker, gaps
 from engine.chunking.sentence import SentenceChunker
+from engine.documents import Block, Document, Page
 from engine.embedding.local import LocalEmbedder
-from engine.types import Block, Document, Page
 
 TOKENS = LocalEmbedder(threads=1).tokens
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from engine import registry
+from engine.documents import Chunk
 from engine.errors import MissingDependency
 from engine.protocols import Embedder
-from engine.types import Chunk, Hit
+from engine.types import Hit
 
 
 def hit(

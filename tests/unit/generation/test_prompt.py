@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import QuestionRejected
-from engine.generation.prompt import REFUSAL, assemble, is_refusal, render_messages
-from engine.types import Message
+from engine.generation.prompt import REFUSAL, assemble, is_refusal, output_tokens, render_messages
+from engine.types import Endpoint, Message, Prompt
 
 from .conftest import hit
 
@@ -74,3 +74,14 @@ def test_the_refusal_is_recognised_however_it_is_wrapped():
 
 def test_surrogates_do_not_break_the_fence():
     assert render_messages(build([hit("broken \ud800 text")]))
+
+
+def test_a_model_that_thinks_gets_room_for_it_on_top_of_the_answer():
+    prompt = Prompt(question="q", passages=(), answer_tokens=800)
+    assert output_tokens(prompt, Endpoint()) == 800
+    assert output_tokens(prompt, Endpoint(options={"thinking_tokens": 2048})) == 2848
+
+
+def test_a_plain_prompt_is_sent_as_it_is_and_half_surrogates_never_are():
+    prompt = Prompt(question="a\ud800b", passages=(), history=(Message(role="assistant", text="x\udfff"),), plain=True)
+    assert [one.text for one in render_messages(prompt)] == ["x?", "a?b"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.documents import Block
 from engine.errors import UnsupportedFile
 from engine.loading.csv import CsvLoader
 from engine.loading.detect import detect
@@ -17,7 +18,6 @@ from engine.loading.flow import MAX_PAGE_CHARS, split_long
 from engine.loading.html import HtmlLoader
 from engine.loading.markdown import MarkdownLoader
 from engine.loading.xlsx import XlsxLoader
-from engine.types import Block
 from tests.fixtures.loading.tiny_files import paragraph, word
 
 HEBREW = (

@@ -207,7 +207,7 @@ def _options(fields: Sequence[Field], values: Mapping[str, Scalar], key: str, op
 
 def _timeout(value: float, key: str) -> float:
     with st.expander("More", type="compact"):
-        entered = st.number_input("Seconds to wait for an answer", 1.0, 3600.0, value, step=5.0, format="%.0f", key=key)
+        entered = st.number_input("Seconds to wait for an answer", 1.0, 600.0, value, step=5.0, format="%.0f", key=key)
     return float(entered or value)
 
 

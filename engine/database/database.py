@@ -101,7 +101,8 @@ def _configure_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
     # The driver's own implicit BEGIN comes too late and is always deferred; _begin_sqlite does it instead.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000", "temp_store=MEMORY"):
+    # The time-out first: changing the journal mode waits for a lock too.
+    for pragma in ("busy_timeout=15000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -250,7 +250,7 @@ def _info(
     kind = _kind(row.kind if row else name)
     calls, failures, tokens, cost, error = today or (0, 0, 0, 0.0, "")
     failing = bool(error) or any(not test.ok for test in tests)
-    known = bool(tests) or bool(calls) or row is None
+    known = bool(tests) or bool(calls) or (row is None and not kind.models)
     return ProviderInfo(
         name=name,
         kind=kind.kind,

@@ -99,8 +99,10 @@ def _adding(
         names = [name for name, one in found.items() if "chat" in one.roles]
         with st.container(horizontal=True, vertical_alignment="top"):
             with st.container(width=320):
+                # Somebody who added a provider wants that one here, most likely.
                 unused = [name for name in names if name not in {one.provider for one in chain}]
-                index = names.index(unused[0]) if unused else 0
+                likely = [name for name in unused if not found[name].built_in] or unused or names
+                index = names.index(likely[0])
                 name = st.selectbox("Provider", names, index=index, key="providers_link_provider")
             with st.container(width=320):
                 choice = model_picker(desk, state, found[name], "chat", key="providers_link_model") if name else None

@@ -173,6 +173,7 @@ class Assembly(Foundation):
             providers=self.providers,
             choosing=Choosing(database=self.database, configured=self.configured),
             offers=Offers(providers=self.providers, environment=secrets_in_environment, configured=self.configured),
+            ledger=self.ledger,
             prices=Prices(database=self.database, configured=self.configured, ledger=self.ledger),
             moves=StoreMoves(
                 database=self.database, parts=self.parts, spaces=self.spaces, indexes=self.indexes, configured=self.configured
@@ -217,11 +218,17 @@ class Assembly(Foundation):
 
     async def _purge(self) -> None:
         while True:
-            try:
-                await self.library.purge(older_than=UNDO_PERIOD)
-                await self.spaces.sweep(older_than=REVERT_PERIOD)
-            except EngineError as error:
-                logger.warning("deleted documents could not be purged: %s", error)
+            for work in (
+                partial(self.library.purge, older_than=UNDO_PERIOD),
+                partial(self.spaces.sweep, older_than=REVERT_PERIOD),
+                self.ledger.purge,
+            ):
+                try:
+                    await work()
+                except EngineError as error:
+                    logger.warning("what is out of date could not be removed: %s", error)
+                except Exception:  # whatever it was, the next hour tries again
+                    logger.exception("removing what is out of date failed")
             await asyncio.sleep(PURGE_EVERY_SECONDS)
 
     async def _follow(self) -> None:
@@ -232,10 +239,14 @@ class Assembly(Foundation):
             try:
                 async with self.database.read() as session:
                     rows = list(await session.scalars(select(Collection)))
-                for row in rows:
-                    await self.indexes.current(row)
             except EngineError as error:  # the next question tries again, and says so
                 logger.warning("the indexes could not follow: %s", error)
+                continue
+            for row in rows:
+                try:
+                    await self.indexes.current(row)
+                except EngineError as error:
+                    logger.warning("the indexes of %s could not follow: %s", row.id, error)
 
     async def _warm_up(self) -> None:
         # The first question should not pay for loading the model.

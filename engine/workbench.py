@@ -19,6 +19,7 @@ from engine.services.accounts import Accounts, require_role
 from engine.services.checkup import Checkup
 from engine.services.choosing import Choosing
 from engine.services.collections import Collections
+from engine.services.ledger import Ledger
 from engine.services.library import Library
 from engine.services.offers import Offers
 from engine.services.prices import Prices
@@ -49,6 +50,7 @@ class Workbench:
         choosing: Choosing,
         offers: Offers,
         prices: Prices,
+        ledger: Ledger,
         moves: StoreMoves,
     ) -> None:
         self.database = database
@@ -60,6 +62,7 @@ class Workbench:
         self._chat = chat
         self._checkup = checkup
         self._worker = worker
+        self._ledger = ledger
         # Where a method would only hand its arguments on, the part's own method is the facade's.
         self.sign_in = accounts.sign_in
         self.sign_out = accounts.sign_out
@@ -203,6 +206,7 @@ class Workbench:
     ) -> list[Hit]:
         """Return up to `k` hits, best first. `mode` is "dense", "lexical" or "hybrid" (empty: the setting)."""
         found = await self._retriever.search(principal, query, collection_ids=collections, k=k, where=where, mode=mode)
+        await self._ledger.note(principal.user_id, found.calls)
         return found.hits
 
     async def ask(

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS = 5.0  # how long a job that another process queued may wait to be seen
 BEAT_SECONDS = 20.0
 WAIT_SECONDS = 0.2
+OUTAGE_ATTEMPTS, OUTAGE_SECONDS = 16, 120.0  # together about twenty minutes
 WORN_OUT = f"processing stopped without a word {MAX_ATTEMPTS} times"
 
 
@@ -110,7 +111,7 @@ class Worker:
             job = await jobs.claim(session, owner, only=only)
             if job is None:
                 return None
-            claim, worn_out = Claim(job.version_id, owner), job.attempts > MAX_ATTEMPTS
+            claim, worn_out = Claim(job.version_id, owner), job.crashes >= MAX_ATTEMPTS
         if worn_out:  # a file that takes the whole process with it must not be tried for ever
             await self._fail(claim, WORN_OUT, "Split the file, or ask an operator to look at the log.")
             return None
@@ -161,8 +162,18 @@ class Worker:
 
     async def _give_back(self, claim: Claim, error: EngineError) -> None:
         await asyncio.sleep(WAIT_SECONDS)
+        if isinstance(error, StoreError):
+            limit, asked = MAX_ATTEMPTS, 0.0
+        else:  # a provider that is away comes back: the document waits, and the slot is free for others
+            limit, asked = OUTAGE_ATTEMPTS, min(getattr(error, "retry_after_seconds", None) or 1.0, OUTAGE_SECONDS)
         async with self._database.write() as session:
-            tried_enough = await jobs.give_back(session, claim.version_id, claim.owner)
+            tried_enough = await jobs.give_back(
+                session,
+                claim.version_id,
+                claim.owner,
+                limit=limit,
+                wait=lambda attempts: asked and max(asked, min(2.0 ** (attempts - 1), OUTAGE_SECONDS)),
+            )
         if tried_enough:
             await self._fail(claim, str(error), error.hint)
 

@@ -69,8 +69,12 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "citations": [{name: getattr(one, name) for name in names} for one in answer.citations],
         "provider": answer.provider,
         "model": answer.model,
-        "serving": asdict(answer.serving),
-        "trace": {**answer.trace, "usage": asdict(answer.usage), **({"nearest": nearest} if nearest else {})},
+        "trace": {
+            **answer.trace,
+            "serving": asdict(answer.serving),
+            "usage": asdict(answer.usage),
+            **({"nearest": nearest} if nearest else {}),
+        },
     }
 
 

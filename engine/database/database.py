@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import event, inspect, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InvalidRequestError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -91,6 +92,8 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated():`
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, PoolTimeout):
+            raise StoreError("the database has no connection free", hint="Nothing was saved; try again in a moment.") from error
         if isinstance(error, DBAPIError) and not isinstance(error, (IntegrityError, ProgrammingError, DataError)):
             raise StoreError(
                 f"the database failed: {error.orig}", hint="Nothing of this step was saved; try again in a moment."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from sqlalchemy import or_, select, update
@@ -23,12 +23,15 @@ MAX_ATTEMPTS = 3
 async def claim(session: AsyncSession, owner: str, *, only: Sequence[str] | None = None) -> Job | None:
     """Lease the oldest job that waits or whose lease is over, and return it; `only` limits to these versions."""
     moment = now()
-    free = or_(Job.state == "queued", (Job.state == "running") & (Job.lease_until < moment))
+    rested = or_(Job.lease_until.is_(None), Job.lease_until < moment)
+    free = or_((Job.state == "queued") & rested, (Job.state == "running") & (Job.lease_until < moment))
     query = select(Job).where(free).order_by(Job.created_at, Job.id).limit(1).with_for_update(skip_locked=True)
     if only is not None:
         query = query.where(Job.version_id.in_(only[:500]))  # a database bounds the parameters of a statement
     job = await session.scalar(query)
     if job is not None:
+        if job.state == "running":
+            job.crashes += 1  # whoever had it never gave it back
         job.state, job.lease_owner, job.lease_until, job.attempts = "running", owner, moment + LEASE, job.attempts + 1
     return job
 
@@ -62,15 +65,25 @@ async def finish(session: AsyncSession, version_id: str, owner: str, state: str)
         raise JobLost(version_id)
 
 
-async def give_back(session: AsyncSession, version_id: str, owner: str) -> bool:
-    """Put one job back into the queue and return False; True, and it stays, when it was tried MAX_ATTEMPTS times."""
+async def give_back(
+    session: AsyncSession,
+    version_id: str,
+    owner: str,
+    *,
+    limit: int = MAX_ATTEMPTS,
+    wait: Callable[[int], float] = lambda _: 0.0,
+) -> bool:
+    """Put one job back into the queue and return False; True, and it stays, when it was tried `limit` times.
+
+    `wait(attempts)` are the seconds in which nobody takes it.
+    """
     mine = (Job.version_id == version_id) & (Job.lease_owner == owner)
     job = await session.scalar(select(Job).where(mine))
     if job is None:
         return False
-    if job.attempts >= MAX_ATTEMPTS:
+    if job.attempts >= limit:
         return True
-    job.state, job.lease_owner, job.lease_until = "queued", "", None
+    job.state, job.lease_owner, job.lease_until = "queued", "", now() + timedelta(seconds=wait(job.attempts))
     return False
 
 
@@ -90,3 +103,4 @@ async def queue_again(session: AsyncSession, version: Version) -> None:
         session.add(Job(version_id=version.id))
     else:
         job.state, job.attempts, job.progress, job.lease_owner, job.lease_until = "queued", 0, 0.0, "", None
+        job.crashes = 0

@@ -12,7 +12,7 @@ from engine import registry
 from engine.errors import BadResponse
 from engine.tokens import ApproximateTokens
 from engine.types import Endpoint, Space
-from engine.vendors.google_client import Access, names
+from engine.vendors.google_client import Access
 from engine.vendors.spaces import sendable, space_of, unit_rows
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ class GeminiEmbedder:
 
     def models(self) -> list[str]:
         """Return the names of the models that embed, sorted. Raises ProviderError."""
-        with self._access.blocking() as client:
-            return names(client.models.list(), "embedContent")
+        return self._access.listed("embedContent")
 
     def close(self) -> None:
         """Close the connections."""

@@ -16,6 +16,7 @@ from engine.tokens import ApproximateTokens
 from engine.types import PROBE_TEXT, Endpoint, Space
 from engine.vendors.ollama import PROVIDER, client, names, translated
 from engine.vendors.spaces import space_of, unit_rows
+from engine.vendors.status import not_understood
 
 if TYPE_CHECKING:
     from engine.protocols import Array
@@ -101,8 +102,8 @@ class OllamaEmbedder:
 
         def units(cut: list[tuple[str, int]]) -> Array:
             parts = [[text for text, _ in cut[at : at + BATCH]] for at in range(0, len(cut), BATCH)]
-            raw = [unit_rows(self._raw(part, prefix, facts.context), count=len(part), provider=PROVIDER) for part in parts]
-            return np.concatenate(raw)
+            made = [vector for part in parts for vector in self._raw(part, prefix, facts.context)]
+            return unit_rows(made, count=len(cut), provider=PROVIDER)
 
         return embed_windows(texts, self._tokens, self._room(facts.context), units)
 
@@ -111,7 +112,10 @@ class OllamaEmbedder:
         before = prefix_of(self._endpoint, prefix)
         inputs = [before + (text if text.strip() else ".") for text in texts]
         with translated(self._endpoint):
-            return self._client.embed(self._endpoint.model, inputs, truncate=False, options={"num_ctx": context}).embeddings
+            found = self._client.embed(self._endpoint.model, inputs, truncate=False, options={"num_ctx": context}).embeddings
+        if len(found) != len(texts):
+            raise not_understood(f"{len(found)} vectors for {len(texts)} texts", provider=PROVIDER, endpoint=self._endpoint)
+        return found
 
     def _room(self, context: int) -> int:
         prefixes = (prefix_of(self._endpoint, name) for name in ("query_prefix", "document_prefix"))

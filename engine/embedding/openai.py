@@ -109,7 +109,7 @@ class OpenAIEmbedder:
         """Return the vectors as the model made them, as arrays in the order of `texts`."""
         length = int(self._options["dimensions"])
         options: dict[str, Any] = {"dimensions": length} if length else {}
-        with translated(self._endpoint):
+        with translated(self._endpoint), np.errstate(over="ignore"):  # what becomes infinite is found later
             # Base64 would be shorter, but not every server knows it.
             answer = self._client.embeddings.create(model=self._model, input=list(texts), encoding_format="float", **options)
             found = {int(item.index): np.asarray(item.embedding, dtype=np.float32) for item in answer.data}

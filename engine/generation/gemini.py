@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from google.genai import types
@@ -14,6 +15,7 @@ from engine.types import Delta, Endpoint, Prompt
 from engine.vendors.deadline import bounded
 from engine.vendors.google import CONTEXT_TOKENS, Reading
 from engine.vendors.google_client import Access, names
+from engine.vendors.status import too_slow
 
 
 class GeminiGenerator:
@@ -54,15 +56,18 @@ class GeminiGenerator:
 
     async def models(self) -> list[str]:
         """Return the names of the models that answer, sorted. Raises ProviderError."""
-        async with self._access.opened() as client:
-            return names([model async for model in await client.aio.models.list()], "generateContent")
+        try:
+            async with asyncio.timeout(self._endpoint.timeout_seconds), self._access.opened() as client:
+                return names([model async for model in await client.aio.models.list()], "generateContent")
+        except TimeoutError:
+            raise too_slow(provider=self._provider, seconds=self._endpoint.timeout_seconds) from None
 
     async def close(self) -> None:
         """Nothing is held between two answers."""
 
     async def _stream(self, prompt: Prompt) -> AsyncIterator[Delta]:
         messages = render_messages(prompt)
-        reading = Reading(self._endpoint, provider=self._provider)
+        reading = Reading(self._endpoint, provider=self._provider, allowed=output_tokens(prompt, self._endpoint))
         async with self._access.opened() as client:
             chunks = await client.aio.models.generate_content_stream(
                 model=self.model,
@@ -75,6 +80,8 @@ class GeminiGenerator:
             async for chunk in chunks:
                 if text := reading.add(chunk):
                     yield Delta(text=text)
+                if reading.is_full:
+                    break
         yield Delta(usage=reading.finish(self.count_tokens, "\n".join([prompt.system, *(one.text for one in messages)])))
 
 

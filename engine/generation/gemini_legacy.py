@@ -6,8 +6,10 @@ none of that gets past this module.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
+import time
 import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,19 +18,18 @@ from typing import Any
 import anyio.to_thread
 import requests
 import urllib3
-from google.auth.exceptions import GoogleAuthError
-from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 from requests.adapters import HTTPAdapter
 
 from engine import registry
-from engine.errors import ProviderError
+from engine.errors import BadResponse, EngineError, ProviderError
 from engine.generation.prompt import output_tokens, render_messages
 from engine.protocols import Embedder
 from engine.tokens import ApproximateTokens
 from engine.types import Delta, Endpoint, Prompt
 from engine.vendors.deadline import bounded
 from engine.vendors.google import CONTEXT_TOKENS, GEMINI, Reading, address, key_of, retry_after
-from engine.vendors.status import from_status, not_understood, too_slow, unreachable
+from engine.vendors.limits import MOST_BYTES, MOST_ERROR_BYTES
+from engine.vendors.status import clean_names, from_status, not_understood, too_slow, unreachable
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)  # that support has ended, which the registry row says too
@@ -75,21 +76,31 @@ class GeminiLegacyGenerator:
 
     async def models(self) -> list[str]:
         """Return the names of the models that answer, sorted. Raises ProviderError."""
-        return await anyio.to_thread.run_sync(self._models, abandon_on_cancel=True)
+        seconds = self._endpoint.timeout_seconds
+        line = Line(seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                return await anyio.to_thread.run_sync(self._models, line, abandon_on_cancel=True)
+        except TimeoutError:
+            raise too_slow(provider=PROVIDER, seconds=seconds) from None
+        finally:
+            line.cut()
 
     async def close(self) -> None:
         """Nothing is held between two answers."""
 
     async def _stream(self, prompt: Prompt) -> AsyncIterator[Delta]:
         request = self._request(prompt)
-        reading = Reading(self._endpoint, provider=PROVIDER)
-        line = Line()
+        reading = Reading(self._endpoint, provider=PROVIDER, allowed=output_tokens(prompt, self._endpoint))
+        line = Line(self._endpoint.timeout_seconds)
         try:
             with translated(self._endpoint):
                 chunks = await anyio.to_thread.run_sync(self._begin, request, line, abandon_on_cancel=True)
                 while (chunk := await anyio.to_thread.run_sync(next, chunks, None, abandon_on_cancel=True)) is not None:
                     if text := reading.add(chunk):
                         yield Delta(text=text)
+                    if reading.is_full:
+                        break
         finally:
             line.cut()
         sent = [prompt.system, *(message.text for message in render_messages(prompt))]
@@ -113,17 +124,13 @@ class GeminiLegacyGenerator:
         client = self._client(services.GenerativeServiceClient, line)
         return iter(client.stream_generate_content(request, retry=None, timeout=self._endpoint.timeout_seconds))
 
-    def _models(self) -> list[str]:
-        line = Line()
-        try:
-            with translated(self._endpoint):
-                client = self._client(services.ModelServiceClient, line)
-                once: Any = {"retry": None, "timeout": self._endpoint.timeout_seconds}
-                listed = genai.list_models(client=client, request_options=once)  # type: ignore[attr-defined]
-                able = [model for model in listed if "generateContent" in model.supported_generation_methods]
-                return sorted({model.name.rsplit("/", 1)[-1] for model in able})
-        finally:
-            line.cut()
+    def _models(self, line: Line) -> list[str]:
+        with translated(self._endpoint):
+            client = self._client(services.ModelServiceClient, line)
+            once: Any = {"retry": None, "timeout": self._endpoint.timeout_seconds}
+            listed = genai.list_models(client=client, request_options=once)  # type: ignore[attr-defined]
+            able = [model for model in listed if "generateContent" in model.supported_generation_methods]
+            return clean_names(model.name.rsplit("/", 1)[-1] for model in able)
 
     def _client(self, kind: Any, line: Line) -> Any:
         """Return a client of one service with a key of its own: genai.configure() would set it for the whole process."""
@@ -132,6 +139,8 @@ class GeminiLegacyGenerator:
         session = client.transport._session  # no argument leads there
         session._max_refresh_attempts = 0  # after a 401 it would get itself a fresh key, that is the same one, and ask again
         session.max_redirects = 0  # the key would go along
+        session.trust_env = False  # .netrc would replace the key, a proxy read it
+        session.headers["Accept-Encoding"] = "identity"
         session.mount("https://", line)
         session.mount("http://", line)
         return client
@@ -144,11 +153,14 @@ class _Remembered:
 class Line(HTTPAdapter):
     """The connections of one session, which any thread can cut at any time: while an answer is read, or awaited.
 
-    Closing a response does not do: it waits for the thread that reads, which waits for the server.
+    Closing a response does not do: it waits for the thread that reads, which waits for the server. No answer is read that is
+    compressed, longer than others of this program may be, or not whole after `seconds` from now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
         super().__init__(max_retries=0)
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
         self._guard = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._is_cut = False
@@ -165,6 +177,30 @@ class Line(HTTPAdapter):
         if not issubclass(plain, _Remembered):
             pool.ConnectionCls = type("RememberedConnection", (_Remembered, plain), {"connect": connect})
         return pool
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Return the answer to a request; reading it raises BadResponse or ProviderTimeout, and of an error ends early."""
+        response = super().send(*args, **kwargs)
+        if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            raise BadResponse(f"{PROVIDER} compressed its answer, which was not asked for", hint="Check its address.")
+        whole = response.raw.stream
+
+        def limited(*args: Any, **kwargs: Any) -> Iterator[bytes]:
+            left = MOST_BYTES if response.ok else MOST_ERROR_BYTES
+            for piece in whole(*args, **kwargs):
+                left -= len(piece)
+                if time.monotonic() > self._end:
+                    raise too_slow(provider=PROVIDER, seconds=self._seconds)
+                if left < 0 and response.ok:
+                    raise BadResponse(
+                        f"{PROVIDER} gave an answer of more than {MOST_BYTES >> 20} MB", hint="Check its address."
+                    )
+                if left < 0:
+                    return
+                yield piece
+
+        response.raw.stream = limited
+        return response
 
     def remember(self, opened: socket.socket) -> None:
         """Take in a new connection."""
@@ -191,22 +227,12 @@ def _shut(opened: socket.socket) -> None:
 
 @contextmanager
 def translated(endpoint: Endpoint) -> Iterator[None]:
-    """Raise what the SDK raises inside as ProviderError; not chained, for it repeats what the server said, the key perhaps."""
+    """Raise whatever is raised inside as EngineError; not chained, for it repeats what the server said, the key perhaps."""
     try:
         yield
-    except (
-        exceptions.GoogleAPIError,
-        requests.RequestException,
-        urllib3.exceptions.HTTPError,
-        GoogleAuthError,
-        ParseError,
-        OSError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        LookupError,
-        NotImplementedError,
-    ) as error:
+    except EngineError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is
         raise error_of(error, endpoint) from None
 
 

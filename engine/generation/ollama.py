@@ -14,7 +14,9 @@ from engine.protocols import Embedder
 from engine.tokens import ApproximateTokens
 from engine.types import Delta, Endpoint, Prompt, Usage
 from engine.vendors.deadline import bounded
+from engine.vendors.limits import most_chars
 from engine.vendors.ollama import PROVIDER, async_client, names, translated
+from engine.vendors.status import clean_text, tokens
 
 CONTEXT_TOKENS = 8_192
 
@@ -65,17 +67,18 @@ class OllamaGenerator:
         messages += [{"role": one.role, "content": one.text} for one in render_messages(prompt)]
         # The context holds question and answer; without its size the server would take its own, and cut the prompt silently.
         options = {"num_ctx": self.context_tokens, "num_predict": prompt.answer_tokens, "temperature": 0}
-        said = 0
+        said, room = 0, most_chars(prompt.answer_tokens)
         with translated(self._endpoint):
             # Models that think would spend the tokens of the answer on it.
             parts = await self._client.chat(self.model, messages, stream=True, options=options, think=False)
             async with aclosing(parts) as stream:  # type: ignore[type-var]
                 async for part in stream:
-                    text = part.message.content or ""
+                    text = clean_text((part.message.content or "")[:room])
                     said += self.count_tokens(text)
+                    room -= len(text)
                     if text:
                         yield Delta(text=text)
-                    if part.done:
+                    if part.done or not room:
                         yield Delta(usage=self._usage(part, prompt, said))
                         return
         raise ProviderUnavailable("Ollama broke off in the middle of the answer", hint="Try again in a moment.")
@@ -85,4 +88,6 @@ class OllamaGenerator:
             raise BadResponse(
                 f"{self.model!r} gave no text", hint="Try again, or choose a model that answers without thinking."
             )
-        return Usage(input_tokens=last.prompt_eval_count or prompt.tokens, output_tokens=last.eval_count or said)
+        return Usage(
+            input_tokens=tokens(last.prompt_eval_count) or prompt.tokens, output_tokens=tokens(last.eval_count) or said
+        )

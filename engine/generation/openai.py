@@ -13,8 +13,9 @@ from engine.protocols import Embedder
 from engine.tokens import ApproximateTokens
 from engine.types import Delta, Endpoint, Prompt, Usage
 from engine.vendors.deadline import bounded
+from engine.vendors.limits import most_chars
 from engine.vendors.openai import PROVIDER, async_client, chat_models, is_own, translated, withheld
-from engine.vendors.status import not_understood
+from engine.vendors.status import clean_text, not_understood, tokens
 
 DEFAULTS = {option.name: option.default for option in registry.GENERATORS[PROVIDER].fields}
 
@@ -65,14 +66,16 @@ class OpenAIGenerator:
 
     async def _stream(self, prompt: Prompt) -> AsyncIterator[Delta]:
         request = self._request(prompt)
-        answer = _Answer()
+        answer = _Answer(room=most_chars(output_tokens(prompt, self._endpoint)))
         with translated(self._endpoint):
             async with await self._client.chat.completions.create(**request) as chunks:
                 async for chunk in chunks:
                     if text := answer.add(chunk):
                         yield Delta(text=text)
+                    if not answer.room:
+                        break
         self._check(answer)
-        yield Delta(usage=answer.usage or self._counted(request, answer))
+        yield Delta(usage=self._usage(request, answer))
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
         system = [("system", prompt.system)] if prompt.system else []
@@ -103,32 +106,40 @@ class OpenAIGenerator:
                 hint="Set a lower reasoning effort, or choose a model that answers without thinking first.",
             )
 
-    def _counted(self, request: dict[str, Any], answer: _Answer) -> Usage:
-        sent = sum(self.count_tokens(message["content"]) for message in request["messages"])
-        return Usage(input_tokens=sent, output_tokens=self.count_tokens("".join(answer.written)))
+    def _usage(self, request: dict[str, Any], answer: _Answer) -> Usage:
+        """Return the tokens as the server tells, else as they are counted here."""
+        return Usage(
+            input_tokens=tokens(getattr(answer.counts, "prompt_tokens", None))
+            or sum(self.count_tokens(message["content"]) for message in request["messages"]),
+            output_tokens=tokens(getattr(answer.counts, "completion_tokens", None))
+            or self.count_tokens("".join(answer.written)),
+        )
 
 
 @dataclass
 class _Answer:
     """What has come so far. The SDK does not check types, so nothing is taken for what it should be."""
 
+    room: int
+    """How many characters it may still grow by; the one that uses it up is cut, as if by its limit of tokens."""
     chunks: int = 0
     finish: str = ""
-    usage: Usage | None = None
+    counts: Any = None
     written: list[str] = field(default_factory=list)
     refusal: list[str] = field(default_factory=list)
 
     def add(self, chunk: Any) -> str:
         """Take in one chunk; return its text."""
         self.chunks += 1
-        counts: Any = getattr(chunk, "usage", None)
-        if counts is not None:
-            self.usage = Usage(input_tokens=int(counts.prompt_tokens), output_tokens=int(counts.completion_tokens))
+        self.counts = getattr(chunk, "usage", None) or self.counts
         choice = next(iter(getattr(chunk, "choices", None) or ()), None)
         delta = getattr(choice, "delta", None)
         self.finish = getattr(choice, "finish_reason", None) or self.finish
         if refusal := getattr(delta, "refusal", None):
             self.refusal.append(str(refusal))
-        text = str(getattr(delta, "content", None) or "")
+        text = clean_text(str(getattr(delta, "content", None) or "")[: self.room])
         self.written.append(text)
+        self.room -= len(text)
+        if not self.room:
+            self.finish = "length"
         return text

@@ -63,6 +63,7 @@ class Draft:
     calls: list[Call] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
+    cost: float | None = 0.0
     steps: list[dict[str, Any]] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -108,6 +109,24 @@ class Ask:
         """Yield steps, then tokens, then Finished. Raises InputError, AccessDenied, ProviderError, StoreError."""
         draft = draft or Draft(question)
         draft.user_id = principal.user_id
+        events = self._events(principal, question, collection_ids, history, where, draft)
+        try:
+            async with aclosing(events) as stream:  # type: ignore[type-var]
+                async for event in stream:
+                    yield event
+        except EngineError:
+            await self._bill(draft)
+            raise
+
+    async def _events(
+        self,
+        principal: Principal,
+        question: str,
+        collection_ids: Sequence[str],
+        history: Sequence[Message],
+        where: Filter,
+        draft: Draft,
+    ) -> AsyncIterator[AskEvent]:
         started = time.perf_counter()
         draft.query, facts = await self._helpers.standalone(question, history, draft.calls)
         draft.step("rewrite", started, query=draft.query, changed=draft.query != question, **facts)
@@ -118,25 +137,21 @@ class Ask:
 
         started = time.perf_counter()
         turns = self._chain.stream(partial(_assembled, draft.query, hits, history), draft.attempts)
-        try:
-            async with aclosing(turns) as pieces:  # type: ignore[type-var]
-                async for piece in pieces:
-                    if isinstance(piece, Turn):
-                        draft.begin(piece)
-                        draft.step("prompt", started, tokens=piece.prompt.tokens, passages=len(piece.prompt.passages))
-                        started = time.perf_counter()
-                        if piece.outage:
-                            yield Step(f"{piece.outage.provider} could not answer; {piece.choice} is writing")
-                        continue
-                    if piece.text and not draft.parts:
-                        draft.step("first token", started, provider=str(draft.attempts.choice))
-                    draft.parts.append(piece.text)
-                    draft.refused = draft.refused or piece.refused
-                    draft.details |= piece.details
-                    yield Token(piece.text)
-        except EngineError:
-            await self._ledger.note(draft.user_id, [*draft.calls, *draft.attempts.calls])
-            raise
+        async with aclosing(turns) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                if isinstance(piece, Turn):
+                    draft.begin(piece)
+                    draft.step("prompt", started, tokens=piece.prompt.tokens, passages=len(piece.prompt.passages))
+                    started = time.perf_counter()
+                    if piece.outage:
+                        yield Step(f"{piece.outage.provider} could not answer; {piece.choice} is writing")
+                    continue
+                if piece.text and not draft.parts:
+                    draft.step("first token", started, provider=str(draft.attempts.choice))
+                draft.parts.append(piece.text)
+                draft.refused = draft.refused or piece.refused
+                draft.details |= piece.details
+                yield Token(piece.text)
         draft.step("generate", started)
         yield Step("Checking each sentence against its source")
         yield Finished(await self.finish(draft))
@@ -162,8 +177,7 @@ class Ask:
     async def finish(self, draft: Draft) -> Answer:
         """Cite and ground what is there, also when generation was stopped half-way, and write down what it cost."""
         draft.attempts.end("stopped")
-        calls, draft.calls, draft.attempts.calls = [*draft.calls, *draft.attempts.calls], [], []
-        cost = await self._ledger.note(draft.user_id, calls)
+        await self._bill(draft)
         prompt = draft.prompt or Prompt(question=draft.question, passages=())
         served = draft.attempts.choice or Choice(provider="")
         started = time.perf_counter()
@@ -181,8 +195,23 @@ class Ask:
         )
         draft.step("ground", started)
         seconds = round(time.perf_counter() - draft.began, 2)
-        serving = Serving(seconds=seconds, cost_usd=cost, outages=tuple(draft.attempts.outages), notes=tuple(draft.notes))
+        serving = Serving(seconds=seconds, cost_usd=draft.cost, outages=tuple(draft.attempts.outages), notes=tuple(draft.notes))
         return replace(answer, serving=serving)
+
+    async def _bill(self, draft: Draft) -> None:
+        """Write down the calls that are not yet; a Stop in between does not interrupt it."""
+        calls = [*draft.calls, *draft.attempts.calls]
+        draft.calls.clear()
+        draft.attempts.calls.clear()
+        billed = asyncio.create_task(self._ledger.note(draft.user_id, calls))
+        try:
+            await asyncio.shield(billed)
+        except asyncio.CancelledError:
+            await asyncio.wait([billed])
+            raise
+        finally:
+            cost = billed.result()
+            draft.cost = None if cost is None or draft.cost is None else draft.cost + cost
 
     def _trace(self, draft: Draft, prompt: Prompt) -> dict[str, Any]:
         return {

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from engine.errors import CircuitOpen, ConfigError, EngineError, ProviderError, ProviderUnavailable, QuestionRejected
+from engine.errors import EngineError, ProviderUnavailable
 from engine.protocols import Generator
 from engine.provider_views import Choice
 from engine.services.configuration import Configured
 from engine.services.ledger import Call
 from engine.services.parts import Parts
+from engine.tokens import ApproximateTokens
 from engine.types import Delta, Outage, Prompt, Usage
 from engine.vendors.deadline import bounded
 
+logger = logging.getLogger(__name__)
 ANSWER_SECONDS = 180.0  # for the whole chain
-LAST_SECONDS = 15.0  # what is left for a link however late it is
+LAST_SECONDS = 15.0  # of them, kept for the last link
 
 
 @dataclass(slots=True)
@@ -25,29 +29,43 @@ class Attempts:
     """Which link is writing now, which ones could not, and what the calls used; kept by the caller of `Chain.stream`."""
 
     choice: Choice | None = None
-    started: float = 0.0
     usage: Usage = field(default_factory=Usage)
     outages: list[Outage] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    _started: float = 0.0
+    _prompt_tokens: int = 0
+    _written: list[str] = field(default_factory=list)
 
-    def begin(self, choice: Choice) -> None:
-        """Note who tries now."""
-        self.choice, self.started, self.usage = choice, time.perf_counter(), Usage()
+    def begin(self, choice: Choice, prompt: Prompt) -> None:
+        """Note who is asked from now on."""
+        self.choice, self._started, self.usage = choice, time.perf_counter(), Usage()
+        self._prompt_tokens, self._written = prompt.tokens, []
+
+    def add(self, delta: Delta) -> None:
+        """Note what came."""
+        self.usage = delta.usage or self.usage
+        self._written.append(delta.text)
 
     def end(self, error: str = "") -> None:
         """Write the call of the present link down, once."""
-        if self.choice is not None and self.started:
-            call = Call(
-                provider=self.choice.provider,
-                model=self.choice.model,
-                job="chat",
-                elapsed_ms=(time.perf_counter() - self.started) * 1000,
-                input_tokens=self.usage.input_tokens,
-                output_tokens=self.usage.output_tokens,
-                error=error,
+        if self.choice is None or not self._started:
+            return
+        if error and self.usage == Usage() and (error == "stopped" or any(self._written)):
+            # The vendor did not get to tell: what it read and wrote is estimated, from above.
+            self.usage = Usage(
+                input_tokens=self._prompt_tokens, output_tokens=ApproximateTokens().count("".join(self._written))
             )
-            self.calls.append(call)
-        self.started = 0.0
+        call = Call(
+            provider=self.choice.provider,
+            model=self.choice.model,
+            job="chat",
+            elapsed_ms=(time.perf_counter() - self._started) * 1000,
+            input_tokens=self.usage.input_tokens,
+            output_tokens=self.usage.output_tokens,
+            error=error,
+        )
+        self.calls.append(call)
+        self._started = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +93,41 @@ class Chain:
         links = (await self._configured.current()).choices.chain
         end = time.monotonic() + ANSWER_SECONDS
         outage: Outage | None = None
-        for choice in links:
-            attempts.begin(choice)
+        for n, choice in enumerate(links, start=1):
+            # The last link has its time kept for it; the ones between are not begun when there is none left.
+            left = end - time.monotonic() if n == len(links) else end - LAST_SECONDS - time.monotonic()
+            if left <= 0 and n < len(links):
+                outage = self._failed(attempts, choice, "no time was left for it")
+                continue
             try:
-                generator = await self._parts.generator(choice)
+                generator = await asyncio.wait_for(self._parts.generator(choice), max(left, LAST_SECONDS))
                 choice = Choice(provider=choice.provider, model=generator.model)
-                attempts.choice = choice
                 prompt = assemble(generator)
                 yield Turn(choice, prompt, outage)
-                left = max(LAST_SECONDS, end - time.monotonic())
-                async with aclosing(bounded(generator.stream(prompt), seconds=left, provider=choice.provider)) as deltas:  # type: ignore[type-var]
+                attempts.begin(choice, prompt)
+                stream = bounded(generator.stream(prompt), seconds=max(left, LAST_SECONDS), provider=choice.provider)
+                async with aclosing(stream) as deltas:  # type: ignore[type-var]
                     async for delta in deltas:
-                        attempts.usage = delta.usage or attempts.usage
+                        attempts.add(delta)
                         yield delta
-            except (ProviderError, ConfigError, CircuitOpen, QuestionRejected) as error:
+                attempts.end()
+            except EngineError as error:
                 attempts.end(type(error).__name__)
-                outage = Outage(provider=choice.provider, model=choice.model, reason=str(error))
-                attempts.outages.append(outage)
+                outage = self._failed(attempts, choice, str(error))
                 if len(links) == 1:
                     raise
+            except Exception as error:  # a fault in one link, ours or its library's, must not cost the answer
+                logger.exception("the generator %s failed in a way it should not", choice.provider)
+                attempts.end(type(error).__name__)
+                outage = self._failed(attempts, choice, "something unexpected went wrong in it")
             else:
-                attempts.end()
                 return
         raise none_left(attempts.outages)
+
+    def _failed(self, attempts: Attempts, choice: Choice, reason: str) -> Outage:
+        outage = Outage(provider=choice.provider, model=choice.model, reason=reason)
+        attempts.outages.append(outage)
+        return outage
 
 
 def none_left(outages: Sequence[Outage]) -> EngineError:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +21,7 @@ from engine.database.database import Database
 from engine.database.jobs import JobLost
 from engine.database.models import Collection, DocumentRow, Version, VersionState
 from engine.documents import Chunk, Document, Page, Piece
-from engine.errors import EmptyDocument, StoreError
+from engine.errors import BadResponse, EmptyDocument, StoreError
 from engine.protocols import Chunker, Embedder
 from engine.security.sealing import Sealer
 from engine.services.entries import chunk_id
@@ -39,6 +40,14 @@ class Parse(Protocol):
         ...
 
 
+class Embedders(Protocol):
+    """Gives the embedder of a collection; with `verify` it is asked first whether it still makes the same space."""
+
+    def __call__(self, collection: Collection, *, verify: bool = False) -> Awaitable[Embedder]:
+        """Return it. Raises ProviderError, StoreError, ConfigError."""
+        ...
+
+
 class Ingest:
     """Runs the steps that a version still needs."""
 
@@ -49,9 +58,9 @@ class Ingest:
         blobs: Blobs,
         sealer: Sealer,
         parse: Parse,
-        embedders: Callable[[Collection], Awaitable[Embedder]],
+        embedders: Embedders,
         chunkers: Callable[[Collection], Awaitable[Chunker]],
-        bill: Callable[[AsyncSession, Collection, Sequence[str], Embedder, float], Awaitable[None]],
+        bill: Callable[[Collection, Sequence[str], Embedder, float], Awaitable[Callable[[AsyncSession], None]]],
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -60,7 +69,7 @@ class Ingest:
         self._embedders = embedders
         self._chunkers = chunkers
         self._bill = bill
-        self._embedding = asyncio.Lock()  # a local model already uses every core
+        self._embedding: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)  # one batch a model at a time
 
     async def run(self, version_id: str, report: Report) -> None:
         """Bring a version to life. Raises InputError when the file is the reason, ProviderError, StoreError, JobLost."""
@@ -117,7 +126,7 @@ class Ingest:
             )
 
     async def _embed(self, version: Version, document: DocumentRow, collection: Collection, report: Report) -> None:
-        embedder = await self._embedders(collection)
+        embedder = await self._embedders(collection, verify=True)
         async with self._database.read() as session:
             rows = await content.chunks(session, version)
             missing = sorted(await content.missing_vectors(session, collection.model_id, [key for _, key in rows]))
@@ -125,12 +134,20 @@ class Ingest:
         missing.sort(key=lambda key: len(texts[key]))  # texts of like length share a batch and waste no padding
         for start in range(0, len(missing), EMBED_BATCH):
             keys = missing[start : start + EMBED_BATCH]
-            async with self._embedding:
+            embedder = await self._embedders(collection)  # anew: an admin may have changed the provider meanwhile
+            async with self._embedding[collection.embedder, collection.embedding_model]:
                 started = time.perf_counter()
                 vectors = await asyncio.to_thread(embedder.embed_documents, [texts[key] for key in keys])
+            seconds = time.perf_counter() - started
+            if vectors.shape != (len(keys), collection.dimension):
+                raise BadResponse(
+                    f"the embedder gave vectors of shape {vectors.shape}, the collection has {collection.dimension} dimensions",
+                    hint="Nothing of it was kept. Test the provider, then process the document again.",
+                )
+            bill = await self._bill(collection, [texts[key] for key in keys], embedder, seconds)
             async with self._database.write() as session:
                 await content.save_vectors(session, collection.model_id, keys, vectors)
-                await self._bill(session, collection, [texts[key] for key in keys], embedder, time.perf_counter() - started)
+                bill(session)
             await report(EMBED_FROM + (EMBED_TO - EMBED_FROM) * (start + len(keys)) / len(missing))
         async with self._database.write() as session:
             await documents.advance(session, version, expected=VersionState.CHUNKED, state=VersionState.EMBEDDED)

@@ -7,7 +7,7 @@ import hashlib
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from engine.errors import MissingSecret
+from engine.errors import InputError, MissingSecret
 
 
 class Sealer:
@@ -18,8 +18,11 @@ class Sealer:
         self._fernet = Fernet(base64.urlsafe_b64encode(derived))
 
     def seal(self, text: str) -> str:
-        """Return `text` in a form that may be stored."""
-        return self._fernet.encrypt(text.encode()).decode()
+        """Return `text` in a form that may be stored. Raises InputError for what is no text, without repeating it."""
+        try:
+            return self._fernet.encrypt(text.encode()).decode()
+        except (UnicodeEncodeError, AttributeError):
+            raise InputError("a secret is not valid text", hint="Copy it again.") from None
 
     def open(self, sealed: str) -> str:
         """Return the text. Raises MissingSecret when it was sealed with another key."""

@@ -19,7 +19,7 @@ from engine.services.configuration import Configured, Live, kind_of
 from engine.types import Principal, Role
 
 MAX_LINKS = 8
-MODEL_CHARS = 200
+MODEL_CHARS = 120
 ROLE_OF = {"chat": "chat", "rewrite": "chat", "embedding": "embedding", "rerank": "rerank", "store": "store"}
 Value: TypeAlias = Choice | tuple[Choice, ...] | None
 
@@ -139,6 +139,8 @@ def checked_chain(live: Live, chain: tuple[Choice, ...]) -> tuple[Choice, ...]:
 
 def checked(live: Live, job: str, choice: Choice) -> Choice:
     """Return a choice whose provider exists and can do the job, with a model where it needs one. Raises InputError."""
+    if not isinstance(choice, Choice) or not isinstance(choice.provider, str) or not isinstance(choice.model, str):
+        raise InputError("a choice names a provider and a model", hint="Choose from the list.")
     table = registry.ROLES[ROLE_OF[job]]
     spec = table.get(kind_of(live, choice.provider))
     if spec is None or (choice.provider not in live.providers and not spec.built_in):

@@ -53,8 +53,11 @@ class Configured:
             checked = time.monotonic()
             async with self._database.read() as session:
                 version = await newest_version(session)
-                if self._live is None or self._live.choices.version != version:
-                    self._live = await self._read(session, version)
+                if self._live is None or self._live.choices.version < version:
+                    read = await self._read(session, version)
+                    # A slower reader must not bring an older state back.
+                    if self._live is None or self._live.choices.version < version:
+                        self._live = read
             self._checked = checked
         return self._live
 
@@ -74,7 +77,10 @@ class Configured:
         """
         if await newest_version(session) != seen.version:
             raise _overtaken()
-        session.add(Configuration(version=seen.version + 1, value=_to_json(value or seen), created_by=by[:100]))
+        # Nothing chosen yet stays nothing: until then the settings of the installation decide.
+        before = await session.get(Configuration, seen.version)
+        kept = _to_json(value) if value else before.value if before else {}
+        session.add(Configuration(version=seen.version + 1, value=kept, created_by=by[:100]))
         try:
             await session.flush()
         except IntegrityError as error:
@@ -125,4 +131,5 @@ def kind_of(live: Live, name: str) -> str:
 def is_free(live: Live, name: str) -> bool:
     """Whether calls of a provider cost nothing: it takes no key, so it is this machine or one of one's own."""
     kind = kind_of(live, name)
-    return not any(spec.secret for table in registry.ROLES.values() for key, spec in table.items() if key == kind)
+    rows = [table[kind] for table in registry.ROLES.values() if kind in table]
+    return (name in live.providers or all(row.built_in for row in rows)) and bool(rows) and not any(row.secret for row in rows)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.columns import now
@@ -22,6 +22,7 @@ from engine.services.configuration import Configured, Live, is_free
 
 logger = logging.getLogger(__name__)
 PER = 1_000_000
+KEPT_DAYS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,18 +58,21 @@ class Ledger:
             async with self._database.write() as session:
                 for call, price in zip(calls, costs, strict=True):
                     session.add(row_of(user_id, call, price))
-        except StoreError as error:
+        except (StoreError, ValueError, OverflowError) as error:
             logger.warning("%d calls are missing in the ledger: %s", len(calls), error)
             return None
         known = [price for price in costs if price is not None]
         return sum(known) if len(known) == len(costs) else None
 
     async def bill_embedding(
-        self, session: AsyncSession, collection: Collection, texts: Sequence[str], embedder: Embedder, seconds: float
-    ) -> None:
-        """Write down a batch of an ingestion, in the transaction that keeps its vectors. Raises StoreError."""
+        self, collection: Collection, texts: Sequence[str], embedder: Embedder, seconds: float
+    ) -> Callable[[AsyncSession], None]:
+        """Return what writes down a batch of an ingestion, for the transaction that keeps its vectors. Raises StoreError.
+
+        Everything that waits happens here: inside the transaction it would hold the database's one write lock.
+        """
         if collection.embedder == "local":
-            return
+            return lambda _session: None
         tokens = await asyncio.to_thread(lambda: sum(embedder.tokens.count(text) for text in texts))
         call = Call(
             provider=collection.embedder,
@@ -77,11 +81,18 @@ class Ledger:
             elapsed_ms=seconds * 1000,
             input_tokens=tokens,
         )
-        session.add(row_of("", call, cost(await self._configured.current(), call)))
+        row = row_of("", call, cost(await self._configured.current(), call))
+        return lambda session: session.add(row)
 
     async def price(self, call: Call) -> float | None:
         """Return what a call costs now; None when the price is unknown."""
         return cost(await self._configured.current(), call)
+
+    async def purge(self) -> None:
+        """Remove calls that are older than what the page can show."""
+        first = (now() - timedelta(days=KEPT_DAYS)).date().isoformat()
+        async with self._database.write() as session:
+            await session.execute(delete(CallRow).where(CallRow.day < first))
 
     async def usage(self, *, days: int) -> list[Usage]:
         """Return sums of the last `days` days, newest day first, most expensive first within a day."""

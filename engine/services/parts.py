@@ -16,13 +16,13 @@ from engine.errors import ConfigError, EngineError, StoreError
 from engine.protocols import Embedder, Generator, Reranker, VectorStore
 from engine.provider_views import Choice
 from engine.security.sealing import Sealer
-from engine.services.configuration import Configured
+from engine.services.configuration import Configured, Live
 from engine.specs import Spec
 from engine.types import Endpoint, Space
 
 VERIFY_SECONDS = 300.0  # how often a remote embedder is asked whether it still makes the vectors of a collection
 SAME = 0.999  # cosine at which two vectors of the probe text are of one space
-LINGER_SECONDS = 120.0  # an answer that is being written may still use a part that was replaced
+LINGER_SECONDS = 240.0  # an answer that is being written may still use a part that was replaced
 
 T = TypeVar("T")
 
@@ -36,19 +36,20 @@ class Parts:
         self._folder = folder
         self._threads = threads
         self._made: dict[tuple[str, ...], tuple[int, Any]] = {}
+        self._given: dict[tuple[str, str], Any] = {}
+        self._version = 0
         self._verified: dict[tuple[str, int], float] = {}  # (collection, revision of its provider) -> when
         self._closing: set[asyncio.Task[None]] = set()
 
     def use(self, role: str, name: str, part: Any) -> None:
         """Put a part in place of a built-in one; for tests."""
-        self._made[role, name, ""] = (0, part)
+        self._given[role, name] = part
 
     def local(self) -> Embedder:
         """Return the built-in embedder, which grounding and quoting always use: no text leaves for them. Raises ConfigError."""
-        made: Embedder = self._known(
-            ("embedding", "local", ""), 0, lambda: registry.EMBEDDERS["local"].load()(threads=self._threads)
-        )
-        return made
+        given: Embedder | None = self._given.get(("embedding", "local"))
+        key = ("embedding", "local", "")
+        return given or self._known(key, 0, lambda: registry.EMBEDDERS["local"].load()(threads=self._threads))
 
     async def embedder(self, choice: Choice) -> Embedder:
         """Return the embedder of a choice. Raises ConfigError, StoreError."""
@@ -57,8 +58,10 @@ class Parts:
         made: Embedder = await self._part("embedding", choice, threads=self._threads)
         return made
 
-    async def embedder_of(self, collection: Collection) -> Embedder:
+    async def embedder_of(self, collection: Collection, *, verify: bool = False) -> Embedder:
         """Return the embedder of a collection, which makes the same space as when the collection began.
+
+        It is asked whether it does when `verify` is set, after its provider was changed, and every five minutes.
 
         Raises ProviderError when it cannot be asked, StoreError when it makes other vectors than it did.
         """
@@ -67,10 +70,14 @@ class Parts:
         if collection.probe is None or collection.embedder == "local":
             model_id = await asyncio.to_thread(lambda: embedder.model_id)
             _require_same(collection, Space(model_id=model_id, dimension=collection.dimension, max_tokens=0, normalised=True))
-        elif time.monotonic() - self._verified.get(key, -VERIFY_SECONDS) >= VERIFY_SECONDS:
+        elif verify or time.monotonic() - self._verified.get(key, -VERIFY_SECONDS) >= VERIFY_SECONDS:
             _require_same(collection, await asyncio.to_thread(embedder.discover))
             self._verified[key] = time.monotonic()
         return embedder
+
+    def distrust(self) -> None:
+        """Have every embedder asked again before it is next used: one of them was seen to have changed."""
+        self._verified.clear()
 
     async def generator(self, choice: Choice) -> Generator:
         """Return the generator of a choice. Raises ConfigError, StoreError."""
@@ -108,10 +115,11 @@ class Parts:
             await _close(part)
 
     async def _part(self, role: str, choice: Choice, **options: Any) -> Any:
+        if (role, choice.provider) in self._given:
+            return self._given[role, choice.provider]
         spec, endpoint, revision = await self._row(role, choice)
-        model = choice.model if (role, choice.provider, "") not in self._made else ""
         load = await asyncio.to_thread(spec.load)  # the first import of a vendor's library takes seconds
-        return self._known((role, choice.provider, model), revision, lambda: load(endpoint, **options))
+        return self._known((role, choice.provider, endpoint.model), revision, lambda: load(endpoint, **options))
 
     def _known(self, key: tuple[str, ...], revision: int, make: Callable[[], T]) -> T:
         known = self._made.get(key)
@@ -121,13 +129,28 @@ class Parts:
         made = make()
         self._made[key] = (revision, made)
         if known is not None:
-            task = asyncio.create_task(_close_later(known[1]))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._let_go(known[1])
         return made
+
+    def _let_go(self, part: Any) -> None:
+        task = asyncio.create_task(_close_later(part))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _tidy(self, live: Live) -> None:
+        # Once a change: parts of providers that were changed or removed hold their former key.
+        if live.choices.version == self._version:
+            return
+        self._version = live.choices.version
+        for key, (revision, part) in list(self._made.items()):
+            row = live.providers.get(key[1])
+            if revision and (row is None or row.revision != revision):
+                del self._made[key]
+                self._let_go(part)
 
     async def _row(self, role: str, choice: Choice) -> tuple[Spec, Endpoint, int]:
         live = await self._configured.current()
+        self._tidy(live)
         row = live.providers.get(choice.provider)
         kind = row.kind if row else choice.provider
         spec = registry.ROLES[role].get(kind)
@@ -153,12 +176,16 @@ class Parts:
         return spec, endpoint, row.revision
 
 
+def same_space(one: bytes | None, other: bytes | None) -> bool:
+    """Whether two vectors of the probe text are of one embedding space."""
+    here, there = np.frombuffer(one or b"", dtype="<f4"), np.frombuffer(other or b"", dtype="<f4")
+    return 0 < len(here) == len(there) and float(here @ there) >= SAME
+
+
 def _require_same(collection: Collection, space: Space) -> None:
-    here = np.frombuffer(space.probe, dtype="<f4")
-    there = np.frombuffer(collection.probe or b"", dtype="<f4")
-    if len(here) and len(there):
+    if space.probe and collection.probe:
         # The same model behind another address has another name, and another model may have the same: the vectors decide.
-        same = len(here) == len(there) and float(here @ there) >= SAME
+        same = same_space(collection.probe, space.probe)
     else:
         same = space.model_id == collection.model_id and space.dimension == collection.dimension
     if not same:

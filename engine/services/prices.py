@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import select
 
 from engine import registry
 from engine.database.audit import record
+from engine.database.columns import now
 from engine.database.database import Database
 from engine.database.provider_models import CallRow, PriceRow
 from engine.errors import InputError
@@ -14,6 +17,10 @@ from engine.services.accounts import require_role
 from engine.services.configuration import Configured
 from engine.services.ledger import Ledger
 from engine.types import Principal, Role
+
+MAX_USD = 1e6
+MAX_MODEL_CHARS = 120
+CALLED_DAYS = 90
 
 
 class Prices:
@@ -27,16 +34,19 @@ class Prices:
     async def usage(self, principal: Principal, *, days: int = 30) -> list[Usage]:
         """Return sums of calls by day, user and model. Raises InputError."""
         require_role(principal, Role.ADMIN)
-        if not 1 <= days <= 400:
+        if not isinstance(days, int) or not 1 <= days <= 400:
             raise InputError("usage is kept for 1 to 400 days back", hint="Choose a number in between.")
         return await self._ledger.usage(days=days)
 
     async def prices(self, principal: Principal) -> list[Price]:
-        """Return a row for each model that has a price, is chosen, or was called, where calls cost anything."""
+        """Return a row for each model that has a price, is chosen, or was called in 90 days, where calls cost anything."""
         require_role(principal, Role.ADMIN)
         live = await self._configured.current(fresh=True)
+        since = (now() - timedelta(days=CALLED_DAYS)).date().isoformat()
         async with self._database.read() as session:
-            called = (await session.execute(select(CallRow.provider, CallRow.model).distinct())).all()
+            called = (
+                await session.execute(select(CallRow.provider, CallRow.model).where(CallRow.day >= since).distinct())
+            ).all()
         chosen = [*live.choices.chain, live.choices.embedding, *filter(None, (live.choices.rewrite, live.choices.rerank))]
         paid = {name for name, row in live.providers.items() if any(one.secret for one in registry.roles(row.kind).values())}
         keys = {(name, model) for name, model in called} | {(one.provider, one.model) for one in chosen} | set(live.prices)
@@ -52,9 +62,15 @@ class Prices:
     ) -> None:
         """Set US dollars per million tokens for later calls; both None = unknown. Raises InputError."""
         require_role(principal, Role.ADMIN)
-        if (input_usd is None) != (output_usd is None) or min(input_usd or 0.0, output_usd or 0.0) < 0:
-            raise InputError("a price has two parts, input and output, of 0 or more", hint="Enter both, or leave both empty.")
+        if (input_usd is None) != (output_usd is None) or not (_is_price(input_usd) and _is_price(output_usd)):
+            raise InputError(
+                f"a price has two parts, input and output, of 0 to {MAX_USD:,.0f}", hint="Enter both, or leave both empty."
+            )
+        if not isinstance(model, str) or not model.isprintable() or not 1 <= len(model) <= MAX_MODEL_CHARS:
+            raise InputError(f"a model's name has 1 to {MAX_MODEL_CHARS} characters", hint="Choose one from the list.")
         live = await self._configured.current(fresh=True)
+        if not isinstance(provider, str) or provider not in live.providers:
+            raise InputError("there is no such provider", hint="Add it first: prices belong to a provider and a model.")
         async with self._database.write() as session:
             row = await session.get(PriceRow, (provider, model))
             before = [row.input_usd, row.output_usd] if row else None
@@ -67,3 +83,7 @@ class Prices:
             after = None if input_usd is None else [input_usd, output_usd]
             await record(session, principal, "price.set", f"{provider} · {model}", before=before, after=after)
         await self._configured.current(fresh=True)
+
+
+def _is_price(usd: float | None) -> bool:
+    return usd is None or (isinstance(usd, (int, float)) and not isinstance(usd, bool) and 0 <= usd <= MAX_USD)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine import registry
@@ -13,7 +14,7 @@ from engine.database.audit import record
 from engine.database.columns import now
 from engine.database.database import Database
 from engine.database.models import Collection
-from engine.database.provider_models import CallRow, Provider
+from engine.database.provider_models import CallRow, PriceRow, Provider, ProviderTest, SpaceRow
 from engine.errors import InputError, NotFound
 from engine.provider_views import KindInfo, ProviderInfo, TestResult
 from engine.security.sealing import Sealer
@@ -24,6 +25,15 @@ from engine.services.provider_input import clean_key, clean_name, clean_options,
 from engine.services.provider_tests import Tests
 from engine.specs import Field, Spec
 from engine.types import Principal, Role, Scalar
+
+KEPT = timedelta(days=8)
+WORDS = {
+    "ProviderTimeout": "no answer in time",
+    "RateLimited": "too many requests",
+    "ProviderUnavailable": "not reached, or in trouble",
+    "ProviderRejected": "refused the request",
+    "BadResponse": "an answer that cannot be understood",
+}
 
 
 class Providers:
@@ -95,6 +105,7 @@ class Providers:
         async with self._database.write() as session:
             if await session.get(Provider, name) is not None:
                 raise InputError(f"there is already a provider {name!r}", hint="Choose another name.")
+            row.revision = live.choices.version + 1  # never used before, whatever had this name
             session.add(row)
             await self._configured.bump(session, live.choices, by=principal.name)
             await record(session, principal, "provider.add", name, after=_told(row), key="set" if key else "none")
@@ -129,7 +140,8 @@ class Providers:
             row.base_url = url
             row.options = row.options if options is None else clean_options(options, specs)
             row.timeout_seconds = row.timeout_seconds if timeout_seconds is None else clean_timeout(timeout_seconds)
-            row.revision += 1
+            row.revision = live.choices.version + 1
+            await _forget_tests(session, name)
             await self._configured.bump(session, live.choices, by=principal.name)
             became = "dropped" if dropped else "unchanged" if new_key is None else "changed" if new_key else "removed"
             await record(session, principal, "provider.edit", name, before=before, after=_told(row), key=became)
@@ -149,6 +161,8 @@ class Providers:
                 )
             before = _told(row)
             await session.delete(row)
+            await _forget_tests(session, name)
+            await session.execute(delete(PriceRow).where(PriceRow.provider == name))
             await self._configured.bump(session, live.choices, by=principal.name)
             await record(session, principal, "provider.remove", name, before=before)
         await self._configured.current(fresh=True)
@@ -175,6 +189,10 @@ async def _require(session: AsyncSession, name: str) -> Provider:
     if row is None:
         raise NotFound(f"there is no provider {name!r} that could be changed", hint="Choose one from the list.")
     return row
+
+
+async def _forget_tests(session: AsyncSession, name: str) -> None:
+    await session.execute(delete(ProviderTest).where(ProviderTest.provider == name))
 
 
 async def _today(session: AsyncSession) -> dict[str, tuple[int, int, int, float | None, str]]:
@@ -213,9 +231,10 @@ async def _used(session: AsyncSession, live: Live) -> dict[str, list[str]]:
     for column, what in ((Collection.embedder, "embedding"), (Collection.store, "vectors")):
         for name, count in await session.execute(select(column, func.count()).group_by(column)):
             used[name].append(f"{what} of {count} collection{'s' * (count != 1)}")
-    kept = select(Collection.previous_store, func.count()).where(Collection.previous_store != "")
-    for name, count in await session.execute(kept.group_by(Collection.previous_store)):
-        used[name].append(f"kept for undoing the move of {count} collection{'s' * (count != 1)}")
+    # A space that could not be removed from its store for long must not keep a dead provider here for ever.
+    kept = select(SpaceRow.store, func.count()).where(SpaceRow.retired_at > now() - KEPT)
+    for name, count in await session.execute(kept.group_by(SpaceRow.store)):
+        used[name].append(f"kept for a week after moves of {count} collection{'s' * (count != 1)}")
     return used
 
 
@@ -267,7 +286,7 @@ def _info(
         models=kind.models,
         used_for=tuple(used),
         tests=tuple(tests),
-        last_error=error,
+        last_error=WORDS.get(error, error),
         calls_today=calls,
         failures_today=failures,
         tokens_today=tokens,

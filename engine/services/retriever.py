@@ -21,7 +21,9 @@ from engine.services.ledger import Call
 from engine.services.tolerant import Tolerant
 from engine.settings import Retrieval
 from engine.types import Filter, Hit, Principal
+from engine.vendors.status import too_slow
 
+EMBED_SECONDS = 10.0  # a question is answered by words when its embedding takes longer
 DIVERSITY_POOL = 4  # how many times k candidates MMR chooses among
 MODES = ("dense", "lexical", "hybrid")
 Scored: TypeAlias = dict[str, tuple[float, dict[str, float]]]
@@ -140,10 +142,13 @@ class Retriever:
         vector: Array | None = None
         if mode != "lexical":
             try:
-                vector = await self._embedded(query, group[0], progress)
-            except (ProviderError, StoreError, ConfigError) as error:
+                vector = await asyncio.wait_for(self._embedded(query, group, progress), EMBED_SECONDS)
+            except (ProviderError, StoreError, ConfigError, TimeoutError) as failure:
+                error = (
+                    failure if isinstance(failure, EngineError) else too_slow(provider=group[0].embedder, seconds=EMBED_SECONDS)
+                )
                 if mode == "dense":
-                    raise
+                    raise error from failure
                 mode = "lexical"
                 progress.by_words(", ".join(row.name for row in group), f"embedding by {group[0].embedder!r}", error)
         progress.spent("embed", started)
@@ -167,10 +172,12 @@ class Retriever:
             return Tolerant(None)
         return vectors if mode == "dense" else Tolerant(vectors)
 
-    async def _embedded(self, query: str, collection: Collection, progress: _Progress) -> Array:
+    async def _embedded(self, query: str, group: Sequence[Collection], progress: _Progress) -> Array:
         started = time.perf_counter()
-        embedder = await self._embedders(collection)
-        error = ""
+        embedder = await self._embedders(group[0])
+        for other in group[1:]:
+            await self._embedders(other)  # each is verified against its own space
+        collection, error = group[0], ""
         try:
             return await asyncio.to_thread(embedder.embed_query, query)
         except ProviderError as failure:

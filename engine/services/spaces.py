@@ -2,15 +2,21 @@
 
 How far a space has come is a row in SQL. Whoever finds it behind takes a lease, writes what changed, and moves the row; writing
 twice is harmless. The first time a process opens a space its ids are compared with SQL and the difference is mended.
+
+Following is one task for all who wait for a space, and a question waits only a moment for it: it is answered by words then,
+while the task goes on. A store that failed just now is not asked again at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import TypeVar
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,10 +33,15 @@ from engine.services.parts import Parts
 
 logger = logging.getLogger(__name__)
 
-LEASE_SECONDS = 60.0
-WAIT_SECONDS = 30.0
+LEASE_SECONDS = 45.0  # what the other replicas wait for after a crash
+WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.1
+QUESTION_SECONDS = 8.0
+REST_SECONDS = 5.0  # after a failure
 COMPARED = 200_000  # up to so many entries ids are compared, not only counted, when a space is opened
+SWEEP_SECONDS = 3600.0
+
+T = TypeVar("T")
 
 
 class Spaces:
@@ -41,40 +52,38 @@ class Spaces:
         self._parts = parts
         self._me = uuid.uuid4().hex
         self._open: dict[str, tuple[int, VectorStore]] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._tasks: dict[str, asyncio.Task[VectorStore]] = {}
+        self._failed: dict[str, tuple[float, int, str]] = {}
 
     async def current(self, collection: Collection) -> VectorStore:
-        """Return the vectors of a collection, up to date with SQL. Raises StoreError, ConfigError."""
-        async with self._locks.setdefault(collection.space, asyncio.Lock()):
-            store, fresh = await self._opened(collection.store, collection.space, collection.dimension)
-            await self.follow(collection, collection.space, store)
-            if fresh:
-                await self._mend(collection, collection.space, store)
-                self._open[collection.space] = (await self._parts.revision(collection.store), store)
-            return store
+        """Return the vectors of a collection, up to date with SQL. Raises StoreError (also when it takes long), ConfigError."""
+        space, revision = collection.space, await self._parts.revision(collection.store)
+        at, failed, why = self._failed.get(space, (-REST_SECONDS, -1, ""))
+        if failed == revision and time.monotonic() - at < REST_SECONDS:
+            raise StoreError(why, hint="It is tried again in a few seconds.")
+        while True:
+            task, joined = self._tasks.get(space), True
+            if task is None:
+                task, joined = asyncio.create_task(self._followed(collection, revision)), False
+                self._tasks[space] = task
+                task.add_done_callback(lambda done: self._done(space, done))
+            try:
+                store = await asyncio.wait_for(asyncio.shield(task), QUESTION_SECONDS)
+            except TimeoutError as error:
+                raise StoreError(
+                    "the vector store is still taking in documents, or does not answer", hint="Ask again in a moment."
+                ) from error
+            # What others wait for may have looked at SQL before the change that this caller knows of.
+            if not joined or not await self._behind(collection, space):
+                return store
 
     async def follow(
         self, collection: Collection, space: str, store: VectorStore, *, note: Callable[[int], None] = lambda _: None
     ) -> None:
         """Write into a space what changed in SQL since its row was moved. Raises StoreError."""
-        waited = 0.0
         while await self._behind(collection, space):
-            if await self._lease(space):
-                try:
-                    await self._catch_up(collection, space, store, note)
-                finally:
-                    await self._release(space)
-            elif waited > WAIT_SECONDS:
-                raise StoreError("another process is writing to the vector store for long", hint="Try again in a moment.")
-            else:
-                await asyncio.sleep(POLL_SECONDS)
-                waited += POLL_SECONDS
-
-    async def forget(self, space: str) -> None:
-        """Close what this process holds of a space."""
-        known = self._open.pop(space, None)
-        if known is not None:
-            await asyncio.to_thread(known[1].close)
+            async with self._leased(space):
+                await self._catch_up(collection, space, store, note)
 
     async def sweep(self, *, older_than: timedelta, collection_id: str = "") -> None:
         """Remove retired spaces from their stores; one that cannot be reached now is tried again next time."""
@@ -82,91 +91,160 @@ class Spaces:
         async with self._database.read() as session:
             rows = list(await session.scalars(query.where(SpaceRow.collection_id == collection_id) if collection_id else query))
         for row in rows:
+            if not await self._claimed(row.id, seconds=SWEEP_SECONDS, retired=True):
+                continue  # another process is at it, or somebody just went back to it
             try:
-                await self.forget(row.id)
+                await self._forget(row.id)
                 store = await self._parts.store(row.store, dimension=row.dimension, space=row.id)
-                await asyncio.to_thread(store.drop)
-                await asyncio.to_thread(store.close)
+                try:
+                    await _finished(store.drop)
+                finally:
+                    await _finished(store.close)
             except EngineError as error:
                 logger.warning("space %s of store %s could not be removed yet: %s", row.id, row.store, error)
+                await self._release(row.id)
                 continue
             async with self._database.write() as session:
-                await _forget_previous(session, row)
+                await _forget_previous(session, row.id)
 
     async def close(self) -> None:
         """Release everything."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=REST_SECONDS)
+        for task in list(self._tasks.values()):
+            task.cancel()
         for space in list(self._open):
-            await self.forget(space)
+            await self._forget(space)
 
-    async def _opened(self, name: str, space: str, dimension: int) -> tuple[VectorStore, bool]:
-        revision = await self._parts.revision(name)
-        known = self._open.get(space)
-        if known is not None and known[0] == revision:
-            return known[1], False
-        await self.forget(space)
-        return await self._parts.store(name, dimension=dimension, space=space), True
+    async def _followed(self, collection: Collection, revision: int) -> VectorStore:
+        space = collection.space
+        try:
+            known = self._open.get(space)
+            if known is not None and known[0] == revision:
+                await self.follow(collection, space, known[1])
+                return known[1]
+            await self._forget(space)
+            store = await self._parts.store(collection.store, dimension=collection.dimension, space=space)
+            try:
+                await self.follow(collection, space, store)
+                while not await self._mended(collection, space, store):
+                    await self.follow(collection, space, store)
+            except BaseException:
+                await _finished(store.close)
+                raise
+        except EngineError as error:
+            self._failed[space] = (time.monotonic(), revision, str(error))
+            raise
+        self._open[space] = (revision, store)
+        return store
+
+    def _done(self, space: str, task: asyncio.Task[VectorStore]) -> None:
+        self._tasks.pop(space, None)
+        if not task.cancelled() and task.exception() is not None:
+            logger.info("space %s could not follow: %s", space, task.exception())
+
+    async def _forget(self, space: str) -> None:
+        known = self._open.pop(space, None)
+        if known is not None:
+            await asyncio.to_thread(known[1].close)
 
     async def _behind(self, collection: Collection, space: str) -> bool:
         async with self._database.read() as session:
             row = await _row(session, space)
             return bool(await documents.changed_since(session, collection.id, row.seq))
 
-    async def _lease(self, space: str) -> bool:
+    # --- leases ------------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _leased(self, space: str) -> AsyncIterator[None]:
+        end = time.monotonic() + WAIT_SECONDS
+        while not await self._claimed(space, seconds=LEASE_SECONDS):
+            if time.monotonic() > end:
+                raise StoreError("another process is writing to the vector store for long", hint="Try again in a moment.")
+            await asyncio.sleep(POLL_SECONDS)
+        beat = asyncio.create_task(self._beat(space))
+        try:
+            yield
+        finally:
+            beat.cancel()
+            await self._release(space)
+
+    async def _beat(self, space: str) -> None:
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            try:
+                await self._claimed(space, seconds=LEASE_SECONDS)
+            except StoreError as error:
+                logger.warning("the lease of space %s could not be prolonged: %s", space, error)
+
+    async def _claimed(self, space: str, *, seconds: float, retired: bool = False) -> bool:
         free = or_(SpaceRow.owner == "", SpaceRow.owner == self._me, SpaceRow.lease_until < now())
+        which = (SpaceRow.id == space) & free & (SpaceRow.retired_at.is_not(None) if retired else True)
         async with self._database.write() as session:
-            until = now() + timedelta(seconds=LEASE_SECONDS)
-            done = await session.execute(
-                update(SpaceRow).where(SpaceRow.id == space, free).values(owner=self._me, lease_until=until)
-            )
-            return bool(done.rowcount)  # type: ignore[attr-defined]
+            values = {"owner": self._me, "lease_until": now() + timedelta(seconds=seconds)}
+            done = await session.execute(update(SpaceRow).where(which).values(**values).returning(SpaceRow.id))
+            return done.first() is not None
 
     async def _release(self, space: str) -> None:
         async with self._database.write() as session:
             await session.execute(update(SpaceRow).where(SpaceRow.id == space, SpaceRow.owner == self._me).values(owner=""))
+
+    # --- writing -----------------------------------------------------------------------------------------------------
 
     async def _catch_up(self, collection: Collection, space: str, store: VectorStore, note: Callable[[int], None]) -> None:
         async with self._database.read() as session:
             changes = await documents.changed_since(session, collection.id, (await _row(session, space)).seq)
         gone = gone_ids(changes)
         if gone:
-            await asyncio.to_thread(store.delete, gone)
+            await _finished(store.delete, gone)
         for batch in batches(version for version in changes if documents.is_live(version)):
-            async with self._database.read() as session:
-                rows = [row for version in batch for row in await content.chunks(session, version)]
-                keys = [key for _, key in rows]
-                vectors = await content.vectors(session, collection.model_id, keys, dimension=collection.dimension)
-            await asyncio.to_thread(store.upsert, [entry(chunk) for chunk, _ in rows], vectors)
-            note(len(rows))
-            if not await self._lease(space):
-                raise StoreError("another process took over writing to the vector store", hint="Try again in a moment.")
+            note(await self._put(collection, store, batch))
         # Last, so that an interruption repeats the work instead of believing in it.
         newest = max((documents.last_change(version) for version in changes), default=0)
         async with self._database.write() as session:
             row = await _row(session, space)
             row.seq = max(row.seq, newest)
 
-    async def _mend(self, collection: Collection, space: str, store: VectorStore) -> None:
-        # Opened for the first time: a store that lost a volume, or was restored from a backup, differs from SQL.
+    async def _put(self, collection: Collection, store: VectorStore, versions: list[Version]) -> int:
         async with self._database.read() as session:
-            seq = (await _row(session, space)).seq
-            live = await live_ids(session, collection.id)
-            newer = await documents.changed_since(session, collection.id, seq)
-        count = await asyncio.to_thread(store.count)
-        if newer or (count == len(live) and count > COMPARED):
-            return
-        there = set(await asyncio.to_thread(store.ids))
-        if there == live.keys():
-            return
-        logger.warning("space %s differs from SQL (%d there, %d in SQL) and is mended", space, len(there), len(live))
-        await asyncio.to_thread(store.delete, sorted(there - live.keys()))
-        missing = {version_id for one, version_id in live.items() if one not in there}
-        async with self._database.read() as session:
-            for version in [await session.get_one(Version, one) for one in sorted(missing)]:
-                rows = await content.chunks(session, version)
-                vectors = await content.vectors(
-                    session, collection.model_id, [key for _, key in rows], dimension=collection.dimension
-                )
-                await asyncio.to_thread(store.upsert, [entry(chunk) for chunk, _ in rows], vectors)
+            rows = [row for version in versions for row in await content.chunks(session, version)]
+            keys = [key for _, key in rows]
+            vectors = await content.vectors(session, collection.model_id, keys, dimension=collection.dimension)
+        await _finished(store.upsert, [entry(chunk) for chunk, _ in rows], vectors)
+        return len(rows)
+
+    async def _mended(self, collection: Collection, space: str, store: VectorStore) -> bool:
+        """Make the ids of a space those of SQL; False when SQL moved on meanwhile.
+
+        Opened for the first time: a store that lost a volume, or was restored from a backup, differs.
+        """
+        async with self._leased(space):
+            count = await asyncio.to_thread(store.count)
+            there = set(await asyncio.to_thread(store.ids)) if count <= COMPARED else None
+            async with self._database.read() as session:
+                live = await live_ids(session, collection.id)
+                if await documents.changed_since(session, collection.id, (await _row(session, space)).seq):
+                    return False
+                if there == live.keys() or (there is None and count == len(live)):
+                    return True
+                there = set(await asyncio.to_thread(store.ids)) if there is None else there
+                missing = sorted({version_id for one, version_id in live.items() if one not in there})
+                versions = [await session.get_one(Version, one) for one in missing]
+            logger.warning("space %s differs from SQL (%d there, %d in SQL) and is mended", space, len(there), len(live))
+            await _finished(store.delete, sorted(there - live.keys()))
+            for batch in batches(versions):
+                await self._put(collection, store, batch)
+        return True
+
+
+async def _finished(call: Callable[..., T], *arguments: object) -> T:
+    """Run a call in a thread, and wait for its end also when this task is cancelled: the lease must outlive the writing."""
+    task = asyncio.create_task(asyncio.to_thread(call, *arguments))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 async def live_ids(session: AsyncSession, collection_id: str) -> dict[str, str]:
@@ -182,11 +260,13 @@ async def live_ids(session: AsyncSession, collection_id: str) -> dict[str, str]:
 async def _row(session: AsyncSession, space: str) -> SpaceRow:
     row = await session.get(SpaceRow, space)
     if row is None:
-        raise StoreError("the collection's place in the vector store is not known", hint="Move it to a store again.")
+        raise StoreError("the collection's place in the vector store is not known", hint="Move it to another store, or back.")
     return row
 
 
-async def _forget_previous(session: AsyncSession, row: SpaceRow) -> None:
+async def _forget_previous(session: AsyncSession, space: str) -> None:
     values = {"previous_store": "", "previous_space": ""}
-    await session.execute(update(Collection).where(Collection.previous_space == row.id).values(**values))
-    await session.delete(await session.get_one(SpaceRow, row.id))
+    await session.execute(update(Collection).where(Collection.previous_space == space).values(**values))
+    row = await session.get(SpaceRow, space)
+    if row is not None:
+        await session.delete(row)

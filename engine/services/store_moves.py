@@ -9,10 +9,10 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database import collections, content
@@ -21,19 +21,21 @@ from engine.database.columns import new_id, now
 from engine.database.database import Database
 from engine.database.models import ChunkRow, Collection
 from engine.database.provider_models import SpaceRow
-from engine.errors import InputError, StoreError
+from engine.errors import InputError, NotFound, StoreError
 from engine.protocols import Array, VectorStore
 from engine.provider_views import Choice, StoreMove
+from engine.services.accounts import require_role
 from engine.services.choosing import checked
 from engine.services.configuration import Configured
 from engine.services.indexes import Indexes
 from engine.services.parts import Parts
 from engine.services.spaces import Spaces, live_ids
-from engine.types import Entry, Principal, Right
+from engine.types import Entry, Principal, Right, Role
 
 QUERIES = 100
 TOP = 10
 BATCH = 1000
+TRIES = 5
 LEAST_OVERLAP = 0.95
 HALF_PRECISION = 2e-3  # the most that a vector kept in half precision may be off by
 
@@ -45,7 +47,7 @@ class _Truth:
 
 
 class StoreMoves:
-    """Moves of collections between stores. The principal must own the collection."""
+    """Moves of collections between stores, by admins: vectors may leave for a service that somebody pays for."""
 
     def __init__(self, *, database: Database, parts: Parts, spaces: Spaces, indexes: Indexes, configured: Configured) -> None:
         self._database = database
@@ -62,65 +64,62 @@ class StoreMoves:
         Raises NotFound, AccessDenied, InputError, ConfigError, and StoreError when the copy is not what it should be; then
         nothing has changed.
         """
+        require_role(principal, Role.ADMIN)
         started = time.perf_counter()
         async with self._database.read() as session:
             row = await collections.require(session, principal, collection_id, Right.OWNER)
+            known = not row.space or await session.get(SpaceRow, row.space) is not None
         checked(await self._configured.current(fresh=True), "store", Choice(provider=to))
-        if row.store == to:
+        if row.store == to and known:
             raise InputError(f"the collection is in {to!r} already", hint="Choose another store.")
         space = new_id() if await self._parts.keeps_itself(to) else ""
-        store = await self._copied(row, to, space, note)
+        store = await self._parts.store(to, dimension=row.dimension, space=space)
         try:
-            report = await self._verified(row, to, store)
-            if space:
-                await self._spaces.follow(row, space, store)  # what went live during the comparison
+            report = await self._copied(row, to, space, store, note)
+            report = replace(report, seconds=round(time.perf_counter() - started, 2))
+            await self._switch(principal, row, to, space, report)
         except BaseException:
             await asyncio.shield(self._abandon(space, store))
             raise
         await asyncio.to_thread(store.close)
-        report = StoreMove(**{**asdict(report), "seconds": round(time.perf_counter() - started, 2)})
-        await self._switch(principal, row, to, space, report)
         return report
 
     async def revert(self, principal: Principal, collection_id: str) -> str:
         """Go back to the former store, which follows SQL before its next search; return its name. Raises InputError."""
         async with self._database.write() as session:
+            require_role(principal, Role.ADMIN)
             row = await collections.require(session, principal, collection_id, Right.OWNER)
             if not row.previous_store:
                 raise InputError("there is no former store to go back to", hint="It is kept for seven days after a move.")
             before, back = (row.store, row.space), (row.previous_store, row.previous_space)
             (row.store, row.space), (row.previous_store, row.previous_space) = back, before
             await _retire(session, before[1], retired=True)
-            await _retire(session, back[1], retired=False)
+            if not await _retire(session, back[1], retired=False):
+                raise InputError("the former place is being removed just now", hint="Move the collection there instead.")
             await record(session, principal, "collection.store.revert", row.id, before=before[0], after=back[0])
         return back[0]
 
-    async def _copied(self, row: Collection, to: str, space: str, note: Callable[[int], None]) -> VectorStore:
-        store = await self._parts.store(to, dimension=row.dimension, space=space)
-        try:
+    async def _copied(self, row: Collection, to: str, space: str, store: VectorStore, note: Callable[[int], None]) -> StoreMove:
+        """Copy and compare. A collection that changes meanwhile is followed and compared again."""
+        if space:
+            async with self._database.write() as session:
+                session.add(SpaceRow(id=space, collection_id=row.id, store=to, dimension=row.dimension, retired_at=now()))
+        for _ in range(TRIES):
             if space:
-                async with self._database.write() as session:
-                    session.add(SpaceRow(id=space, collection_id=row.id, store=to, dimension=row.dimension, retired_at=now()))
                 await self._spaces.follow(row, space, store, note=note)
-            else:
-                truth = await self._truth(row)
-                for start in range(0, len(truth.ids), BATCH):
-                    await asyncio.to_thread(_put, store, truth, start)
-                    note(min(BATCH, len(truth.ids) - start))
-        except BaseException:
-            await asyncio.shield(self._abandon(space, store))
-            raise
-        return store
+            truth = await self._truth(row)
+            if not space:
+                await asyncio.to_thread(_put, store, truth, note)
+            there = await asyncio.to_thread(store.ids)
+            if there == truth.ids:
+                return await self._compared(row, to, store, truth)
+        raise StoreError(
+            f"{to} holds {len(there)} of {len(truth.ids)} vectors, or others", hint="Nothing was changed; try again."
+        )
 
-    async def _verified(self, row: Collection, to: str, store: VectorStore) -> StoreMove:
-        truth = await self._truth(row)
-        there = await asyncio.to_thread(store.ids)
-        if there != truth.ids:
-            raise StoreError(
-                f"{to} holds {len(there)} of {len(truth.ids)} vectors, or others", hint="Nothing was changed; try again."
-            )
-        stored = await asyncio.to_thread(_fetched, store, there, row.dimension)
-        difference = float(np.abs(stored - truth.vectors).max()) if there else 0.0
+    async def _compared(self, row: Collection, to: str, store: VectorStore, truth: _Truth) -> StoreMove:
+        stored = await asyncio.to_thread(_fetched, store, truth.ids, row.dimension)
+        difference = float(np.abs(stored - truth.vectors).max()) if truth.ids else 0.0
         overlap, queries = await asyncio.to_thread(_overlap, store, truth)
         if difference > HALF_PRECISION or overlap < LEAST_OVERLAP:
             raise StoreError(
@@ -132,9 +131,9 @@ class StoreMoves:
             before=row.store,
             after=to,
             entries=len(truth.ids),
-            entries_there=len(there),
+            entries_there=len(truth.ids),
             checksum=_checksum(truth.ids, truth.vectors),
-            checksum_there=_checksum(there, stored),
+            checksum_there=_checksum(truth.ids, stored),
             largest_difference=difference,
             overlap=overlap,
             queries=queries,
@@ -143,7 +142,9 @@ class StoreMoves:
 
     async def _switch(self, principal: Principal, row: Collection, to: str, space: str, report: StoreMove) -> None:
         async with self._database.write() as session:
-            current = await session.get_one(Collection, row.id)
+            current = await session.get(Collection, row.id)
+            if current is None:
+                raise NotFound("the collection was deleted meanwhile")
             if (current.store, current.space) != (row.store, row.space):
                 raise StoreError("somebody else moved the collection meanwhile", hint="Look where it is now.")
             await _retire(session, current.space, retired=True)
@@ -185,9 +186,15 @@ class StoreMoves:
         return _Truth(ids, vectors)
 
 
-async def _retire(session: AsyncSession, space: str, *, retired: bool) -> None:
-    if space:
-        await session.execute(update(SpaceRow).where(SpaceRow.id == space).values(retired_at=now() if retired else None))
+async def _retire(session: AsyncSession, space: str, *, retired: bool) -> bool:
+    """Take a space out of use, or back into it; False when somebody is writing to it or removing it."""
+    if not space:
+        return True
+    which = update(SpaceRow).where(SpaceRow.id == space)
+    if not retired:
+        which = which.where(or_(SpaceRow.owner == "", SpaceRow.lease_until < now()))
+    done = await session.execute(which.values(retired_at=now() if retired else None).returning(SpaceRow.id))
+    return done.first() is not None
 
 
 def _fetched(store: VectorStore, ids: list[str], dimension: int) -> Array:
@@ -224,6 +231,9 @@ def _checksum(ids: list[str], vectors: Array) -> str:
     return total.hexdigest()
 
 
-def _put(store: VectorStore, truth: _Truth, start: int) -> None:
-    ids = truth.ids[start : start + BATCH]
-    store.upsert([Entry(id=one) for one in ids], truth.vectors[start : start + BATCH])
+def _put(store: VectorStore, truth: _Truth, note: Callable[[int], None]) -> None:
+    store.drop()
+    for start in range(0, len(truth.ids), BATCH):
+        ids = truth.ids[start : start + BATCH]
+        store.upsert([Entry(id=one) for one in ids], truth.vectors[start : start + BATCH])
+        note(len(ids))

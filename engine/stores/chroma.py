@@ -18,14 +18,15 @@ from chromadb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, System
 from chromadb.errors import ChromaError, InternalError, NotFoundError
 from pydantic_settings import PydanticBaseSettingsSource
 
-from engine.errors import CollectionMissing, DimensionMismatch, EngineError
+from engine.errors import CollectionMissing, DimensionMismatch, StoreError
 from engine.protocols import Array
 from engine.stores import filters
 from engine.stores.checks import checked_query, checked_rows, known_rows
-from engine.stores.clients import Clients, Lease, collection_name, failed
+from engine.stores.clients import MOST_BYTES, Clients, Lease, collection_name, failed
 from engine.stores.nearest import Candidates, nearest
 from engine.stores.pushdown import is_number, options
 from engine.types import Condition, Endpoint, Entry, Filter, Match, Scalar
+from engine.vendors.limits import Limits, sync_settings
 
 BATCH = 500  # a request stays below the 40 MB that a server takes, also with long vectors
 LONG_LIST = 1000  # SQLite takes so many parameters at least
@@ -145,10 +146,10 @@ class ChromaStore:
         api = _api(self._lease.client())
         try:
             yield api
-        except EngineError:
+        except StoreError:
             raise
-        except NotFoundError as error:
-            raise CollectionMissing(f"Chroma has no collection {self._name!r}", hint="Build the index again.") from error
+        except NotFoundError:
+            raise CollectionMissing(f"Chroma has no collection {self._name!r}", hint="Build the index again.") from None
         except Exception as error:  # noqa: BLE001 - the SDK raises bare ones, too
             status = error.code() if isinstance(error, ChromaError) else 0
             reachable = not isinstance(error, httpx.TransportError)
@@ -234,14 +235,17 @@ def _opened(endpoint: Endpoint) -> System:
             anonymized_telemetry=False,
             chroma_api_impl="chromadb.api.fastapi.FastAPI",
             chroma_server_host=url.hostname,
-            chroma_server_http_port=url.port or (443 if url.scheme == "https" else 8000),
+            chroma_server_http_port=url.port or (443 if url.scheme == "https" else 80),
             chroma_server_ssl_enabled=url.scheme == "https",
             chroma_server_headers=headers if endpoint.api_key else {},
         )
     system = System(settings)
     api = _api(system)
     if isinstance(api, FastAPI):
-        api._session.timeout = httpx.Timeout(endpoint.timeout_seconds)  # there is no setting for it
+        # There is no setting for the time limit, nor for what it takes from the environment.
+        limits = sync_settings(httpx, Limits("Chroma", endpoint.timeout_seconds, MOST_BYTES))
+        api._session.close()
+        api._session = httpx.Client(headers=api._session.headers, **limits)
     system.start()
     return system
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Generic, TypeVar
 
-from engine.errors import ConfigError, StoreError
+from engine.errors import ConfigError, ProviderError, StoreError
 from engine.types import Endpoint
 from engine.vendors.status import HINTS, redacted
 
 C = TypeVar("C")
 LOCK_FILE = ".workbench.lock"
+MOST_BYTES = 256 * 2**20
+"""The longest answer of a server that is read; fetching all vectors of a space takes several."""
 _SPACE = re.compile(r"[a-z0-9_]{1,48}")
 
 
@@ -28,6 +30,8 @@ def collection_name(space: str) -> str:
 
 def failed(vendor: str, error: Exception, endpoint: Endpoint, *, status: int = 0, reachable: bool = True) -> StoreError:
     """Return the error for a call that went wrong; `status` is the server's one, if it sent one."""
+    if isinstance(error, ProviderError):  # an answer beyond our limits
+        return StoreError(str(error), hint=error.hint)
     what = "failed" if reachable else "cannot be reached"
     hint = HINTS.get(status, "Test the store on the providers page; its server may say more in its log.")
     if not reachable:

@@ -145,7 +145,7 @@ class PgvectorStore:
 
     def fetch(self, ids: Sequence[str]) -> Array:
         """See VectorStore."""
-        statement = f"SELECT id, embedding::vector FROM {self._table} WHERE id = ANY($1::text[])"
+        statement = f"SELECT id, embedding::vector({self._dimension}) FROM {self._table} WHERE id = ANY($1::text[])"
         rows: list[Any] = self._read(lambda connection: connection.fetch(statement, sorted(set(ids))), [])
         position = {row[0]: i for i, row in enumerate(rows)}
         # A vector on the wire: its length and a zero, two bytes each, then its numbers; all of it big-endian.

@@ -152,13 +152,14 @@ class PineconeStore:
 
     def fetch(self, ids: Sequence[str]) -> Array:
         """See VectorStore."""
-        index, vectors = self._index(), {}
+        index, vectors = self._index(), dict[str, Any]()
         for part in _parts(sorted({one for one in ids if _is_id(one)}), FETCH_IDS):
             if index is not None:
                 found = self._ask(index.fetch, ids=part, namespace=self._space).vectors
                 vectors.update({one: vector.values for one, vector in found.items()})
         rows = known_rows({one: i for i, one in enumerate(vectors)}, ids)
-        return np.asarray(list(vectors.values()), dtype=np.float32).reshape(-1, self._dimension)[rows]
+        matrix: Array = self._ask(lambda: np.asarray([*vectors.values()], dtype=np.float32).reshape(-1, self._dimension))
+        return matrix[rows]
 
     def drop(self) -> None:
         """See VectorStore: the namespace goes, the index stays."""

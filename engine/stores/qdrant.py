@@ -14,15 +14,16 @@ import numpy as np
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from engine.errors import CollectionMissing, EngineError
+from engine.errors import CollectionMissing, StoreError
 from engine.protocols import Array
 from engine.stores import filters
 from engine.stores.checks import checked_query, checked_rows, known_rows
-from engine.stores.clients import Clients, Lease, collection_name, failed
+from engine.stores.clients import MOST_BYTES, Clients, Lease, collection_name, failed
 from engine.stores.lock import SharedLock
 from engine.stores.nearest import Candidates, nearest
 from engine.stores.pushdown import is_number, options
 from engine.types import Condition, Endpoint, Entry, Filter, Match, Scalar
+from engine.vendors.limits import Limits, sync_settings
 
 BATCH = 256  # a request stays below the 32 MB that a server takes, also with long vectors
 PAGE = 10_000
@@ -149,7 +150,7 @@ class QdrantStore:
         try:
             with shared.changing() if change else shared.reading():
                 yield shared.client
-        except EngineError:
+        except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - the local mode raises what numpy and sqlite3 raise
             cause = None if self._endpoint.api_key else error  # a server may repeat the key
@@ -252,12 +253,14 @@ def _opened(endpoint: Endpoint) -> _Client:
         client = QdrantClient(path=endpoint.folder, force_disable_check_same_thread=True)
         _quick(client)
         return _Client(client, SharedLock())
+    limits = Limits("Qdrant", endpoint.timeout_seconds, MOST_BYTES)
     client = QdrantClient(
         url=endpoint.base_url,
+        port=443 if endpoint.base_url.lower().startswith("https:") else 80,  # where the address names none
         headers={"api-key": endpoint.api_key} if endpoint.api_key else {},  # as `api_key` it warns of every http address
-        timeout=max(1, round(endpoint.timeout_seconds)),
         prefer_grpc=False,
         check_compatibility=False,  # it would ask the server at once, in a thread
+        **(sync_settings(httpx, limits) | {"timeout": max(1, round(endpoint.timeout_seconds))}),
     )
     return _Client(client, None)
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import ssl
 import threading
+import time
+import warnings
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs
 
 import anyio.to_thread
 import httpx2
@@ -18,10 +22,14 @@ from google.auth.exceptions import GoogleAuthError
 from google.genai import errors, types
 from google.oauth2.service_account import Credentials
 
-from engine.errors import ConfigError, MissingSecret, ProviderError
+from engine.errors import ConfigError, EngineError, MissingSecret, ProviderError
 from engine.types import Endpoint
-from engine.vendors.google import GEMINI, address, key_of, retry_after
-from engine.vendors.status import from_status, not_understood, too_slow, unreachable
+from engine.vendors.google import GEMINI, address, checked_place, key_of, retry_after
+from engine.vendors.limits import Limits, async_settings, sync_settings
+from engine.vendors.status import clean_names, from_status, not_understood, redacted, too_slow, unreachable
+
+# Of each value that it does not know the SDK warns in the words of the server: the key perhaps, or a megabyte.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"google\.genai\._common")
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -38,6 +46,8 @@ class Access:
         self.endpoint = endpoint
         self.provider = provider
         self.vertex = provider == "vertex"
+        self._limits = Limits(provider=provider, seconds=endpoint.timeout_seconds)
+        self._secrets: list[str] = []  # next to the key
         self._lock = threading.RLock()
         self._account: Credentials | None = None
         self._kept: genai.Client | None = None
@@ -48,10 +58,10 @@ class Access:
 
         One for each use: connections belong to an event loop, and the SDK closes a stream only when garbage is collected.
         """
-        with translated(self.endpoint, provider=self.provider):
-            context = await anyio.to_thread.run_sync(tls)
-            limit = self.endpoint.timeout_seconds
-            async with httpx2.AsyncClient(verify=context, timeout=limit) as http:
+        with translated(self.endpoint, provider=self.provider, secrets=self._secrets):
+            await anyio.to_thread.run_sync(tls)
+            settings = await anyio.to_thread.run_sync(async_settings, httpx2, self._limits)
+            async with httpx2.AsyncClient(**settings) as http:
                 client = await anyio.to_thread.run_sync(self._client, http, abandon_on_cancel=True)
                 with closing(client):
                     yield client
@@ -59,12 +69,26 @@ class Access:
     @contextmanager
     def blocking(self) -> Iterator[genai.Client]:
         """Give the client for blocking calls, which is kept until `close`. Thread-safe."""
-        with translated(self.endpoint, provider=self.provider):
+        with translated(self.endpoint, provider=self.provider, secrets=self._secrets):
             with self._lock:
                 self._kept = kept = self._kept or self._client()
                 if self._account:
                     self._sign_in(self._account)
             yield kept
+
+    def listed(self, action: str) -> list[str]:
+        """Return what `names` does, in the time that one answer may take; blocks."""
+        end = time.monotonic() + self.endpoint.timeout_seconds
+        found: list[types.Model] = []
+        with self.blocking() as client:
+            pager = client.models.list()
+            with suppress(IndexError):  # after the last page
+                while True:
+                    found += pager.page
+                    if time.monotonic() > end:
+                        raise too_slow(provider=self.provider, seconds=self.endpoint.timeout_seconds)
+                    pager.next_page()
+            return names(found, action)
 
     def close(self) -> None:
         """Close the connections of `blocking`. Idempotent."""
@@ -82,38 +106,45 @@ class Access:
             api_version="v1beta1" if self.vertex else "v1beta",
             timeout=max(1, round(self.endpoint.timeout_seconds * 1000)),
             retry_options=types.HttpRetryOptions(attempts=1),
-            client_args={"verify": tls(), "follow_redirects": False},
+            client_args={"verify": tls(), **({} if http else sync_settings(httpx2, self._limits))},
             async_client_args={"ssl": tls()},
             httpx_async_client=http,
         )
         return genai.Client(vertexai=self.vertex, http_options=options, **who)
 
     def _identity(self) -> dict[str, Any]:
+        options = self.endpoint.options
+        project, location = checked_place(str(options.get("project") or ""), str(options.get("location") or ""))
         key = key_of(self.endpoint, provider=self.provider)
         if not self.vertex or not key.startswith("{"):
             return {"api_key": key}
         with self._lock:
             self._account = account = self._account or _account(key)
-        project = str(self.endpoint.options.get("project") or account.project_id or "").strip()
+        project, _ = checked_place(project or str(account.project_id or ""), "")
         if not project:
             raise ConfigError("Vertex AI needs a Google Cloud project", hint="Enter its id on the providers page.")
         self._sign_in(account)
-        location = str(self.endpoint.options.get("location") or "").strip() or "global"
-        return {"credentials": account, "project": project, "location": location}
+        return {"credentials": account, "project": project, "location": location or "global"}
 
     def _sign_in(self, account: Credentials) -> None:
         with self._lock:
             if not account.valid:
                 # Left to itself the SDK does this, with three tries and no limit of ours on their time.
                 account.refresh(self._exchanged)  # type: ignore[no-untyped-call]
+                self._secrets.append(str(account.token))
 
     def _exchanged(self, url: str, method: str = "GET", body: Any = None, headers: Any = None, **_: Any) -> SimpleNamespace:
         """Make the one request of google.auth that exchanges a signed assertion for a token."""
-        limit = self.endpoint.timeout_seconds
-        answer = httpx2.request(method, url, content=body, headers=headers, timeout=limit, verify=tls())
+        key = json.loads(self.endpoint.api_key)["private_key"]
+        # Those of the former token stay, for what runs on.
+        self._secrets[:] = [*self._secrets[-3:], key, *parse_qs((body or b"").decode()).get("assertion", [])]
+        with httpx2.Client(verify=tls(), **sync_settings(httpx2, self._limits)) as http:
+            answer = http.request(method, url, content=body, headers=headers)
         if answer.status_code != httpx2.codes.OK:
             after = answer.headers.get("retry-after")
-            said = f"no token for the service account: {answer.text}"
+            # Its words may be the assertion, which is as good as the token.
+            code = re.search(rb'"error"\s*:\s*"([a-z_]{1,40})"', answer.content)
+            said = f"no token for the service account {code[1].decode() if code else ''}"
             raise from_status(answer.status_code, said, provider=self.provider, endpoint=self.endpoint, retry_after=after)
         return SimpleNamespace(status=answer.status_code, headers=answer.headers, data=answer.content)
 
@@ -127,7 +158,7 @@ def _vertex(location: str) -> str:
 def _account(key: str) -> Credentials:
     try:
         made: Credentials = Credentials.from_service_account_info(json.loads(key), scopes=[SCOPE])  # type: ignore[no-untyped-call]
-    except (ValueError, TypeError, AttributeError, LookupError, GoogleAuthError):
+    except Exception:  # noqa: BLE001 - whatever it is
         # Not chained: what could not be read is a secret.
         raise MissingSecret(
             "the JSON that is set as the key of Vertex AI is not that of a service account",
@@ -143,53 +174,47 @@ def tls() -> ssl.SSLContext:
 
 
 @contextmanager
-def translated(endpoint: Endpoint, *, provider: str) -> Iterator[None]:
-    """Raise what the SDK raises inside as ProviderError.
+def translated(endpoint: Endpoint, *, provider: str, secrets: Iterable[str] = ()) -> Iterator[None]:
+    """Raise whatever is raised inside as EngineError, in words without the key or `secrets`.
 
-    The SDK's error is not chained: it repeats what the server said, the key perhaps, and logs print whole chains.
+    The SDK's error is not chained: it repeats what the server said, the key perhaps, and logs print whole chains. The SDK
+    does not check an answer of another world, which ends in any error there is.
     """
     try:
         yield
-    # An answer of another world is not checked by the SDK, and ends in any of the last four.
-    except (
-        errors.APIError,
-        errors.ContinuationInterruptedError,
-        httpx2.HTTPError,
-        httpx2.InvalidURL,
-        httpx2.StreamError,
-        GoogleAuthError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        LookupError,
-    ) as error:
-        raise error_of(error, endpoint, provider=provider) from None
+    except EngineError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        raise error_of(error, endpoint, provider=provider, secrets=secrets) from None
 
 
-def error_of(error: Exception, endpoint: Endpoint, *, provider: str) -> ProviderError:
-    """Return our error for one of the SDK, of its HTTP library, of google.auth, or of reading JSON."""
+def error_of(error: Exception, endpoint: Endpoint, *, provider: str, secrets: Iterable[str] = ()) -> ProviderError:
+    """Return our error for one of the SDK, of its HTTP library, of google.auth, or of reading an answer."""
+    said = error.message or error.details if isinstance(error, errors.APIError) else error
+    said = redacted(said, endpoint, *secrets)
     match error:
         case errors.APIError():
             headers: Mapping[str, str] = getattr(error.response, "headers", None) or {}
             after = retry_after(headers.get("retry-after"), error.details)
-            said = error.message or error.details
-            return from_status(int(error.code or 0), said, provider=provider, endpoint=endpoint, retry_after=after)
+            status = error.code if isinstance(error.code, int) else 0  # as the body tells it, within a stream
+            return from_status(status, said, provider=provider, endpoint=endpoint, retry_after=after)
         case httpx2.TimeoutException():
             return too_slow(provider=provider, seconds=endpoint.timeout_seconds)
-        case httpx2.HTTPError() | httpx2.StreamError() | errors.ContinuationInterruptedError():
-            return unreachable(error, provider=provider, endpoint=endpoint)
         case GoogleAuthError() if not isinstance(error, ValueError):
-            status = 503 if error.retryable else 401
-            return from_status(status, error, provider=provider, endpoint=endpoint)
+            # It holds the whole answer that has no token in it, or one of another name.
+            said = f"no token for the service account ({type(error).__name__})"
+            return from_status(503 if error.retryable else 401, said, provider=provider, endpoint=endpoint)
+        case httpx2.HTTPError() | httpx2.StreamError() | errors.ContinuationInterruptedError() | OSError():
+            return unreachable(said, provider=provider, endpoint=endpoint)
         case _:
-            return not_understood(error, provider=provider, endpoint=endpoint)
+            return not_understood(said, provider=provider, endpoint=endpoint)
 
 
 def names(models: Iterable[types.Model], action: str) -> list[str]:
     """Return the names of models that can do `action` of the API, sorted. Vertex AI does not tell; there the name must."""
     found = {model.name.rsplit("/", 1)[-1]: model.supported_actions for model in models if model.name}
     embeds = action == "embedContent"
-    return sorted(
+    return clean_names(
         name
         for name, actions in found.items()
         if (action in actions if actions else ("embedding" in name) == embeds and (embeds or name.startswith("gemini")))

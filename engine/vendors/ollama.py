@@ -11,7 +11,8 @@ import ollama
 
 from engine.errors import EngineError, ProviderError
 from engine.types import Endpoint
-from engine.vendors.status import from_status, not_understood, redacted, too_slow, unreachable
+from engine.vendors.limits import Limits, async_settings, sync_settings
+from engine.vendors.status import clean_names, from_status, not_understood, redacted, too_slow, unreachable
 
 PROVIDER = "Ollama"
 
@@ -37,7 +38,9 @@ def client(endpoint: Endpoint, *, url: str) -> ollama.Client:
             response.read()
             _refused(response, endpoint)
 
-    return ollama.Client(**_settings(endpoint, url), event_hooks={"response": [refuse]})
+    return ollama.Client(
+        **_settings(endpoint, url), **sync_settings(httpx, _limits(endpoint)), event_hooks={"response": [refuse]}
+    )
 
 
 def async_client(endpoint: Endpoint, *, url: str) -> ollama.AsyncClient:
@@ -48,12 +51,18 @@ def async_client(endpoint: Endpoint, *, url: str) -> ollama.AsyncClient:
             await response.aread()
             _refused(response, endpoint)
 
-    return ollama.AsyncClient(**_settings(endpoint, url), event_hooks={"response": [refuse]})
+    return ollama.AsyncClient(
+        **_settings(endpoint, url), **async_settings(httpx, _limits(endpoint)), event_hooks={"response": [refuse]}
+    )
+
+
+def _limits(endpoint: Endpoint) -> Limits:
+    return Limits(PROVIDER, endpoint.timeout_seconds)
 
 
 def _settings(endpoint: Endpoint, url: str) -> dict[str, Any]:
     # An empty host would be read from the environment.
-    return {"host": endpoint.base_url or url, "timeout": endpoint.timeout_seconds, "auth": _Key(endpoint.api_key)}
+    return {"host": endpoint.base_url or url, "auth": _Key(endpoint.api_key)}
 
 
 def _refused(response: httpx.Response, endpoint: Endpoint) -> NoReturn:
@@ -76,31 +85,23 @@ def _refused(response: httpx.Response, endpoint: Endpoint) -> NoReturn:
 def _said(response: httpx.Response) -> object:
     try:
         return response.json()["error"]
-    except (ValueError, LookupError, TypeError):
-        return response.text
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return response.content.decode("utf-8", "replace")  # whatever encoding it claims
 
 
 @contextmanager
 def translated(endpoint: Endpoint) -> Iterator[None]:
-    """Turn what the SDK raises into a ProviderError."""
+    """Raise what the SDK raises inside as ProviderError, not chained: the SDK's error repeats what the server said."""
     try:
         yield
     except EngineError:
         raise
-    except FAILURES as error:
-        raise error_of(error, endpoint) from error
-
-
-# RuntimeError: a client or stream that is closed. ValueError: JSON, pydantic, an address that is none. TypeError and
-# AttributeError: JSON that is no object.
-FAILURES = (
-    ollama.RequestError, ollama.ResponseError, httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict,
-    OSError, RuntimeError, ValueError, TypeError, AttributeError,
-)  # fmt: skip
+    except Exception as error:  # noqa: BLE001 - an answer of another world ends in anything
+        raise error_of(error, endpoint) from None
 
 
 def error_of(error: Exception, endpoint: Endpoint) -> ProviderError:
-    """Return our error for one of FAILURES."""
+    """Return our error for one of the SDK, of its HTTP library, of sockets, or of reading an answer."""
     if isinstance(error, ollama.ResponseError):
         # Without a status it is an error in the middle of a stream: the model runner failed.
         status = error.status_code if error.status_code >= 400 else 500
@@ -113,14 +114,15 @@ def error_of(error: Exception, endpoint: Endpoint) -> ProviderError:
         return from_status(error.response.status_code, error, provider=PROVIDER, endpoint=endpoint)
     if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
         return from_status(400, f"the address is wrong: {error}", provider=PROVIDER, endpoint=endpoint)
-    if isinstance(error, httpx.TransportError | OSError | RuntimeError):
+    # RuntimeError: a client or stream that is closed.
+    if isinstance(error, httpx.TransportError | OSError | RuntimeError) and not isinstance(error, RecursionError):
         return unreachable(error, provider=PROVIDER, endpoint=endpoint)
     return not_understood(error, provider=PROVIDER, endpoint=endpoint)
 
 
 def names(models: Iterable[ollama.ListResponse.Model], *, embedding: bool) -> list[str]:
     """Return the sorted names of the models for embedding, or of the others, as far as family and name tell."""
-    return sorted(one.model for one in models if one.model and _embeds(one) == embedding)
+    return clean_names(one.model for one in models if _embeds(one) == embedding)
 
 
 def _embeds(model: ollama.ListResponse.Model) -> bool:

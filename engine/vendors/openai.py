@@ -11,9 +11,10 @@ import httpx2
 import openai
 from openai import AsyncOpenAI, OpenAI
 
-from engine.errors import ConfigError, ProviderError, ProviderRejected
+from engine.errors import ConfigError, EngineError, ProviderError, ProviderRejected
 from engine.types import Endpoint
-from engine.vendors.status import from_status, not_understood, redacted, too_slow, unreachable
+from engine.vendors.limits import Limits, async_settings, sync_settings
+from engine.vendors.status import clean_names, from_status, not_understood, redacted, too_slow, unreachable
 
 PROVIDER = "openai"
 OWN = "https://api.openai.com/v1"
@@ -54,12 +55,18 @@ def is_own(endpoint: Endpoint) -> bool:
 
 def async_client(endpoint: Endpoint) -> AsyncOpenAI:
     """Return a client that knows nothing but `endpoint`, and tries once. Raises ConfigError."""
-    return _alone(AsyncOpenAI(**_arguments(endpoint)))
+    return _alone(
+        AsyncOpenAI(**_arguments(endpoint), http_client=httpx2.AsyncClient(**async_settings(httpx2, _limits(endpoint))))
+    )
 
 
 def sync_client(endpoint: Endpoint) -> OpenAI:
     """Return a client that knows nothing but `endpoint`, and tries once. Raises ConfigError."""
-    return _alone(OpenAI(**_arguments(endpoint)))
+    return _alone(OpenAI(**_arguments(endpoint), http_client=httpx2.Client(**sync_settings(httpx2, _limits(endpoint)))))
+
+
+def _limits(endpoint: Endpoint) -> Limits:
+    return Limits(PROVIDER, endpoint.timeout_seconds)
 
 
 def _arguments(endpoint: Endpoint) -> dict[str, Any]:
@@ -88,14 +95,20 @@ def translated(endpoint: Endpoint) -> Iterator[None]:
     """
     try:
         yield
-    # The SDK makes objects of an answer without checking it, so one of another world ends in any of the last three.
-    except (openai.OpenAIError, httpx2.HTTPError, ValueError, TypeError, AttributeError) as error:
+    except EngineError:
+        raise
+    # The SDK makes objects of an answer without checking it, so one of another world ends in anything.
+    except Exception as error:  # noqa: BLE001
         raise error_of(error, endpoint) from None
 
 
 def error_of(error: Exception, endpoint: Endpoint) -> ProviderError:
     """Return our error for one of the SDK, of its HTTP library, or of reading JSON."""
     match error:
+        case openai.APIConnectionError(__cause__=ProviderError() as ours):
+            return ours
+        case openai.APIConnectionError(__cause__=httpx2.DecodingError()) | httpx2.DecodingError():
+            return not_understood(error, provider=PROVIDER, endpoint=endpoint)
         case openai.APIResponseValidationError():
             return not_understood(error.message, provider=PROVIDER, endpoint=endpoint)
         case openai.APIStatusError():
@@ -148,4 +161,4 @@ def embedding_models(listed: Any, endpoint: Endpoint) -> list[str]:
 
 
 def _names(listed: Any) -> list[str]:
-    return sorted({str(model.id) for model in listed.data or ()})
+    return clean_names(model.id for model in listed.data or ())

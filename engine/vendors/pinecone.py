@@ -5,22 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, TypeVar
 
-from pinecone import ApiError, ConflictError, NotFoundError, Pinecone, PineconeError, RetryConfig, ServerlessSpec
-from pinecone._internal.constants import DATA_PLANE_API_VERSION
-from pinecone._internal.http_client import HTTPClient
+import httpx
+from pinecone import ApiError, ConflictError, NotFoundError, Pinecone, ServerlessSpec
 from pinecone.errors import PineconeConnectionError, PineconeTimeoutError
 from pinecone.models.indexes.schema import DenseVectorField
 
-from engine.errors import CollectionMissing, DimensionMismatch, StoreError
+from engine.errors import CollectionMissing, DimensionMismatch, ProviderError, StoreError
 from engine.types import Endpoint
+from engine.vendors.limits import Limits, sync_settings
 from engine.vendors.status import redacted, retry_seconds
 
 CONTROL = "https://api.pinecone.io"
 READY_SECONDS = 120.0
 """How long a new index may take until it can be used."""
+MOST_BYTES = 256 * 2**20
+"""The longest answer that is read."""
 METRICS = ("cosine", "dotproduct")
 _HINTS = {
     401: "The key is missing or wrong: enter it again on the providers page.",
@@ -41,7 +42,11 @@ def asked(endpoint: Endpoint, call: Callable[..., T], **arguments: Any) -> T:
     """Return what `call(**arguments)` gives. Raises StoreError; CollectionMissing for what is not there."""
     try:
         return call(**arguments)
-    except (PineconeError, ValueError, TypeError) as error:
+    except StoreError:
+        raise
+    except ProviderError as error:  # an answer beyond our limits
+        raise StoreError(str(error), hint=error.hint) from None
+    except Exception as error:  # noqa: BLE001 - the SDK lets through what httpx and its decoders raise
         if isinstance(error, (NotFoundError, PineconeConnectionError)):
             _forget(endpoint)  # the index may be gone, or may have been made anew at another address
         # Without its cause: what the vendor said may repeat the key.
@@ -87,14 +92,19 @@ def _open(endpoint: Endpoint, name: str, dimension: int, *, create: bool) -> Any
         host=endpoint.base_url or CONTROL,
         additional_headers={"Accept": "application/json"},  # an empty one is filled from the environment
         timeout=endpoint.timeout_seconds,
-        retry_config=RetryConfig(max_retries=0),
     ) as client:
+        _limit(client, endpoint)
         host = _host(client, endpoint, name, dimension, create=create)
         data = client.index(host=host)
-    # The SDK hands the setting for retries to the control plane only.
-    data._http.close()
-    data._http = HTTPClient(replace(data._config, retry_config=RetryConfig(max_retries=0)), DATA_PLANE_API_VERSION)
+    _limit(data, endpoint)
     return data
+
+
+def _limit(client: Any, endpoint: Endpoint) -> None:
+    """Put a transport of ours below a client of the SDK: it tries once, and an answer may not grow or last without end."""
+    client._http._client._transport.close()
+    limits = Limits("Pinecone", endpoint.timeout_seconds, MOST_BYTES)
+    client._http._client._transport = sync_settings(httpx, limits)["transport"]
 
 
 def _host(client: Pinecone, endpoint: Endpoint, name: str, dimension: int, *, create: bool) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg  # type: ignore[import-untyped]
 
-from engine.errors import CollectionMissing, ConfigError, DimensionMismatch, StoreError
+from engine.errors import CollectionMissing, ConfigError, DimensionMismatch, EngineError, StoreError
 from engine.types import Endpoint
 from engine.vendors.status import redacted
 
@@ -38,9 +38,9 @@ def address(endpoint: Endpoint) -> dict[str, Any]:
     try:
         parts = urlsplit(endpoint.base_url)
         options, port = dict(parse_qsl(parts.query)), parts.port or 5432
-    except ValueError as error:
-        raise ConfigError("the address of the database cannot be read", hint=hint) from error
-    if parts.password is not None or "password" in options:
+    except ValueError:  # its text may repeat a password
+        raise ConfigError("the address of the database cannot be read", hint=hint) from None
+    if parts.password is not None or "password" in options or ":" in unquote(parts.username or "") or "@" in parts.path:
         raise ConfigError(
             "the address of the database holds a password", hint="Take it out of the address and enter it as the key."
         )
@@ -83,12 +83,14 @@ class Postgres:
                 threading.Thread(target=_loops[0].run_forever, name="postgres", daemon=True).start()
         try:
             return asyncio.run_coroutine_threadsafe(self._bounded(work, limit), _loops[0]).result()
-        except TimeoutError as error:
+        except EngineError:
+            raise
+        except TimeoutError:
             raise StoreError(
                 f"PostgreSQL gave no answer within {limit:.0f} s", hint="Try again, or raise its time limit."
-            ) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError) as error:
-            raise translated(error, self._endpoint) from error
+            ) from None
+        except Exception as error:  # noqa: BLE001 - a server may send anything, and repeat the password in it
+            raise translated(error, self._endpoint) from None
 
     async def _bounded(self, work: Callable[[Connection], Awaitable[T]], seconds: float) -> T:
         async with asyncio.timeout(seconds):
@@ -122,7 +124,7 @@ class Postgres:
         await connection.execute(f"SET statement_timeout = {int(self._endpoint.timeout_seconds * 1000)}; SET jit = off")
         schema = await _schema(connection)
         if schema is None:
-            schema = await _install(connection)
+            schema = await _install(connection, self._endpoint)
         for name in ("vector", "halfvec"):
             await connection.set_type_codec(name, schema=schema, encoder=bytes, decoder=bytes, format="binary")
 
@@ -158,16 +160,17 @@ async def _schema(connection: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-async def _install(connection: Connection) -> str:
+async def _install(connection: Connection, endpoint: Endpoint) -> str:
     try:
         async with connection.transaction():
             await connection.execute(f"SELECT pg_advisory_xact_lock({EXTENSION_LOCK})")
             await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
     except asyncpg.PostgresError as error:
+        said = redacted(error.args[0] if error.args else "", endpoint)
         raise StoreError(
-            f"the database has no extension pgvector, and it cannot be added: {error.args[0] if error.args else ''}",
+            f"the database has no extension pgvector, and it cannot be added: {said}",
             hint="Install pgvector on the server, and let a superuser run in this database: CREATE EXTENSION vector",
-        ) from error
+        ) from None
     return await _schema(connection) or "public"
 
 

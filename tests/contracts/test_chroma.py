@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
+import traceback
 
 import chromadb.errors
 import httpx
@@ -166,3 +167,33 @@ def test_a_damaged_folder(tmp_path):
     for _ in range(2):  # the lock on the folder is not kept by a failure
         with pytest.raises(StoreError, match="not a database"):
             store.count()
+
+
+def test_a_server_that_is_not_ours(monkeypatch):
+    """No proxy of the environment sees the key, no redirect is followed, and a long answer is not read."""
+    replies = [
+        Reply(body={}, status=307, headers={"Location": "http://192.0.2.1:1/stolen"}),
+        Reply(body=b" " * 5000),
+        Reply(body={}, headers={"Content-Encoding": "gzip"}),
+        Reply(body={"error": "NotFoundError", "message": KEY}, status=404),
+    ]
+    monkeypatch.setattr(chroma, "MOST_BYTES", 4000)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://192.0.2.1:1")
+    with serving(Broken(), lambda url: Endpoint(base_url=url, api_key=KEY, timeout_seconds=5)) as upstream:
+        store = ChromaStore(upstream.endpoint, dimension=8, space="x")
+        for at, reply in enumerate(replies):
+            monkeypatch.setattr(upstream, "routes", lambda call, reply=reply: reply)
+            with pytest.raises(StoreError) as caught, store._asking() as api:
+                store._collection(api)
+            assert len(upstream.calls) == at + 1
+            assert caught.value.hint
+            assert KEY not in "".join(traceback.format_exception(caught.value))
+        store.close()
+
+
+def test_an_address_without_a_port_means_the_one_of_its_scheme():
+    for scheme, port in (("http", 80), ("https", 443)):
+        system = chroma._opened(Endpoint(base_url=f"{scheme}://192.0.2.1"))
+        assert f":{port}/" in chroma._api(system).get_api_url()
+        chroma._closed(system)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import socket
 import subprocess
 import sys
 import threading
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
+from types import SimpleNamespace
 
 import google.auth.exceptions
 import google.genai.errors
@@ -35,10 +37,11 @@ from engine.generation.gemini import GeminiGenerator, VertexGenerator
 from engine.generation.gemini_legacy import GeminiLegacyGenerator
 from engine.types import Endpoint, Message, Prompt, Usage
 from engine.vendors import google_client
+from engine.vendors.google import LONGEST_REST, LONGEST_TOKEN, Reading, checked_place
 from tests.upstreams import gemini, vertex
 from tests.upstreams import gemini_legacy as legacy_upstream
 from tests.upstreams.google import DIMENSION, PROJECT, TOKEN, service_account, vector
-from tests.upstreams.server import KEY
+from tests.upstreams.server import KEY, Reply
 
 PROMPT = Prompt(question="How many people work there?", passages=(), system="Answer from passages.", answer_tokens=77)
 GENERATORS = {"gemini": GeminiGenerator, "vertex": VertexGenerator, "gemini-legacy": GeminiLegacyGenerator}
@@ -72,7 +75,7 @@ async def answer(generator, prompt=PROMPT):
 
 
 def family(status: int) -> type[ProviderError]:
-    fallback = ProviderUnavailable if status >= 500 else ProviderRejected if status >= 400 else BadResponse
+    fallback = ProviderUnavailable if status >= 500 else ProviderRejected if status >= 300 else BadResponse
     return FAMILY.get(status, fallback)
 
 
@@ -317,6 +320,141 @@ async def test_no_connection_outlives_its_answer(name, upstream):
     assert threading.active_count() <= before + 2
 
 
+# --- answers of an enemy ---------------------------------------------------------------------------------------------
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+FAR = {"Retry-After": "Mon, 01 Jan 2024 00:00:00 +99999999999999"}
+HOSTILE = {
+    "deep": Reply(body=DEEP),
+    "deep event": Reply(body=b"data: " + DEEP + b"\n\n", content_type="text/event-stream"),
+    "deep error": Reply(body=DEEP, status=400),
+    "far retry": Reply(body=b"{}", status=429, headers=FAR),
+    "code": Reply(body=b'{"error": {"code": "abc", "message": 7, "status": []}}'),
+    "charset": Reply(body=b"a" * 100 + b"..", status=400, content_type="text/plain; charset=idna"),
+    "compressed": Reply(body=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"}),
+    "endless": Reply(stream=[bytes(10**6)] * 300),
+}
+
+
+async def all_of(name, endpoint):
+    """Yield the ways to ask the provider, each to be awaited."""
+    generator = GENERATORS[name](endpoint)
+    yield answer(generator)
+    yield generator.models()
+    if name in registry.EMBEDDERS:
+        embedder = registry.build(registry.EMBEDDERS, "embedder", name, endpoint)
+        yield asyncio.to_thread(embedder.embed_query, "a")
+        yield asyncio.to_thread(embedder.models)
+        embedder.close()
+
+
+@every_generator
+@pytest.mark.parametrize("case", HOSTILE)
+async def test_whatever_comes_is_an_error_of_ours(case, name, upstream):
+    upstream.routes = lambda call: HOSTILE[case]
+    async for asked in all_of(name, upstream.endpoint):
+        with suppress(ProviderError):  # a list of models without models is one
+            assert await asked == []
+    assert {call.headers["accept-encoding"] for call in upstream.calls} == {"identity"}
+
+
+@every_generator
+@pytest.mark.parametrize("status", [200, 500])
+async def test_no_more_is_read_than_the_limits_allow(status, name, upstream):
+    pieces = []
+
+    def endless():
+        while not upstream.closing.is_set():
+            pieces.append(10**6)
+            yield b" " * 10**6
+
+    upstream.routes = lambda call: Reply(stream=endless(), status=status)
+    with pytest.raises(ProviderUnavailable if status == 500 else BadResponse):
+        await GENERATORS[name](upstream.endpoint).models()
+    assert await asyncio.to_thread(upstream.wait_until_no_stream)
+    assert sum(pieces) < (20 if status == 500 else 100) * 10**6  # what lies in buffers on the way included
+
+
+@every_generator
+async def test_an_answer_that_drips_ends_in_time(name, upstream):
+    upstream.slow = 0.2
+    upstream.routes = lambda call: Reply(stream=iter([b"["] + [b" "] * 100))
+    async for asked in all_of(name, replace(upstream.endpoint, timeout_seconds=1)):
+        with pytest.raises(ProviderTimeout):
+            await asyncio.wait_for(asked, 10)
+
+
+@every_generator
+async def test_an_answer_longer_than_its_tokens_is_cut(name, upstream):
+    upstream.text = "word " * 20_000
+    text, _ = await answer(GENERATORS[name](upstream.endpoint))
+    assert len(text) == 77 * LONGEST_TOKEN + LONGEST_REST
+    assert await asyncio.to_thread(upstream.wait_until_no_stream)
+
+
+@every_generator
+async def test_text_and_counts_are_what_a_database_takes(name, upstream):
+    upstream.text, upstream.usage = "one\0two\ud83d", (-5, 2**31 - 1)
+    text, usage = "", None
+    with suppress(BadResponse):  # no reader of JSON takes the half of a pair
+        text, usage = await answer(GENERATORS[name](upstream.endpoint))
+    upstream.text = "one\0two"
+    text, usage = await answer(GENERATORS[name](upstream.endpoint))
+    assert text == "one\ufffdtwo"
+    assert usage.input_tokens == 0
+    assert 0 < usage.output_tokens < 2**53
+
+
+def test_counts_without_end_are_none():
+    counts = SimpleNamespace(prompt_token_count=float("inf"), total_token_count=10**400, candidates_token_count=True)
+    reading = Reading(ENDPOINT, provider="gemini", allowed=7)
+    part = SimpleNamespace(text="a \ud800 b\0", thought=False)
+    candidate = SimpleNamespace(finish_reason="STOP", content=SimpleNamespace(parts=[part]))
+    reading.add(SimpleNamespace(prompt_feedback=None, usage_metadata=counts, candidates=[candidate])).encode()
+    assert reading.finish(len, "four") == Usage(input_tokens=4, output_tokens=6)
+
+
+@every_generator
+async def test_names_of_models_are_clean(name, upstream):
+    odd = ["gemini-\u202e", "gemini-" + "x" * 999, *(f"gemini-{n}" for n in range(3_000))]
+    field = "publisherModels" if name == "vertex" else "models"
+    listed = [{"name": f"models/{one}", "supportedGenerationMethods": ["generateContent"]} for one in odd]
+    upstream.routes = lambda call: Reply(body={field: listed})
+    names = await GENERATORS[name](upstream.endpoint).models()
+    assert len(names) == 1_000
+    assert all(one.isprintable() and len(one) < 200 for one in names)
+
+
+@pytest.mark.filterwarnings("ignore:.*FinishReason:UserWarning", "ignore:.*BlockedReason:UserWarning")
+@pytest.mark.parametrize("name", ["gemini", "vertex"])
+@pytest.mark.parametrize("reason", [f"your key {KEY}", "x" * 100_000])
+@pytest.mark.parametrize("where", ["finish", "blocked"])
+async def test_a_reason_is_redacted_and_short(where, reason, name, upstream):
+    setattr(upstream, where, reason)
+    with pytest.raises(ProviderRejected) as caught:
+        await answer(GENERATORS[name](upstream.endpoint))
+    assert KEY not in str(caught.value)
+    assert len(str(caught.value)) < 150
+
+
+def test_the_sdk_does_not_warn_in_words_of_the_server():
+    code = "from engine.vendors import google_client; google_client.types.FinishReason('sk-1')"
+    subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", code], check=True)
+
+
+@every_generator
+async def test_neither_netrc_nor_a_proxy_is_used(name, upstream, monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("default login env-user password env-word\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    async for asked in all_of(name, upstream.endpoint):
+        with suppress(ProviderRejected):  # the embedder of this model that answers
+            await asked
+    assert upstream.calls
+    assert not any("authorization" in call.headers for call in upstream.calls)
+
+
 # --- keys ------------------------------------------------------------------------------------------------------------
 
 
@@ -454,6 +592,55 @@ async def test_a_token_that_does_not_come_is_one_request_and_one_clear_error(fau
     assert type(caught.value) is kind
     assert [call.path for call in vertex_server.calls] == ["/token"]
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("location", ["evil.example/x?", "x@evil.example/", "evil.example#", "Europe", "a" * 41, "eu\nrope"])
+async def test_a_location_that_is_another_host_is_refused_before_anything_is_sent(location, vertex_server):
+    for endpoint in (vertex_server.signed_endpoint(options={"location": location}), replace(vertex_server.endpoint)):
+        async for asked in all_of("vertex", replace(endpoint, options={"project": PROJECT, "location": location})):
+            with pytest.raises(ConfigError, match="location"):
+                await asked
+    assert not vertex_server.calls
+
+
+@pytest.mark.parametrize("project", ["a/../b", "a?b", "a" * 65])
+@pytest.mark.parametrize("where", ["options", "key"])
+async def test_a_project_that_is_a_path_is_refused_before_anything_is_sent(where, project, vertex_server):
+    options = {"project": project if where == "options" else ""}
+    key = service_account(vertex_server.url, project_id=project)
+    async for asked in all_of("vertex", vertex_server.signed_endpoint(api_key=key, options=options)):
+        with pytest.raises(ConfigError, match="project"):
+            await asked
+    assert not vertex_server.calls
+
+
+def test_a_place_may_be_left_out():
+    assert checked_place("", "") == ("", "")
+    assert checked_place(" example.com:my-project-7 ", " europe-west4 ") == ("example.com:my-project-7", "europe-west4")
+
+
+async def test_neither_token_nor_assertion_is_repeated(vertex_server):
+    whole, token = vertex_server.routes, "eyJACCESSTOKEN.abcdefgh"
+
+    def routes(call):
+        if call.path == "/token":
+            return Reply(body={"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
+        return Reply(status=400, body={"error": {"code": 400, "message": f"not {call.headers['authorization'].split()[1]}!"}})
+
+    vertex_server.routes = routes
+    async for asked in all_of("vertex", vertex_server.signed_endpoint()):
+        with pytest.raises(ProviderRejected, match="not .*!") as caught:
+            await asked
+        assert token not in str(caught.value)
+    for status, body in ((400, {"error": "invalid_grant"}), (400, {}), (200, {})):
+        echo = lambda call, body=body, status=status: Reply(status=status, body={**body, "echo": call.body.decode()})  # noqa: E731
+        vertex_server.routes = echo
+        with pytest.raises(ProviderRejected) as caught:
+            await answer(VertexGenerator(vertex_server.signed_endpoint()))
+        assert ("invalid_grant" in str(caught.value)) == bool(body)
+        assert "assertion" not in str(caught.value)
+        assert caught.value.__cause__ is None
+    vertex_server.routes = whole
 
 
 # --- vectors ---------------------------------------------------------------------------------------------------------

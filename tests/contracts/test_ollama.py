@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import json
 import time
 from dataclasses import replace
@@ -27,7 +28,8 @@ from engine.errors import (
 )
 from engine.generation.ollama import OllamaGenerator
 from engine.types import Endpoint, Hit, Message, Prompt, Usage
-from engine.vendors.ollama import FAILURES, error_of, translated
+from engine.vendors.ollama import error_of, translated
+from engine.vendors.spaces import unit_rows
 from tests.upstreams.ollama import CHAT, EMBEDDING, upstream
 from tests.upstreams.server import KEY, Reply
 
@@ -123,6 +125,7 @@ async def test_an_error_in_the_middle_of_a_stream(server):
     with pytest.raises(ProviderUnavailable, match="unexpectedly stopped") as caught:
         await read()
     assert "".join(seen) == server.text
+    assert caught.value.__suppress_context__
     assert KEY not in f"{caught.value!r}{caught.value.hint}"
 
 
@@ -170,7 +173,7 @@ async def test_the_environment_of_the_machine_is_not_asked(server, monkeypatch):
 
 async def test_a_redirect_is_not_followed(server):
     server.routes = lambda call: _redirect(server.url)
-    with pytest.raises(BadResponse):
+    with pytest.raises(ProviderRejected, match="307"):
         await answer(server.endpoint)
     assert len(server.calls) == 1
 
@@ -191,6 +194,9 @@ def instances():
     yield ConnectionError(f"Failed to connect {KEY}"), ProviderUnavailable
     yield RuntimeError("Cannot send a request, as the client has been closed."), ProviderUnavailable
     yield json.JSONDecodeError("no JSON", KEY, 0), BadResponse
+    yield RecursionError(f"too deep {KEY}"), BadResponse
+    yield OverflowError(f"too large {KEY}"), BadResponse
+    yield AssertionError(KEY), BadResponse
     yield TypeError(f"argument must be a mapping {KEY}"), BadResponse
     yield AttributeError(f"'list' object has no attribute 'get' {KEY}"), BadResponse
     request = httpx.Request("GET", "http://127.0.0.1")
@@ -216,12 +222,13 @@ def instances():
 @pytest.mark.parametrize(("error", "kind"), list(instances()), ids=lambda one: getattr(type(one), "__name__", ""))
 def test_every_error_of_the_sdk_is_one_of_ours(error, kind):
     endpoint = Endpoint(api_key=KEY)
-    assert isinstance(error, FAILURES)
     with pytest.raises(ProviderError) as caught, translated(endpoint):
         raise error
     assert type(caught.value) is kind is type(error_of(error, endpoint))
     assert caught.value.hint
     assert KEY not in f"{caught.value!r}{caught.value.hint}"
+    assert caught.value.__suppress_context__
+    assert caught.value.__cause__ is None
 
 
 def test_the_sdk_defines_no_other_error():
@@ -267,6 +274,66 @@ async def test_after_close(server):
         await anext(generator.stream(PROMPT))
     with pytest.raises(ProviderUnavailable):
         embedder.embed_query("a")
+
+
+@pytest.mark.parametrize(("path", "status"), [("/api/tags", 200), ("/api/tags", 429), ("/api/embed", 200), ("/api/embed", 500)])
+async def test_hostile_bodies(server, path, status):
+    bodies = [b"[" * 100_000, b'{"error": ' + b"9" * 10_000 + b"}", b'{"embeddings": [[1' + b"0" * 400 + b"]]}",
+              b'{"embeddings": [[1e300]]}', json.dumps({"embeddings": [[1.0] * 16_385]}).encode(), b"\xff\xfe"]  # fmt: skip
+    kinds = {200: BadResponse, 429: RateLimited, 500: ProviderUnavailable}
+    for body in bodies:
+        server.routes = lambda call, body=body: Reply(body=body, status=status, content_type="text/plain; charset=idna")
+        embedder = OllamaEmbedder(server.endpoint)
+        raw = {
+            "/api/tags": embedder.models,
+            "/api/embed": lambda e=embedder: unit_rows(e._raw(["a"], "p", 9), count=1, provider="x"),
+        }
+        if path == "/api/tags" and status == 200 and b"embeddings" in body:
+            continue
+        with pytest.raises(ProviderError) as caught:
+            await asyncio.to_thread(raw[path])
+        assert type(caught.value) is kinds[status], body[:40]
+
+
+def line(content="", **more):
+    return (
+        json.dumps({"model": "m", "message": {"role": "assistant", "content": content}, "done": False, **more}).encode() + b"\n"
+    )
+
+
+async def test_an_answer_without_end_is_cut(server):
+    server.routes = lambda call: Reply(stream=itertools.repeat(line("word " * 100)))
+    deltas = await answer(server.endpoint)
+    assert len(text_of(deltas)) == 16 * 50 + 2_000
+    assert deltas[-1].usage.output_tokens > 0
+    assert await asyncio.to_thread(server.wait_until_no_stream)
+
+
+async def test_hostile_pieces(server):
+    last = line("b", done=True, prompt_eval_count=2**60, eval_count=-5)
+    server.routes = lambda call: Reply(stream=iter([line("a\0\ud83d"), last]))
+    deltas = await answer(server.endpoint)
+    assert text_of(deltas) == "a\ufffd?b"
+    assert deltas[-1].usage.input_tokens == PROMPT.tokens
+    assert 0 < deltas[-1].usage.output_tokens < 20
+
+
+async def test_hostile_names(server):
+    names = ["a\nb", "x" * 300, *(f"m{n}" for n in range(2000))]
+    server.routes = lambda call: Reply(body={"models": [{"model": name} for name in names]})
+    listed = await OllamaGenerator(server.endpoint).models()
+    assert len(listed) == 1_000
+    assert "m0" in listed
+
+
+@pytest.mark.parametrize("second", [{"embeddings": [[1.0] * 9] * 8}, {"embeddings": [[1.0] * 64] * 9}])
+def test_batches_of_different_shapes(server, second):
+    embedder = OllamaEmbedder(server.endpoint)
+    embedder.embed_query("a")
+    usual = server.routes
+    server.routes = lambda call: Reply(body=second) if len(call.body["input"]) == 8 else usual(call)
+    with pytest.raises(BadResponse):
+        embedder.embed_documents(["text"] * 40)
 
 
 # --- vectors ---------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import inspect
+import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -35,7 +36,7 @@ from engine.types import PROBE_TEXT, Endpoint, Hit, Prompt, Usage
 from engine.vendors import openai as vendor
 from tests.models import smollm2_folder
 from tests.upstreams.openai import DIMENSION, LENGTH, event, upstream, vector
-from tests.upstreams.server import KEY
+from tests.upstreams.server import KEY, Reply
 from tests.upstreams.transformers_serve import served
 
 PROMPT = Prompt(question="How many people?", passages=(), system="Answer.", answer_tokens=50)
@@ -136,7 +137,8 @@ def test_every_error_of_the_http_library_has_its_place():
     for kind in kinds:
         response = {"request": REQUEST, "response": httpx2.Response(500)} if kind is httpx2.HTTPStatusError else {}
         error = vendor.error_of(kind(f"no: {KEY}", **response), ENDPOINT)
-        assert type(error) is (ProviderTimeout if issubclass(kind, httpx2.TimeoutException) else ProviderUnavailable)
+        family = {httpx2.DecodingError: BadResponse}.get(kind, ProviderUnavailable)
+        assert type(error) is (ProviderTimeout if issubclass(kind, httpx2.TimeoutException) else family)
         assert KEY not in str(error)
 
 
@@ -282,7 +284,7 @@ async def test_tokens_are_counted_where_the_server_does_not_tell(server, generat
         ([b"data: {not json\n\n"], BadResponse, "cannot be understood"),
         ([b"data: \xff\xfe\n\n"], BadResponse, "cannot be understood"),
         ([event(17), event([1]), event("x")], ProviderUnavailable, "broke off"),
-        ([event({"choices": [{"delta": {"content": "a"}}], "usage": {"prompt_tokens": {}}})], BadResponse, "understood"),
+        ([b"data: " + b"[" * 100_000 + b"\n\n"], BadResponse, "understood"),
         ([b'{"choices": [{"message": {"content": "not streamed"}}]}\n\n'], BadResponse, "no stream"),
         ([b": a comment\n\n", b"data: [DONE]\n\n"], BadResponse, "no stream"),
         ([event({"error": {"message": "too fast", "code": "rate_limit_exceeded"}})], RateLimited, "too fast"),
@@ -308,6 +310,75 @@ async def test_what_servers_add_or_leave_out_does_no_harm(server, generator):
         [event({"choices": []}), event(extra), event({"choices": None}), chunk({"content": "Yes."}), chunk(finish="stop")]
     )
     assert text_of(await drained(generator)) == "Yes."
+
+
+@pytest.mark.parametrize("usage", [{"prompt_tokens": {}}, {"prompt_tokens": float("inf"), "completion_tokens": -1}, [1], "x"])
+async def test_counts_that_are_none_are_estimated(server, generator, usage):
+    last = {"choices": [{"delta": {"content": "a\0\ud83d"}, "finish_reason": "stop"}], "usage": usage}
+    server.chunks = lambda body: iter([event(last)])
+    deltas = await drained(generator)
+    assert text_of(deltas) == "a\ufffd?"
+    assert 0 < deltas[-1].usage.output_tokens < deltas[-1].usage.input_tokens < 200
+
+
+async def test_an_answer_without_end_is_cut(server, generator):
+    server.chunks = lambda body: itertools.repeat(chunk({"content": "word " * 100}))
+    deltas = await drained(generator)
+    assert len(text_of(deltas)) == 16 * 50 + 2_000
+    assert deltas[-1].usage.output_tokens > 0
+    assert await asyncio.to_thread(server.wait_until_no_stream)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_is_not_followed(server, generator, embedder, status):
+    reply = Reply(status=status, headers={"Location": f"{server.url}/elsewhere"}, body={})
+    server.routes = lambda call: reply
+    for ask in (drained(generator), generator.models(), asyncio.to_thread(embedder.embed_query, "a")):
+        server.calls.clear()
+        with pytest.raises(ProviderRejected, match=str(status)):
+            await ask
+        assert len(server.calls) == 1
+
+
+async def test_hostile_names(server, generator):
+    names = ["a\nb", "x" * 300, 3, *(f"m{n}" for n in range(2000))]
+    server.routes = lambda call: Reply(body={"data": [{"id": name} for name in names]})
+    listed = await generator.models()
+    assert len(listed) == 1_000
+    assert "m0" in listed
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Reply(body=b"[" * 100_000), BadResponse),
+        (Reply(body=b"[" * 100_000, status=503), ProviderUnavailable),
+        (Reply(body=b"x", headers={"Content-Encoding": "gzip"}), BadResponse),
+        (Reply(body=b'{"data": [{"index": 1e400, "embedding": [1]}]}'), BadResponse),
+        (Reply(body=b'{"data": [{"index": 0, "embedding": [1' + b"0" * 400 + b"]}]}"), BadResponse),
+        (Reply(body=b'{"data": [{"index": 0, "embedding": [1e300]}]}'), BadResponse),
+        (Reply(body={"data": [{"index": 0, "embedding": [1.0] * 16_385}]}), BadResponse),
+        (Reply(body=b"x", status=429, headers={"Retry-After": "Mon, 01 Jan 2024 00:00:00 +99999999999999"}), RateLimited),
+        (Reply(body={"error": {"message": {"key": KEY}}}, status=400), ProviderRejected),
+        (Reply(body=b"abc", status=400, content_type="text/plain; charset=base64"), EngineError),
+        (Reply(body=b"x" * 50_000_000, status=500), ProviderUnavailable),
+    ],
+)
+def test_hostile_answers(server, embedder, reply, kind):
+    server.routes = lambda call: reply
+    for ask in (lambda: embedder.embed_documents(["a"]), embedder.discover):
+        with pytest.raises(kind) as caught:
+            ask()
+        assert KEY not in f"{caught.value!r}{caught.value.hint}"
+        assert len(str(caught.value)) < 500
+
+
+def test_a_body_that_drips_is_given_up_in_time(server):
+    server.slow = 0.1
+    server.routes = lambda call: Reply(stream=itertools.repeat(b" "))
+    with pytest.raises(ProviderTimeout):
+        embedder_of(server, timeout_seconds=1).embed_query("a")
+    assert server.wait_until_no_stream()
 
 
 # --- embeddings ------------------------------------------------------------------------------------------------------

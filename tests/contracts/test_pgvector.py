@@ -22,7 +22,7 @@ from engine.errors import ConfigError, DimensionMismatch, EngineError, StoreErro
 from engine.stores.memory import MemoryStore
 from engine.stores.pgvector import INDEX_FROM, PgvectorStore
 from engine.types import Condition, Endpoint, Entry
-from engine.vendors.postgres import translated
+from engine.vendors.postgres import Postgres, translated
 from tests.servers.pgvector import server
 from tests.servers.postgres import PASSWORD, running
 
@@ -77,7 +77,11 @@ def test_an_address_that_is_none(address):
         PgvectorStore(Endpoint(base_url=address), dimension=D, space="s")
 
 
-@pytest.mark.parametrize("address", [f"postgresql://u:{PASSWORD}@h/db", f"postgresql://u@h/db?password={PASSWORD}"])
+@pytest.mark.parametrize(
+    "address",
+    [f"postgresql://u:{PASSWORD}@h/db", f"postgresql://u@h/db?password={PASSWORD}", f"postgresql://u%3A{PASSWORD}@h/db",
+     f"postgresql://u:1/{PASSWORD}@h/db"],
+)  # fmt: skip
 def test_a_password_belongs_into_the_key(address):
     with pytest.raises(ConfigError) as caught:
         PgvectorStore(Endpoint(base_url=address), dimension=D, space="s")
@@ -476,3 +480,70 @@ def test_the_password_is_shown_nowhere(endpoint, store, caplog):
         store.upsert(entries(3), unit(3))
         store.search(unit(1)[0], k=1)
     assert PASSWORD not in caplog.text + repr(vars(store)) + repr(endpoint)
+
+
+def test_an_address_that_cannot_be_read_is_not_repeated():
+    with pytest.raises(ConfigError) as caught:
+        PgvectorStore(Endpoint(base_url=f"postgresql://u:{PASSWORD}/x@h/db"), dimension=D, space="s")
+    assert PASSWORD not in "".join(traceback.format_exception(caught.value))
+
+
+def answering(connection: socket.socket, mode: str) -> None:
+    """Take a login with the password in clear, and repeat it in what is said then."""
+
+    def packet() -> bytes:
+        return connection.recv(int.from_bytes(connection.recv(4), "big") - 4)
+
+    def say(kind: bytes, body: bytes) -> None:
+        connection.sendall(kind + (len(body) + 4).to_bytes(4, "big") + body)
+
+    packet()  # the start of a session
+    say(b"R", (3).to_bytes(4, "big"))
+    connection.recv(1)
+    error = b"SERROR\0VERROR\0CXX000\0Mbecause " + packet().rstrip(b"\0") + b"\0\0"
+    if mode == "login":
+        say(b"E", error)
+    else:
+        say(b"R", (0).to_bytes(4, "big"))
+        say(b"Z", b"I")
+        while connection.recv(65536):
+            say(b"E", error)
+            say(b"Z", b"I")
+
+
+@pytest.mark.parametrize("mode", ["login", "query"])
+def test_a_server_that_repeats_the_password(mode):
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                answering(connection, mode)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        address = f"postgresql://u@127.0.0.1:{listening.getsockname()[1]}/db?sslmode=disable"
+        store = PgvectorStore(Endpoint(base_url=address, api_key=PASSWORD, timeout_seconds=3), dimension=D, space="s")
+        with pytest.raises(StoreError) as caught:
+            store.count()
+        assert caught.value.hint
+        assert PASSWORD not in "".join(traceback.format_exception(caught.value)) + caught.value.hint
+
+
+def test_whatever_is_raised_becomes_an_error_of_ours(endpoint):
+    async def work(connection):
+        raise RuntimeError(PASSWORD)
+
+    with pytest.raises(StoreError) as caught:
+        Postgres(endpoint).run(work)
+    assert caught.value.hint
+    assert PASSWORD not in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_vectors_of_a_table_of_another_dimension_are_not_fetched(endpoint, store):
+    store.upsert(entries(1), unit(1))
+    other = PgvectorStore(endpoint, dimension=D + 1, space=store._table.strip('"').removeprefix("workbench_"))
+    with pytest.raises(DimensionMismatch):
+        other.fetch([entries(1)[0].id])

@@ -19,9 +19,10 @@ from engine.stores import pinecone as module
 from engine.stores.memory import MemoryStore
 from engine.stores.pinecone import PineconeStore
 from engine.types import Condition, Endpoint, Entry
+from engine.vendors import pinecone as vendor
 from engine.vendors.pinecone import translated
 from tests.upstreams.pinecone import upstream
-from tests.upstreams.server import KEY
+from tests.upstreams.server import KEY, Reply
 
 D = 8
 
@@ -271,6 +272,8 @@ def test_the_environment_is_not_read(server, monkeypatch):
     monkeypatch.setenv("PINECONE_API_KEY", "pcsk_of_somebody")
     monkeypatch.setenv("PINECONE_CONTROLLER_HOST", "http://192.0.2.1:1")
     monkeypatch.setenv("PINECONE_ADDITIONAL_HEADERS", '{"X-Extra": "1"}')
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://192.0.2.1:1")
     with pytest.raises(StoreError, match="401"):
         PineconeStore(replace(server.endpoint, api_key=""), dimension=D, space="s").count()
     PineconeStore(server.endpoint, dimension=D, space="s").upsert(entries(1), unit(1))
@@ -312,3 +315,45 @@ def test_the_key_is_shown_nowhere(store, caplog):
         store.upsert(entries(3), unit(3))
         store.search(unit(1)[0], k=1)
     assert KEY not in caplog.text + repr(vars(store))
+
+
+HOSTILE = {
+    "deep": Reply(body=b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
+    "gzip": Reply(body=b"no gzip", headers={"Content-Encoding": "gzip"}),
+    "null": Reply(body=b"null"),
+    "wait": Reply(body={"message": KEY}, status=429, headers={"Retry-After": "Mon, 01 Jan 2024 00:00:00 +99999999999999"}),
+    "large": Reply(body=b" " * 5000),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_answers_are_store_errors(server, store, monkeypatch, name):
+    store.upsert(entries(1), unit(1))
+    monkeypatch.setattr(vendor, "MOST_BYTES", 4000)
+    fresh = PineconeStore(replace(server.endpoint, timeout_seconds=7), dimension=D, space="s")
+    for one in (store, fresh) if name != "large" else (fresh,):
+        monkeypatch.setattr(server, "routes", lambda call: HOSTILE[name])
+        with pytest.raises(StoreError) as caught:
+            one.search(unit(1)[0], k=1)
+        assert caught.value.hint
+        assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_vectors_of_another_length_are_store_errors(server, store):
+    store.upsert(entries(2), unit(2))
+    for vectors in ([[1.0] * (D + 1)], [[1.0] * D, [1.0]]):
+        records = server._records("s")
+        for record, values in zip(records.values(), vectors, strict=False):
+            record["values"] = values
+        with pytest.raises(StoreError):
+            store.fetch(["c00000", "c00001"][: len(vectors)])
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(server, monkeypatch, status):
+    with upstream() as other:
+        reply = Reply(body={}, status=status, headers={"Location": other.url + "/stolen"})
+        monkeypatch.setattr(server, "routes", lambda call: reply)
+        with pytest.raises(StoreError):
+            PineconeStore(replace(server.endpoint, timeout_seconds=8), dimension=D, space="s").upsert(entries(1), unit(1))
+        assert (len(server.calls), other.calls) == (1, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 
 import httpx
 import numpy as np
@@ -12,10 +13,11 @@ from qdrant_client.common import client_exceptions
 from qdrant_client.http import exceptions
 
 from engine.errors import CollectionMissing, StoreError
+from engine.stores import qdrant
 from engine.stores.qdrant import QdrantStore
 from engine.types import Condition, Endpoint, Entry
 from tests.upstreams.qdrant import upstream
-from tests.upstreams.server import KEY
+from tests.upstreams.server import KEY, Reply
 
 
 def unit(rows, dimension=8, seed=0):
@@ -158,3 +160,33 @@ def test_many_points_in_a_folder_do_not_wait_for_the_disk_one_by_one(local, tmp_
     connection = local._lease.client().client._client.collections["wb_x"].storage.storage
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (1,)
+
+
+def test_a_server_that_is_not_ours(server, monkeypatch):
+    """No proxy of the environment sees the key, no redirect is followed, and a long answer is not read."""
+    replies = [
+        Reply(body={}, status=307, headers={"Location": "http://192.0.2.1:1/stolen"}),
+        Reply(body=b" " * 5000),
+        Reply(body={}, headers={"Content-Encoding": "gzip"}),
+        Reply(body=b'{"a":' * 500 + b"1" + b"}" * 500),
+        Reply(body={"status": {"error": KEY}}, status=500),
+    ]
+    monkeypatch.setattr(qdrant, "MOST_BYTES", 4000)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://192.0.2.1:1")
+    store = QdrantStore(Endpoint(base_url=server.url, api_key=KEY, timeout_seconds=5), dimension=8, space="x")
+    for at, reply in enumerate(replies):
+        monkeypatch.setattr(server, "routes", lambda call, reply=reply: reply)
+        with pytest.raises(StoreError) as caught:
+            store.count()
+        assert len(server.calls) == at + 1
+        assert caught.value.hint
+        assert KEY not in "".join(traceback.format_exception(caught.value))
+    store.close()
+
+
+def test_an_address_without_a_port_means_the_one_of_its_scheme():
+    for scheme, port in (("http", 80), ("https", 443)):
+        client = qdrant._opened(Endpoint(base_url=f"{scheme}://192.0.2.1")).client
+        assert client._client.rest_uri == f"{scheme}://192.0.2.1:{port}"
+        client.close()

@@ -292,7 +292,7 @@ async def test_a_rotated_key_is_used_at_once(workbench: Workbench, leave: str, u
         ({"name": "faiss"}, "another kind"),
         ({"base_url": "ftp://host"}, "no URL"),
         ({"base_url": "http://"}, "no URL"),
-        ({"base_url": "http://user:pass@host"}, "holds a password"),
+        ({"base_url": "http://user:pass@host"}, "holds a user, a password"),
         ({"base_url": "http://[::1"}, "no URL"),
         ({"base_url": "javascript:alert(1)"}, "no URL"),
         ({"base_url": "file:///etc/passwd"}, "no URL"),

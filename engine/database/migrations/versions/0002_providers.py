@@ -94,11 +94,13 @@ def upgrade() -> None:
     text('collections', 'space', 32)
     text('collections', 'previous_store', 40)
     text('collections', 'previous_space', 32)
+    op.add_column('jobs', sa.Column('crashes', sa.Integer(), nullable=False, server_default='0'))
     op.add_column('messages', sa.Column('serving', sa.JSON(), nullable=True))
 
 
 def downgrade() -> None:
     op.drop_column('messages', 'serving')
+    op.drop_column('jobs', 'crashes')
     for name in ('previous_space', 'previous_store', 'space', 'store', 'max_tokens', 'normalised', 'probe', 'embedding_model'):
         op.drop_column('collections', name)
     for name in ('spaces', 'providers', 'provider_tests', 'prices', 'configurations', 'calls'):

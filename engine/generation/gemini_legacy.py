@@ -163,6 +163,7 @@ class Line(HTTPAdapter):
         self._end = time.monotonic() + seconds
         self._guard = threading.Lock()
         self._sockets: list[socket.socket] = []
+        self._answers: list[requests.Response] = []
         self._is_cut = False
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -181,6 +182,7 @@ class Line(HTTPAdapter):
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Return the answer to a request; reading it raises BadResponse or ProviderTimeout, and of an error ends early."""
         response = super().send(*args, **kwargs)
+        self._answers.append(response)
         if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
             raise BadResponse(f"{PROVIDER} compressed its answer, which was not asked for", hint="Check its address.")
         whole = response.raw.stream
@@ -215,6 +217,13 @@ class Line(HTTPAdapter):
             self._is_cut = True
             for opened in self._sockets:
                 _shut(opened)
+        # What nobody reads any more would stay open until garbage is collected, with a server that still has much to send.
+        threading.Thread(target=self._close, daemon=True).start()
+
+    def _close(self) -> None:
+        for response in self._answers:
+            with suppress(Exception):
+                response.close()
         self.close()
 
 

@@ -132,7 +132,7 @@ async def _sums(session: AsyncSession, first: str) -> list[Usage]:
             *keys,
             func.max(User.name),
             func.count(),
-            func.sum(case((CallRow.error != "", 1), else_=0)),
+            func.sum(case((CallRow.error.not_in(["", "stopped"]), 1), else_=0)),
             func.sum(CallRow.input_tokens),
             func.sum(CallRow.output_tokens),
             func.sum(CallRow.cost_usd),

@@ -63,7 +63,9 @@ def clean_url(url: str, specs: Mapping[str, Spec]) -> str:
     if parts is None or parts.scheme not in PORTS:
         raise InputError(
             f"the address is no URL of at most {MAX_URL_CHARS} plain characters",
-            hint="Begin with http:// or https://, then the host (for pgvector: postgresql://user@host/database).",
+            hint="Begin with http:// or https://, then the host (for pgvector: postgresql://user@host/database)."
+            if url.isascii()
+            else "A host with other letters than a-z is entered in its xn-- form, other characters of a path as %XX.",
         )
     if spec.url.startswith("postgresql") != (parts.scheme == "postgresql"):
         raise InputError(
@@ -108,7 +110,7 @@ def _check_host(text: str) -> None:
     if not found:
         raise InputError(
             "the host of the address is written in a way that is not understood alike everywhere",
-            hint="Letters a-z, digits, dots and hyphens, or [IPv6]. A name with other letters is entered in its xn-- form.",
+            hint="Enter letters a-z, digits, dots and hyphens, or [IPv6], and a port from 1 to 65535.",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -25,6 +26,7 @@ from engine.types import Condition, Entry, Hit, Prompt, Usage
 from engine.vendors.deadline import bounded
 from engine.vendors.status import too_slow
 
+logger = logging.getLogger(__name__)
 TEST_SECONDS = 60.0
 LIST_SECONDS = 8.0
 SHOWN_CHARS = 120
@@ -60,6 +62,10 @@ class Tests:
         except TimeoutError:
             ok, detail, error = False, f"no answer within {TEST_SECONDS:.0f} s", "ProviderTimeout"
             hint = "Check that it runs, and its address."
+        except Exception as failure:  # a test is there to tell, whatever it meets
+            logger.exception("testing %s failed in a way it should not", name)
+            ok, detail, error = False, "something unexpected went wrong in it", type(failure).__name__
+            hint = "An operator finds the details in the log."
         elapsed = (time.perf_counter() - started) * 1000
         row = ProviderTest(
             provider=name, role=role, model=choice.model, ok=ok, detail=detail, hint=hint, elapsed_ms=elapsed, at=now()

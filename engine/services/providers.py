@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 
 from sqlalchemy import case, delete, func, select
@@ -16,24 +16,27 @@ from engine.database.database import Database
 from engine.database.models import Collection
 from engine.database.provider_models import CallRow, PriceRow, Provider, ProviderTest, SpaceRow
 from engine.errors import InputError, NotFound
-from engine.provider_views import KindInfo, ProviderInfo, TestResult
+from engine.provider_views import Choice, KindInfo, ProviderInfo, TestResult
 from engine.security.sealing import Sealer
 from engine.services.accounts import require_role
+from engine.services.choosing import checked
 from engine.services.configuration import Configured, Live
 from engine.services.ledger import Ledger
-from engine.services.provider_input import clean_key, clean_name, clean_options, clean_timeout, clean_url, last4, place
+from engine.services.provider_cards import card, kind_info
+from engine.services.provider_input import (
+    clean_key,
+    clean_name,
+    clean_options,
+    clean_timeout,
+    clean_url,
+    last4,
+    place,
+    refuse_built_in,
+)
 from engine.services.provider_tests import Tests
-from engine.specs import Field, Spec
 from engine.types import Principal, Role, Scalar
 
 KEPT = timedelta(days=8)
-WORDS = {
-    "ProviderTimeout": "no answer in time",
-    "RateLimited": "too many requests",
-    "ProviderUnavailable": "not reached, or in trouble",
-    "ProviderRejected": "refused the request",
-    "BadResponse": "an answer that cannot be understood",
-}
 
 
 class Providers:
@@ -50,7 +53,7 @@ class Providers:
         """Return what can be added, by label."""
         require_role(principal, Role.ADMIN)
         names = {name for table in registry.ROLES.values() for name, spec in table.items() if not spec.built_in}
-        return sorted((_kind(name) for name in names), key=lambda one: one.label.casefold())
+        return sorted((kind_info(name) for name in names), key=lambda one: one.label.casefold())
 
     async def all(self, principal: Principal) -> list[ProviderInfo]:
         """Return built-in providers, then the added ones by name."""
@@ -67,7 +70,7 @@ class Providers:
         ]
         rows: list[tuple[str, Provider | None]] = [(name, None) for name in built_in]
         rows += list(live.providers.items())
-        return [_info(name, row, tests.get(name, []), today.get(name), used[name]) for name, row in rows]
+        return [card(name, row, tests.get(name, []), today.get(name), used[name]) for name, row in rows]
 
     async def one(self, principal: Principal, name: str) -> ProviderInfo:
         """Return one provider. Raises NotFound."""
@@ -89,6 +92,7 @@ class Providers:
     ) -> ProviderInfo:
         """Add a provider; nothing uses it until it is chosen. Raises InputError, UnknownComponent."""
         require_role(principal, Role.ADMIN)
+        refuse_built_in(kind)
         specs = registry.roles(kind)
         name = clean_name(name, kind)
         key = clean_key(key)
@@ -133,12 +137,14 @@ class Providers:
             specs, before = registry.roles(row.kind), _told(row)
             url = row.base_url if base_url is None else clean_url(base_url, specs)
             new_key = clean_key(key) if key is not None else None
-            dropped = place(url) != place(row.base_url) and bool(row.sealed_key) and not new_key
+            cleaned = row.options if options is None else clean_options(options, specs)
+            moved = place(url, cleaned) != place(row.base_url, row.options)
+            dropped = moved and bool(row.sealed_key) and not new_key
             if dropped or new_key is not None:
                 row.sealed_key = self._sealer.seal(new_key) if new_key else None
                 row.key_last4 = last4(new_key or "")
             row.base_url = url
-            row.options = row.options if options is None else clean_options(options, specs)
+            row.options = cleaned
             row.timeout_seconds = row.timeout_seconds if timeout_seconds is None else clean_timeout(timeout_seconds)
             row.revision = live.choices.version + 1
             await _forget_tests(session, name)
@@ -172,6 +178,8 @@ class Providers:
         info = await self.one(principal, name)
         if role not in info.roles:
             raise InputError(f"{name} does not do {role}", hint=f"It does: {', '.join(info.roles)}.")
+        if model:
+            model = checked(await self._configured.current(), role, Choice(provider=name, model=model)).model
         result = await self._tests.run(principal.user_id, name, role, model)
         async with self._database.write() as session:
             outcome = "success" if result.ok else "failure"
@@ -201,7 +209,7 @@ async def _today(session: AsyncSession) -> dict[str, tuple[int, int, int, float 
         select(
             CallRow.provider,
             func.count(),
-            func.sum(case((CallRow.error != "", 1), else_=0)),
+            func.sum(case((CallRow.error.not_in(["", "stopped"]), 1), else_=0)),
             func.sum(CallRow.input_tokens + CallRow.output_tokens),
             func.sum(CallRow.cost_usd),
             func.sum(case((CallRow.cost_usd.is_(None), 1), else_=0)),
@@ -236,63 +244,6 @@ async def _used(session: AsyncSession, live: Live) -> dict[str, list[str]]:
     for name, count in await session.execute(kept.group_by(SpaceRow.store)):
         used[name].append(f"kept for a week after moves of {count} collection{'s' * (count != 1)}")
     return used
-
-
-def _kind(name: str) -> KindInfo:
-    specs = registry.roles(name)
-    first = next(iter(specs.values()))
-    return KindInfo(
-        kind=name,
-        label=first.label,
-        roles=tuple(specs),
-        key_name=first.secret,
-        url=first.url,
-        embedded=first.embedded,
-        fields=_fields(specs),
-        models={role: spec.model for role, spec in specs.items() if spec.model},
-        installed=first.installed,
-        needs=first.needs,
-    )
-
-
-def _fields(specs: Mapping[str, Spec]) -> tuple[Field, ...]:
-    return tuple({one.name: one for spec in specs.values() for one in spec.fields}.values())
-
-
-def _info(
-    name: str,
-    row: Provider | None,
-    tests: Sequence[TestResult],
-    today: tuple[int, int, int, float | None, str] | None,
-    used: Sequence[str],
-) -> ProviderInfo:
-    kind = _kind(row.kind if row else name)
-    calls, failures, tokens, cost, error = today or (0, 0, 0, 0.0, "")
-    failing = bool(error) or any(not test.ok for test in tests)
-    known = bool(tests) or bool(calls) or (row is None and not kind.models)
-    return ProviderInfo(
-        name=name,
-        kind=kind.kind,
-        label=kind.label,
-        roles=kind.roles,
-        built_in=row is None,
-        state="failing" if failing else "ready" if known else "untested",
-        base_url=row.base_url if row else "",
-        key_last4=row.key_last4 if row else "",
-        key_name=kind.key_name,
-        url=kind.url,
-        fields=kind.fields,
-        options=dict(row.options) if row else {},
-        models=kind.models,
-        used_for=tuple(used),
-        tests=tuple(tests),
-        last_error=WORDS.get(error, error),
-        calls_today=calls,
-        failures_today=failures,
-        tokens_today=tokens,
-        cost_today=cost,
-        timeout_seconds=row.timeout_seconds if row else 0.0,
-    )
 
 
 def _told(row: Provider) -> dict[str, object]:

@@ -71,6 +71,7 @@ def _forms(secret: str) -> set[str]:
         *_inside_base64(raw),
         *quoted,
         *(re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in quoted),
+        *(form.lower() for form in quoted),
     ]
     return {_one_line(form) for form in forms} - {""}
 

@@ -394,11 +394,8 @@ async def test_an_answer_longer_than_its_tokens_is_cut(name, upstream):
 
 @every_generator
 async def test_text_and_counts_are_what_a_database_takes(name, upstream):
-    upstream.text, upstream.usage = "one\0two\ud83d", (-5, 2**31 - 1)
-    text, usage = "", None
-    with suppress(BadResponse):  # no reader of JSON takes the half of a pair
-        text, usage = await answer(GENERATORS[name](upstream.endpoint))
-    upstream.text = "one\0two"
+    # The half of a pair, which is below, neither SDK lets through.
+    upstream.text, upstream.usage = "one\0two", (-5, 2**31 - 1)
     text, usage = await answer(GENERATORS[name](upstream.endpoint))
     assert text == "one\ufffdtwo"
     assert usage.input_tokens == 0
@@ -596,7 +593,7 @@ async def test_a_token_that_does_not_come_is_one_request_and_one_clear_error(fau
 
 @pytest.mark.parametrize("location", ["evil.example/x?", "x@evil.example/", "evil.example#", "Europe", "a" * 41, "eu\nrope"])
 async def test_a_location_that_is_another_host_is_refused_before_anything_is_sent(location, vertex_server):
-    for endpoint in (vertex_server.signed_endpoint(options={"location": location}), replace(vertex_server.endpoint)):
+    for endpoint in (vertex_server.signed_endpoint(options={"location": location}), vertex_server.endpoint):
         async for asked in all_of("vertex", replace(endpoint, options={"project": PROJECT, "location": location})):
             with pytest.raises(ConfigError, match="location"):
                 await asked
@@ -620,7 +617,7 @@ def test_a_place_may_be_left_out():
 
 
 async def test_neither_token_nor_assertion_is_repeated(vertex_server):
-    whole, token = vertex_server.routes, "eyJACCESSTOKEN.abcdefgh"
+    token = "eyJACCESSTOKEN.abcdefgh"
 
     def routes(call):
         if call.path == "/token":
@@ -640,7 +637,6 @@ async def test_neither_token_nor_assertion_is_repeated(vertex_server):
         assert ("invalid_grant" in str(caught.value)) == bool(body)
         assert "assertion" not in str(caught.value)
         assert caught.value.__cause__ is None
-    vertex_server.routes = whole
 
 
 # --- vectors ---------------------------------------------------------------------------------------------------------

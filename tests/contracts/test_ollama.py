@@ -126,6 +126,7 @@ async def test_an_error_in_the_middle_of_a_stream(server):
         await read()
     assert "".join(seen) == server.text
     assert caught.value.__suppress_context__
+    assert caught.value.__cause__ is None
     assert KEY not in f"{caught.value!r}{caught.value.hint}"
 
 

@@ -16,7 +16,8 @@ from ui.components.providers.state import PageState
 from ui.failures import friendly_errors
 from ui.session import Desk
 
-KEEP_THEIRS = "For new collections. Existing collections keep theirs; moving them is a separate, staged step that comes later."
+NEW_SPACE = "For new collections. Existing ones keep the model they were made with; embedding them anew is not offered yet."
+NEW_PLACE = "For new collections. Existing ones stay where they are; `python -m engine migrate-store` moves one, and back."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class Job:
 
 
 JOBS = (
-    Job("embedding", "Embedding", "embedding", KEEP_THEIRS, present=lambda now: now.embedding),
-    Job("store", "Store", "store", KEEP_THEIRS, present=lambda now: Choice(provider=now.store)),
+    Job("embedding", "Embedding", "embedding", NEW_SPACE, present=lambda now: now.embedding),
+    Job("store", "Store", "store", NEW_PLACE, present=lambda now: Choice(provider=now.store)),
     Job(
         "rerank",
         "Reranking",

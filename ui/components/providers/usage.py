@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
+from datetime import timedelta
 from typing import Any
 
 import streamlit as st
@@ -100,14 +101,17 @@ def chart(rows: Sequence[Usage]) -> tuple[str, Any]:
     import plotly.graph_objects as go  # type: ignore[import-untyped]
 
     costs = any(one.cost_usd for one in rows)
-    days: dict[str, float] = {}
+    # A week at least, so that a first day is a bar among days and not a wall.
+    newest = max(one.day for one in rows)
+    first = min(*(one.day for one in rows), newest - timedelta(days=6))
+    days = {(first + timedelta(days=n)).isoformat(): 0.0 for n in range((newest - first).days + 1)}
     for one in sorted(rows, key=lambda row: row.day):
         value = (one.cost_usd or 0.0) if costs else one.input_tokens + one.output_tokens
-        days[one.day.isoformat()] = days.get(one.day.isoformat(), 0.0) + value
+        days[one.day.isoformat()] += value
     figure = go.Figure(go.Bar(x=list(days), y=list(days.values()), marker_color="#1f5f8b"))
     figure.update_layout(margin={"l": 0, "r": 0, "t": 8, "b": 0}, bargap=0.3)
     figure.update_yaxes(tickprefix="$" * costs, rangemode="tozero")
-    figure.update_xaxes(type="date")
+    figure.update_xaxes(type="category", nticks=10)
     return ("Known cost by day, US dollars" if costs else "Tokens by day"), figure
 
 

@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _WRITTEN = re.compile(r"[!-\[\]-~]*")  # printable ASCII without white space and backslash
 _KEY = re.compile(r"[!-~]*")
 _SEVERAL_LINES = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]*")
-_HOST = re.compile(r"(?:(?:[A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63}\.?|\[(?P<v6>[0-9A-Fa-f:.]{2,45})\])(?::[0-9]{1,5})?")
+_HOST = re.compile(r"(?:(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[(?P<v6>[0-9A-Fa-f:.]{2,45})\])(?::[0-9]{1,5})?")
 _POSTGRES_QUERY = re.compile(r"(?:sslmode=(?:disable|allow|prefer|require|verify-ca|verify-full))?")
 _AS_KEY = "Take it out. A password or key is entered as the key: there it is kept encrypted."
 # These become part of the address that the key is sent to.

@@ -14,6 +14,7 @@ from tests.upstreams import openai
 from tests.upstreams.server import KEY
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=30_000)
 ADMIN = Principal(user_id="local", name="test", role=Role.ADMIN)
 
 
@@ -32,9 +33,14 @@ def button(page, key):
 
 def ask(page, question=QUESTION):
     """Ask, wait for the end of the answer, and return its message."""
+    messages = page.get_by_test_id("stChatMessage")
+    page.get_by_test_id("stChatInputTextArea").wait_for()
+    page.wait_for_timeout(1000)  # earlier messages of the conversation are drawn
+    before = messages.count()
     page.get_by_test_id("stChatInputTextArea").fill(question)
     page.keyboard.press("Enter")
-    message = page.get_by_test_id("stChatMessage").last
+    expect(messages).to_have_count(before + 2)
+    message = messages.last
     expect(message).to_contain_text("How this answer was made", timeout=120_000)
     return message
 

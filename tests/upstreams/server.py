@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -62,6 +62,7 @@ class Upstream:
         self._faults: deque[str] = deque()
         self._lock = threading.Lock()
         self.closing = threading.Event()
+        self.connections: list[socket.socket] = []
         self.url = ""
 
     def fail(self, fault: str, times: int = 1) -> None:
@@ -106,6 +107,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     upstream: Upstream
+
+    def setup(self) -> None:
+        super().setup()
+        self.upstream.connections.append(self.connection)
 
     def log_message(self, *args: Any) -> None:
         pass
@@ -185,3 +190,6 @@ def serving(upstream: Upstream, endpoint: Callable[[str], Endpoint]) -> Iterator
         upstream.closing.set()
         server.shutdown()
         server.server_close()
+        for connection in upstream.connections:  # kept-alive ones too: a server that is killed answers nobody
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)

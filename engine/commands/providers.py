@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -12,8 +14,10 @@ from engine.commands.console import LOCAL, errors, out, print_json, run
 from engine.commands.library import AsJson
 from engine.errors import InputError
 from engine.provider_views import Choice, TestResult
+from engine.settings import secrets_in_environment
 from engine.workbench import Workbench
 
+KEY_VARIABLE = "WORKBENCH_PROVIDER_KEY"
 provider = typer.Typer(help="Providers of models and stores.", no_args_is_help=True)
 _Name = Annotated[str, typer.Argument(help="Name of the provider.")]
 
@@ -40,12 +44,10 @@ def add_provider(
     kind: Annotated[str, typer.Argument(help="What it is: openai, gemini, ollama, pgvector, qdrant ...")],
     name: Annotated[str, typer.Option(help="Its name here; the kind when left out.")] = "",
     url: Annotated[str, typer.Option(help="Its address, where it is not the vendor's own.")] = "",
-    key: Annotated[
-        str, typer.Option(envvar="WORKBENCH_PROVIDER_KEY", prompt=True, hide_input=True, help="Asked for; empty for none.")
-    ] = "",
     option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be given several times.")] = None,
 ) -> None:
-    """Add a provider. Its key is asked for, never shown, and stored encrypted."""
+    """Add a provider. Its key is asked for, or read from WORKBENCH_PROVIDER_KEY; it is never shown, and stored encrypted."""
+    key = _key()
 
     async def work(workbench: Workbench) -> None:
         info = await workbench.add_provider(
@@ -138,6 +140,12 @@ def migrate_store(
         out.print("  `--revert` goes back; the former place is kept for seven days", markup=False)
 
     run(work)
+
+
+def _key() -> str:
+    # Not an option: every user of a machine sees the arguments of its processes.
+    given = secrets_in_environment([KEY_VARIABLE]).get(KEY_VARIABLE, "")
+    return given or (getpass.getpass("Key (Enter for none): ") if sys.stdin.isatty() else "")
 
 
 def _pair(text: str) -> tuple[str, str]:

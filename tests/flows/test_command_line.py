@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.upstreams import openai
+from tests.upstreams.server import KEY
+
 ROOT = Path(__file__).resolve().parents[2]
 LEAVE = "Every employee has thirty days of paid leave a year.\n\nParking is free for visitors on the second floor."
 
@@ -95,3 +98,43 @@ def test_evaluate_measures_a_small_collection(engine, tmp_path: Path) -> None:
     assert report["quality"]["ndcg_at_10"] == 1.0
     assert report["documents"] == 3
     assert engine("evaluate", str(folder), "--split", "nope").returncode == 1
+
+
+def test_providers_are_added_chosen_tested_and_removed(engine) -> None:
+    key = "sk-canary-0123456789abcdef"
+    with openai.upstream() as running:
+        done = engine("provider", "add", "openai", "--name", "box", "--url", running.url, WORKBENCH_PROVIDER_KEY=KEY)
+        assert done.returncode == 0, done.stderr
+        assert engine("use", "--chat", "box:m-1", "--chat", "extractive").stdout.startswith(
+            "answers: box · m-1, then extractive"
+        )
+        tested = engine("provider", "test", "box", "--role", "chat")
+        assert tested.returncode == 0, tested.stdout
+        assert "ok" in tested.stdout
+        listed = engine("provider", "list", "--json")
+        assert {one["name"]: one["state"] for one in json.loads(listed.stdout)}["box"] == "ready"
+        for one in (done, tested, listed):
+            assert KEY not in one.stdout + one.stderr
+    assert engine("provider", "test", "box", "--role", "chat").returncode == 1
+    refused = engine("provider", "remove", "box")
+    assert refused.returncode == 1
+    assert "answers: number 1 of 2" in refused.stderr
+    assert engine("use", "--chat", "extractive").returncode == 0
+    assert engine("provider", "remove", "box").returncode == 0
+    bad = engine("provider", "add", "openai", "--url", "file:///etc/passwd", WORKBENCH_PROVIDER_KEY=key)
+    assert bad.returncode == 1
+    assert "Traceback" not in bad.stderr
+    assert key not in bad.stderr
+
+
+def test_a_collection_is_moved_and_moved_back(engine, tmp_path: Path) -> None:
+    (tmp_path / "leave.txt").write_text(LEAVE)
+    assert engine("ingest", str(tmp_path / "leave.txt"), "-c", "handbook").returncode == 0
+    assert engine("provider", "add", "qdrant", WORKBENCH_PROVIDER_KEY="").returncode == 0
+    moved = engine("migrate-store", "-c", "handbook", "--to", "qdrant")
+    assert moved.returncode == 0, moved.stderr
+    assert "checksum  equal" in moved.stdout
+    assert "top 10    1.0000" in moved.stdout
+    assert engine("search", "paid leave", "-c", "handbook", "--mode", "dense", "--json").stdout.count("leave.txt") >= 1
+    assert "faiss again" in engine("migrate-store", "-c", "handbook", "--revert").stdout
+    assert engine("migrate-store", "-c", "handbook").returncode == 1

@@ -50,12 +50,13 @@ def test_parent_survives(evil, monkeypatch, tmp_path):
     (tmp_path / "a.txt").write_text("x")
     own = psutil.Process()
     before, start = own.memory_info().rss, time.monotonic()
+    others = set(own.children())  # servers of other tests
     with pytest.raises(error, match=says) as raised:
         parse(tmp_path / "a.txt", name="a", limits=FAST)
     assert raised.value.hint
     assert time.monotonic() - start < FAST.parse_seconds + 3
     assert own.memory_info().rss - before < 100 << 20
-    assert not own.children()
+    assert set(own.children()) <= others
 
 
 def test_the_child_sees_no_environment(monkeypatch, tmp_path):

@@ -50,7 +50,8 @@ def card(
     """Return the card of a provider; `today` as `engine.services.providers` sums it up."""
     kind = kind_info(row.kind if row else name)
     calls, failures, tokens, cost, error = today or (0, 0, 0, 0.0, "")
-    failing = bool(error) or any(not test.ok for test in tests)
+    # Every test is a call too, so the last call of today is the newest that is known.
+    failing = bool(error) if calls else any(not test.ok for test in tests)
     known = bool(tests) or bool(calls) or (row is None and not kind.models)
     return ProviderInfo(
         name=name,

@@ -70,13 +70,13 @@ def embedder():
 @pytest.fixture
 def upstream(name):
     """The server of the row; a plain endpoint where it needs none."""
-    with upstream_of(name) or nothing() as running:
+    with upstream_of(name) or nothing(name) as running:
         yield running
 
 
 @contextmanager
-def nothing() -> Iterator[Any]:
-    yield type("Nothing", (), {"endpoint": Endpoint()})
+def nothing(name: str) -> Iterator[Any]:
+    yield type("Nothing", (), {"endpoint": Endpoint(model=registry.GENERATORS[name].model)})
 
 
 @pytest.fixture

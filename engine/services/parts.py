@@ -17,6 +17,7 @@ from engine.protocols import Embedder, Generator, Reranker, VectorStore
 from engine.provider_views import Choice
 from engine.security.sealing import Sealer
 from engine.services.configuration import Configured, Live
+from engine.services.provider_input import unbound
 from engine.specs import Spec
 from engine.types import Endpoint, Space
 
@@ -165,7 +166,7 @@ class Parts:
         endpoint = Endpoint(
             model=model,
             base_url=row.base_url,
-            api_key=self._sealer.open(row.sealed_key) if row.sealed_key else "",
+            api_key=unbound(self._sealer.open(row.sealed_key), row.base_url, row.options) if row.sealed_key else "",
             folder=str(folder),
             timeout_seconds=row.timeout_seconds,
             options={one.name: one.default for one in spec.fields} | row.options,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from ipaddress import IPv6Address
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from engine import registry
-from engine.errors import InputError
+from engine.errors import InputError, MissingSecret
 from engine.specs import Field, Spec
 from engine.types import Scalar
 
@@ -119,6 +120,19 @@ def place(url: str, options: Mapping[str, Scalar] | None = None) -> tuple[str, s
     parts = urlsplit(url)
     location = str((options or {}).get("location") or "global")
     return parts.scheme, (parts.hostname or "").lower().rstrip("."), parts.port or PORTS.get(parts.scheme), location
+
+
+def bound(key: str, url: str, options: Mapping[str, Scalar]) -> str:
+    """Return what to seal for a key: with the place that it was entered for, so that an altered row sends it nowhere else."""
+    return json.dumps([*place(url, options), key])
+
+
+def unbound(text: str, url: str, options: Mapping[str, Scalar]) -> str:
+    """Return the key that `bound` wrapped. Raises MissingSecret when it was entered for another place."""
+    *there, key = json.loads(text)
+    if there != [*place(url, options)]:
+        raise MissingSecret("the key was entered for another address", hint="Enter it again on the providers page.")
+    return str(key)
 
 
 def clean_key(key: str) -> str:

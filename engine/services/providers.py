@@ -24,6 +24,7 @@ from engine.services.configuration import Configured, Live
 from engine.services.ledger import Ledger
 from engine.services.provider_cards import card, kind_info
 from engine.services.provider_input import (
+    bound,
     clean_key,
     clean_name,
     clean_options,
@@ -100,11 +101,11 @@ class Providers:
             name=name,
             kind=kind,
             base_url=clean_url(base_url, specs),
-            sealed_key=self._sealer.seal(key) if key else None,
             key_last4=last4(key),
             options=clean_options(options or {}, specs),
             timeout_seconds=clean_timeout(timeout_seconds),
         )
+        row.sealed_key = self._sealer.seal(bound(key, row.base_url, row.options)) if key else None
         live = await self._configured.current(fresh=True)
         async with self._database.write() as session:
             if await session.get(Provider, name) is not None:
@@ -141,7 +142,7 @@ class Providers:
             moved = place(url, cleaned) != place(row.base_url, row.options)
             dropped = moved and bool(row.sealed_key) and not new_key
             if dropped or new_key is not None:
-                row.sealed_key = self._sealer.seal(new_key) if new_key else None
+                row.sealed_key = self._sealer.seal(bound(new_key, url, cleaned)) if new_key else None
                 row.key_last4 = last4(new_key or "")
             row.base_url = url
             row.options = cleaned

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from engine.database.columns import now
 from engine.database.models import Collection
-from engine.database.provider_models import ProviderTest, SpaceRow
+from engine.database.provider_models import Configuration, Provider, ProviderTest, SpaceRow
 from engine.errors import InputError, StoreError
 from engine.pipelines import chain as chain_module
 from engine.provider_views import Choice
@@ -156,6 +156,20 @@ async def test_a_hanging_embedder_costs_the_dense_half_after_a_moment(
     assert "thirty days" in answer.text
     assert "searched by words only" in answer.serving.notes[0]
     assert time.monotonic() - started < 4
+
+
+async def test_a_row_that_was_altered_in_the_database_sends_its_key_nowhere(workbench: Workbench, leave: str, box: str) -> None:
+    with openai.upstream() as thief:
+        version = (await workbench.choices(ADMIN)).version
+        async with workbench.database.write() as session:
+            await session.execute(update(Provider).values(base_url=thief.url, revision=version + 7))
+            kept = (await session.get_one(Configuration, version)).value
+            session.add(Configuration(version=version + 1, value=kept, created_by="nobody"))
+        await asyncio.sleep(1.1)
+        answer = await workbench.ask(ADMIN, QUESTION, collections=[leave])
+        assert answer.provider == "extractive"
+        assert "another address" in answer.serving.outages[0].reason
+        assert not thief.calls
 
 
 async def test_adding_a_provider_chooses_nothing(tmp_path: Path) -> None:

@@ -238,7 +238,9 @@ ROLES: Mapping[str, Table] = {"chat": GENERATORS, "embedding": EMBEDDERS, "reran
 def roles(name: str) -> dict[str, Spec]:
     """Return role -> row of the provider kind `name`. Raises UnknownComponent."""
     found = {role: table[name] for role, table in ROLES.items() if name in table}
-    return found or {"": find({kind: spec for table in ROLES.values() for kind, spec in table.items()}, "provider", name)}
+    if not found:
+        find({kind: spec for table in ROLES.values() for kind, spec in table.items()}, "provider", name)  # says what is known
+    return found
 
 
 def find(table: Table, kind: str, name: str) -> Spec:

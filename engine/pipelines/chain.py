@@ -95,17 +95,18 @@ class Chain:
         outage: Outage | None = None
         for n, choice in enumerate(links, start=1):
             # The last link has its time kept for it; the ones between are not begun when there is none left.
-            left = end - time.monotonic() if n == len(links) else end - LAST_SECONDS - time.monotonic()
-            if left <= 0 and n < len(links):
+            left = end - time.monotonic()
+            left = max(left, LAST_SECONDS) if n == len(links) else left - LAST_SECONDS
+            if left <= 0:
                 outage = self._failed(attempts, choice, "no time was left for it")
                 continue
             try:
-                generator = await asyncio.wait_for(self._parts.generator(choice), max(left, LAST_SECONDS))
+                generator = await asyncio.wait_for(self._parts.generator(choice), left)
                 choice = Choice(provider=choice.provider, model=generator.model)
                 prompt = assemble(generator)
                 yield Turn(choice, prompt, outage)
                 attempts.begin(choice, prompt)
-                stream = bounded(generator.stream(prompt), seconds=max(left, LAST_SECONDS), provider=choice.provider)
+                stream = bounded(generator.stream(prompt), seconds=left, provider=choice.provider)
                 async with aclosing(stream) as deltas:  # type: ignore[type-var]
                     async for delta in deltas:
                         attempts.add(delta)
@@ -116,6 +117,8 @@ class Chain:
                 outage = self._failed(attempts, choice, str(error))
                 if len(links) == 1:
                     raise
+            except TimeoutError:  # while its library was loaded
+                outage = self._failed(attempts, choice, "it was not ready in time")
             except Exception as error:  # a fault in one link, ours or its library's, must not cost the answer
                 logger.exception("the generator %s failed in a way it should not", choice.provider)
                 attempts.end(type(error).__name__)

@@ -84,10 +84,6 @@ class Ledger:
         row = row_of("", call, cost(await self._configured.current(), call))
         return lambda session: session.add(row)
 
-    async def price(self, call: Call) -> float | None:
-        """Return what a call costs now; None when the price is unknown."""
-        return cost(await self._configured.current(), call)
-
     async def purge(self) -> None:
         """Remove calls that are older than what the page can show."""
         first = (now() - timedelta(days=KEPT_DAYS)).date().isoformat()

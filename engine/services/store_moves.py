@@ -163,6 +163,9 @@ class StoreMoves:
             )
 
     async def _abandon(self, space: str, store: VectorStore) -> None:
+        async with self._database.read() as session:
+            if space and await session.scalar(select(Collection.id).where(Collection.space == space)):
+                return  # interrupted just after the switch: it is the live one
         try:
             await asyncio.to_thread(store.drop)
             await asyncio.to_thread(store.close)

@@ -71,6 +71,7 @@ async def test_a_switch_takes_effect_for_the_next_question(workbench: Workbench,
 async def test_when_a_provider_fails_the_next_link_answers_and_says_so(
     workbench: Workbench, leave: str, upstream: Upstream, box: str, fault: str
 ) -> None:
+    upstream.text = "Zebras have stripes [1]. Nobody knows why."
     upstream.fail(fault)
     answer = await workbench.ask(ADMIN, QUESTION, collections=[leave])
     assert answer.provider == "extractive"
@@ -79,7 +80,7 @@ async def test_when_a_provider_fails_the_next_link_answers_and_says_so(
     assert (outage.provider, outage.model) == ("box", "m-1")
     assert outage.reason
     assert KEY not in repr(answer)
-    assert "March" not in answer.text or answer.text.count("thirty days") == 1  # nothing of the broken stream is left
+    assert "Zebras" not in answer.text  # nothing of the broken stream is left
     assert (await workbench.ask(ADMIN, QUESTION, collections=[leave])).provider == "box"
 
 

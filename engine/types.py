@@ -43,12 +43,18 @@ class Support(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who asks. Every call of the facade takes one; there is no unscoped read."""
+    """Who asks. Every call of the facade takes one; there is no unscoped read.
+
+    `scopes` narrows what an API key or token may be used for (None = a signed-in person, not narrowed). `preview` marks an
+    admin who looks at what somebody else may see: such a principal reads, and changes nothing.
+    """
 
     user_id: str
     name: str
     role: Role
     session_id: str = ""
+    scopes: frozenset[str] | None = None
+    preview: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from engine.types import Answer, Right, Role
+from engine.types import Answer, Right
 
 
 class UploadVerdict(StrEnum):
@@ -93,18 +93,6 @@ class MessageInfo:
     hint: str = ""
     answer: Answer | None = None
     created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserInfo:
-    """A user as admins see them; never a hash."""
-
-    id: str
-    name: str
-    role: Role
-    created_at: datetime
-    last_seen_at: datetime | None
-    disabled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

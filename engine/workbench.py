@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from engine.access_views import UserInfo
 from engine.chat import Chat
 from engine.database import audit
 from engine.database.database import Database
@@ -27,7 +28,7 @@ from engine.services.providers import Providers
 from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
 from engine.types import Answer, Filter, Hit, Message, Principal, Right, Role
-from engine.views import AuditEntry, Check, CollectionInfo, DocumentInfo, UploadVerdict, UserInfo
+from engine.views import AuditEntry, Check, CollectionInfo, DocumentInfo, UploadVerdict
 from engine.worker import Worker
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine.database.access_models import GroupGrant, Member
 from engine.database.models import Collection, DocumentRow, Grant, Version, VersionState
 from engine.errors import AccessDenied, NotFound
 from engine.types import Principal, Right, Role
@@ -20,8 +21,16 @@ async def rights(session: AsyncSession, principal: Principal) -> dict[str, Right
     """Return collection id -> right, for every collection that the principal may at least read."""
     if principal.role is Role.ADMIN:
         return dict.fromkeys(await session.scalars(select(Collection.id)), Right.OWNER)
-    rows = await session.execute(select(Grant.collection_id, Grant.right).where(Grant.user_id == principal.user_id))
-    return {collection_id: Right(right) for collection_id, right in rows}
+    own = select(Grant.collection_id, Grant.right).where(Grant.user_id == principal.user_id)
+    shared = (
+        select(GroupGrant.collection_id, GroupGrant.right)
+        .join(Member, Member.group_id == GroupGrant.group_id)
+        .where(Member.user_id == principal.user_id)
+    )
+    held: dict[str, Right] = {}
+    for collection_id, right in [*await session.execute(own), *await session.execute(shared)]:
+        held[collection_id] = max(held.get(collection_id, Right.READ), Right(right), key=_ORDER.index)
+    return held
 
 
 async def require(session: AsyncSession, principal: Principal, collection_id: str, right: Right) -> Collection:
@@ -30,9 +39,20 @@ async def require(session: AsyncSession, principal: Principal, collection_id: st
     row = await session.get(Collection, collection_id) if held else None
     if held is None or row is None:
         raise NotFound("there is no such collection, or it is not yours to see", hint="Choose one from the list.")
+    refuse_change(principal, right)
     if _ORDER.index(held) < _ORDER.index(right):
         raise AccessDenied(f"you may {held.value} the collection {row.name!r}, but this needs the right to {right.value}")
     return row
+
+
+def refuse_change(principal: Principal, right: Right = Right.WRITE) -> None:
+    """Raise AccessDenied when `right` is more than reading and the principal only looks, or has a key that may not write."""
+    if right is Right.READ:
+        return
+    if principal.preview:
+        raise AccessDenied("a preview of what somebody may see changes nothing", hint="End the preview first.")
+    if principal.scopes is not None and "write" not in principal.scopes:
+        raise AccessDenied("this key may not change anything", hint="Make a key with the scope “write”.")
 
 
 async def readable(session: AsyncSession, principal: Principal, wanted: Sequence[str]) -> list[Collection]:

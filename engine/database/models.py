@@ -34,13 +34,20 @@ class Counter(Base):
 
 
 class User(Base):
-    """Somebody who may sign in. Names are stored in lower case."""
+    """Somebody who may sign in. Names are stored in lower case; an empty hash matches no password (invited, not yet here).
+
+    `totp_step` is the last time step whose code was accepted: no code works twice.
+    """
 
     __tablename__ = "users"
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(100), unique=True)
     password_hash: Mapped[str] = mapped_column(String(200))
     role: Mapped[str] = mapped_column(String(20))
+    must_change: Mapped[bool] = mapped_column(default=False)
+    sealed_totp: Mapped[str | None] = mapped_column(String(300))
+    totp_confirmed: Mapped[bool] = mapped_column(default=False)
+    totp_step: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(default=now)
     disabled_at: Mapped[datetime | None]
 
@@ -58,17 +65,8 @@ class Session(Base):
     ip: Mapped[str] = mapped_column(String(64), default="")
     user_agent: Mapped[str] = mapped_column(String(300), default="")
     revoked_at: Mapped[datetime | None]
+    revoked_by: Mapped[str] = mapped_column(String(32), default="")
     reason: Mapped[str] = mapped_column(String(100), default="")
-
-
-class SignInFailure(Base):
-    """A wrong password, by account and address: what the lockout counts."""
-
-    __tablename__ = "sign_in_failures"
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
-    name: Mapped[str] = mapped_column(String(100), index=True)
-    ip: Mapped[str] = mapped_column(String(64), index=True)
-    at: Mapped[datetime] = mapped_column(default=now)
 
 
 class Collection(Base):

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine.access_views import UserInfo
+from engine.database.access_models import SignInFailure
 from engine.database.columns import now
-from engine.database.models import Session, SignInFailure, User
+from engine.database.models import Session, User
 from engine.errors import InputError
 from engine.types import Principal, Role
-from engine.views import UserInfo
 
 
 async def count(session: AsyncSession) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from datetime import timedelta
 
+from engine.access_views import UserInfo
 from engine.database import users
 from engine.database.audit import record
 from engine.database.columns import now
@@ -16,7 +17,6 @@ from engine.security.passwords import hash_password, verify_password
 from engine.security.tokens import digest, new_token
 from engine.settings import SessionLimits
 from engine.types import Principal, Role
-from engine.views import UserInfo
 
 FAILURE_WINDOW = timedelta(minutes=15)
 FAILURES_PER_ACCOUNT = 10
@@ -137,5 +137,7 @@ class Accounts:
 
 def require_role(principal: Principal, *roles: Role) -> None:
     """Raise AccessDenied unless the principal has one of these roles."""
+    if principal.preview or (principal.scopes is not None and "admin" not in principal.scopes):
+        raise AccessDenied("neither a preview nor a key without the scope “admin” may do this", hint="Sign in for this.")
     if principal.role not in roles:
         raise AccessDenied(f"this needs the role {' or '.join(roles)}; yours is {principal.role}")

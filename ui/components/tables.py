@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.views import AuditEntry, UserInfo
+from engine.access_views import UserInfo
+from engine.views import AuditEntry
 
 
 def audit_table(entries: Sequence[AuditEntry]) -> None:

@@ -177,8 +177,13 @@ class AddressDenied(AccessDenied):
     default_hint = "Check the address. Which ones may be reached is in the setting `egress`, an operator's."
 
     def __init__(
-        self, message: str = "this address cannot be reached from here", *, host: str = "", by_rule: bool = True
+        self,
+        message: str = "this address cannot be reached from here",
+        *,
+        hint: str = "",
+        host: str = "",
+        by_rule: bool = True,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, hint=hint)
         self.host = host
         self.by_rule = by_rule

@@ -26,6 +26,7 @@ from engine.services.prices import Prices
 from engine.services.providers import Providers
 from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
+from engine.services.url_ingestion import UrlIngestion
 from engine.types import Answer, Filter, Hit, Message, Principal, Right, Role
 from engine.views import AuditEntry, Check, CollectionInfo, DocumentInfo, UploadVerdict, UserInfo
 from engine.worker import Worker
@@ -41,6 +42,7 @@ class Workbench:
         accounts: Accounts,
         collections: Collections,
         library: Library,
+        urls: UrlIngestion,
         retriever: Retriever,
         ask: Ask,
         chat: Chat,
@@ -79,6 +81,7 @@ class Workbench:
         self.send = chat.send
         self.stop = chat.stop
         self.citation_states = chat.citation_states
+        self.upload_url = urls.upload_url
         self.provider_kinds = providers.kinds
         self.providers = providers.all
         self.add_provider = providers.add

@@ -10,6 +10,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 from urllib.parse import quote
@@ -163,11 +164,9 @@ class Egress:
         if entry in CLASSES or entry == "localhost":
             self._classes.add("loopback" if entry == "localhost" else entry)
             return
-        try:
+        with suppress(ValueError):  # a name, or nothing at all
             self._networks.append(ipaddress.ip_network(entry))
             return
-        except ValueError:
-            pass  # a name, or nothing at all
         try:
             self._names.add("*." * entry.startswith("*.") + canonical(entry.removeprefix("*.")))
         except InputError:

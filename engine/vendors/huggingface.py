@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from engine.errors import EngineError, MissingDependency, ProviderError, ProviderRejected, ProviderUnavailable
 from engine.types import Endpoint
@@ -46,7 +47,7 @@ def folder_of(endpoint: Endpoint, *, provider: str) -> Path:
         return found
     disable_progress_bars()
     if endpoint.guard:
-        ProviderGuard(endpoint.guard, provider).addresses(HUB, 443)
+        ProviderGuard(endpoint.guard, provider).addresses(urlsplit(endpoint.base_url).hostname or HUB, 443)
     try:
         folder = snapshot_download(
             endpoint.model, allow_patterns=DATA, token=endpoint.api_key or False, endpoint=endpoint.base_url or None

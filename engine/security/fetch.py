@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ CONNECT_SECONDS = 10.0
 REDIRECTS = (301, 302, 303, 307, 308)
 # Content codings are declined: a small answer must not unpack to a large one, and bytes are counted as they come.
 HEADERS = {"User-Agent": "RAG-Workbench", "Accept": "*/*", "Accept-Encoding": "identity"}
+_SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:")
 _DOWN = (httpx2.ConnectError, httpx2.ConnectTimeout)
 
 
@@ -98,7 +100,8 @@ async def _asked(hop: Target, rules: Egress, network: Any) -> AsyncIterator[http
 
 def _next(hop: Target, location: str) -> Target:
     try:
-        following = target(urljoin(hop.url, location))
+        # One with a scheme stands for itself: `urljoin` would mend what is wrong in it.
+        following = target(location if _SCHEME.match(location) else urljoin(hop.url, location))
     except (InputError, ValueError):  # a file, a user in it, or no address at all
         raise AddressDenied(host=hop.host) from None
     if (hop.scheme, following.scheme) == ("https", "http"):

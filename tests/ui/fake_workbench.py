@@ -11,7 +11,15 @@ from datetime import UTC, datetime, timedelta
 from PIL import Image, ImageDraw
 
 from engine.documents import Chunk, Page, PageImage
-from engine.errors import AddressDenied, InputError, NotFound, PasswordNeeded, ProviderUnavailable, QuestionRejected, UnsupportedFile
+from engine.errors import (
+    AddressDenied,
+    InputError,
+    NotFound,
+    PasswordNeeded,
+    ProviderUnavailable,
+    QuestionRejected,
+    UnsupportedFile,
+)
 from engine.types import Principal, Right, Role
 from engine.views import CollectionInfo, ConversationInfo, DocumentInfo, MessageInfo, UploadVerdict
 from tests.ui.fake_answer import TEXT, finished

@@ -42,10 +42,7 @@ def upload_box(desk: Desk, collection: CollectionInfo) -> None:
             key="documents_how",
             label_visibility="collapsed",
         )
-        if how == ADDRESS:
-            taken = _address(desk, collection)
-        else:
-            taken = _files(desk, collection, directory=how == FOLDER)
+        taken = _address(desk, collection) if how == ADDRESS else _files(desk, collection, directory=how == FOLDER)
     if taken:
         desk.state.uploads += 1
         st.rerun()

@@ -12,6 +12,7 @@ from engine.commands.evaluation import evaluate
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 for command in (
     library.ingest,
+    library.fetch,
     questions.ask,
     questions.search,
     library.documents,

@@ -36,6 +36,7 @@ from engine.services.offers import Offers
 from engine.services.prices import Prices
 from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
+from engine.services.url_ingestion import UrlIngestion
 from engine.settings import Settings, secrets_in_environment
 from engine.stores.snapshot import fingerprint
 from engine.workbench import Workbench
@@ -122,6 +123,11 @@ class Assembly(Foundation):
         )
 
     @cached_property
+    def urls(self) -> UrlIngestion:
+        """Documents by their web address."""
+        return UrlIngestion(database=self.database, library=self.library, rules=self.url_rules, limits=self.settings.egress)
+
+    @cached_property
     def retriever(self) -> Retriever:
         """Question to hits."""
         return Retriever(
@@ -163,6 +169,7 @@ class Assembly(Foundation):
             accounts=self.accounts,
             collections=self.collections,
             library=self.library,
+            urls=self.urls,
             retriever=self.retriever,
             ask=self.ask,
             chat=self.chat,
@@ -210,6 +217,7 @@ class Assembly(Foundation):
         """Stop what runs, keep what is there, save snapshots."""
         async with AsyncExitStack() as stack:  # each runs whatever became of the ones before it
             stack.push_async_callback(self.database.close)
+            stack.push_async_callback(self.outgoing.close)
             stack.push_async_callback(self.parts.close)
             stack.push_async_callback(self.spaces.close)
             stack.push_async_callback(self.indexes.close)

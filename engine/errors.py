@@ -19,12 +19,14 @@ EngineError
 │   ├── RateLimited *           too many requests; `retry_after_seconds` when known
 │   ├── ProviderUnavailable *   cannot connect, or 5xx
 │   ├── ProviderRejected        the request itself is refused (4xx)
+│   │   └── ProviderDenied          the provider's address is none that this server may connect to
 │   └── BadResponse             the answer cannot be understood
 ├── StoreError              the operator: an index or the database
 │   ├── DimensionMismatch       vectors of another embedding space
 │   └── CollectionMissing       the index of a collection does not exist
 ├── CircuitOpen *           refused without a call, for the dependency keeps failing
 └── AccessDenied            an admin: the principal may not do this
+    └── AddressDenied           an operator: not an address that this server may connect to, or nothing there that answers
 
 `*` = retryable. Every error carries `hint`: what the reader can do next, in one sentence.
 """
@@ -133,6 +135,10 @@ class ProviderRejected(ProviderError):
     """The provider refuses this request and would refuse it again."""
 
 
+class ProviderDenied(ProviderRejected):
+    """The address of the provider is none that this server may connect to."""
+
+
 class BadResponse(ProviderError):
     """The provider answered something that cannot be understood."""
 
@@ -159,3 +165,25 @@ class AccessDenied(EngineError):
     """The principal may not do this."""
 
     default_hint = "Ask the owner of the collection or an admin for access."
+
+
+class AddressDenied(AccessDenied):
+    """An address outside that the server does not connect to.
+
+    What is refused, does not resolve or does not answer reads the same, so that nobody explores a network from here.
+    `by_rule` tells the audit log, never the reader, that a rule refused `host`.
+    """
+
+    default_hint = "Check the address. Which ones may be reached is in the setting `egress`, an operator's."
+
+    def __init__(
+        self,
+        message: str = "this address cannot be reached from here",
+        *,
+        hint: str = "",
+        host: str = "",
+        by_rule: bool = True,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.host = host
+        self.by_rule = by_rule

@@ -7,9 +7,11 @@ from functools import cached_property
 from engine.database.blobs import Blobs
 from engine.database.database import Database
 from engine.protocols import Embedder
+from engine.security.egress import Egress
 from engine.security.sealing import Sealer
 from engine.services.configuration import Configured
 from engine.services.ledger import Ledger
+from engine.services.outgoing import Outgoing
 from engine.services.parts import Parts
 from engine.services.provider_tests import Tests
 from engine.services.providers import Providers
@@ -22,6 +24,10 @@ class Foundation:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        egress = settings.egress
+        # Here, so that an entry that means nothing is told at the start.
+        self.url_rules = Egress(egress.urls, ports=egress.url_ports)
+        self.provider_rules = Egress(egress.providers)
         self.sealer = Sealer(load_secrets(settings)["secret_key"].get_secret_value())
 
     def use_embedder(self, name: str, embedder: Embedder) -> None:
@@ -44,11 +50,17 @@ class Foundation:
         return Configured(database=self.database, settings=self.settings)
 
     @cached_property
+    def outgoing(self) -> Outgoing:
+        """Where providers may be."""
+        return Outgoing(database=self.database, rules=self.provider_rules)
+
+    @cached_property
     def parts(self) -> Parts:
         """The interchangeable parts."""
         return Parts(
             configured=self.configured,
             sealer=self.sealer,
+            outgoing=self.outgoing,
             folder=self.settings.data_dir / "stores",
             threads=self.settings.threads,
         )
@@ -72,5 +84,10 @@ class Foundation:
     def providers(self) -> Providers:
         """The providers that admins added."""
         return Providers(
-            database=self.database, configured=self.configured, sealer=self.sealer, tests=self.tests, ledger=self.ledger
+            database=self.database,
+            configured=self.configured,
+            sealer=self.sealer,
+            tests=self.tests,
+            ledger=self.ledger,
+            outgoing=self.outgoing,
         )

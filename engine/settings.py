@@ -64,6 +64,16 @@ class SessionLimits(Section):
     per_user: int = 5
 
 
+class EgressLimits(Section):
+    """Where the server may connect to. An entry is "public", "loopback", "private", a network, a host or "*.example.com"."""
+
+    urls: tuple[str, ...] = Field(default=("public",), description="for adding documents by their web address")
+    providers: tuple[str, ...] = Field(default=("public", "loopback"), description="for models and stores")
+    url_ports: tuple[int, ...] = Field(default=(80, 443), description="ports of web addresses")
+    url_max_mb: int = Field(default=50, ge=1, description="largest file that is fetched, in megabytes")
+    url_seconds: float = Field(default=60.0, gt=0, description="wall time of one fetch, redirects included")
+
+
 class Settings(BaseSettings):
     """Everything an operator can set. Frozen: what changes at run time lives in SQL."""
 
@@ -86,6 +96,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     retrieval: Retrieval = Retrieval()
     sessions: SessionLimits = SessionLimits()
+    egress: EgressLimits = EgressLimits()
 
     @classmethod
     def settings_customise_sources(

@@ -7,10 +7,10 @@ half open) into the text of *that page*; times are in seconds unless the name sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from engine.documents import Chunk
 
@@ -57,12 +57,23 @@ class Principal:
     preview: bool = False
 
 
+class Guard(Protocol):
+    """Decides where the server may connect to. Thread-safe."""
+
+    def addresses(self, host: str, port: int) -> Sequence[str]:
+        """Return the IP addresses of `host`, all of them allowed; who connects uses these and never looks up again.
+
+        Blocks while the name is looked up. Raises AddressDenied.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """How to reach one model or one index of a provider. Each part reads what it needs and ignores the rest.
 
     `base_url` is "" for the vendor's own address or for "in this process"; `folder` is where an embedded part may keep its
-    files; `options` holds the values of the fields that the part's registry row names.
+    files; `options` holds the values of the fields that the part's registry row names. `guard` is asked at each connection.
     """
 
     model: str = ""
@@ -71,6 +82,7 @@ class Endpoint:
     folder: str = ""
     timeout_seconds: float = 60.0
     options: Mapping[str, Scalar] = field(default_factory=dict)
+    guard: Guard | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

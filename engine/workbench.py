@@ -27,6 +27,7 @@ from engine.services.prices import Prices
 from engine.services.providers import Providers
 from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
+from engine.services.url_ingestion import UrlIngestion
 from engine.types import Answer, Filter, Hit, Message, Principal, Right, Role
 from engine.views import AuditEntry, Check, CollectionInfo, DocumentInfo, UploadVerdict
 from engine.worker import Worker
@@ -42,6 +43,7 @@ class Workbench:
         accounts: Accounts,
         collections: Collections,
         library: Library,
+        urls: UrlIngestion,
         retriever: Retriever,
         ask: Ask,
         chat: Chat,
@@ -80,6 +82,7 @@ class Workbench:
         self.send = chat.send
         self.stop = chat.stop
         self.citation_states = chat.citation_states
+        self.upload_url = urls.upload_url
         self.provider_kinds = providers.kinds
         self.providers = providers.all
         self.add_provider = providers.add

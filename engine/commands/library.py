@@ -57,6 +57,28 @@ def ingest(
     run(work)
 
 
+def fetch(
+    url: Annotated[str, typer.Argument(help="Web address of a file, http:// or https://.")],
+    collection: CollectionName = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Add the document at a web address to a collection; which addresses may be reached is in the setting `egress`."""
+
+    async def work(workbench: Workbench) -> None:
+        collection_id = await workbench.collection_id(LOCAL, collection, create=True)
+        info, verdict = await workbench.upload_url(LOCAL, collection_id, url)
+        await workbench.process(LOCAL, collection_id)
+        info = await workbench.document(LOCAL, info.id)
+        if as_json:
+            print_json({**_row(info), "verdict": verdict.value})
+        else:
+            _show_ingested([(info.name, info, verdict)])
+        if info.state != "live":
+            raise typer.Exit(1)
+
+    run(work)
+
+
 def named_files(paths: list[Path]) -> list[tuple[str, Path]]:
     """Return (name as stored, path) of each file, folders in order and without hidden files.
 

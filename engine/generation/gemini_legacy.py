@@ -11,8 +11,9 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from typing import Any
 
 import anyio.to_thread
@@ -21,14 +22,15 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from engine import registry
-from engine.errors import BadResponse, EngineError, ProviderError
+from engine.errors import BadResponse, EngineError, ProviderError, ProviderUnavailable
 from engine.generation.prompt import output_tokens, render_messages
 from engine.protocols import Embedder
 from engine.tokens import ApproximateTokens
-from engine.types import Delta, Endpoint, Prompt
+from engine.types import Delta, Endpoint, Guard, Prompt
 from engine.vendors.deadline import bounded
 from engine.vendors.google import CONTEXT_TOKENS, GEMINI, Reading, address, key_of, retry_after
 from engine.vendors.limits import MOST_BYTES, MOST_ERROR_BYTES
+from engine.vendors.pinned import ProviderGuard
 from engine.vendors.status import clean_names, from_status, not_understood, too_slow, unreachable
 
 with warnings.catch_warnings():
@@ -77,7 +79,7 @@ class GeminiLegacyGenerator:
     async def models(self) -> list[str]:
         """Return the names of the models that answer, sorted. Raises ProviderError."""
         seconds = self._endpoint.timeout_seconds
-        line = Line(seconds)
+        line = Line(seconds, self._endpoint.guard)
         try:
             async with asyncio.timeout(seconds):
                 return await anyio.to_thread.run_sync(self._models, line, abandon_on_cancel=True)
@@ -92,7 +94,7 @@ class GeminiLegacyGenerator:
     async def _stream(self, prompt: Prompt) -> AsyncIterator[Delta]:
         request = self._request(prompt)
         reading = Reading(self._endpoint, provider=PROVIDER, allowed=output_tokens(prompt, self._endpoint))
-        line = Line(self._endpoint.timeout_seconds)
+        line = Line(self._endpoint.timeout_seconds, self._endpoint.guard)
         try:
             with translated(self._endpoint):
                 chunks = await anyio.to_thread.run_sync(self._begin, request, line, abandon_on_cancel=True)
@@ -157,9 +159,10 @@ class Line(HTTPAdapter):
     compressed, longer than others of this program may be, or not whole after `seconds` from now.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, guard: Guard | None = None) -> None:
         super().__init__(max_retries=0)
         self._seconds = seconds
+        self._guarded = ProviderGuard(guard, PROVIDER) if guard else None
         self._end = time.monotonic() + seconds
         self._guard = threading.Lock()
         self._sockets: list[socket.socket] = []
@@ -175,9 +178,23 @@ class Line(HTTPAdapter):
             plain.connect(connection)
             line.remember(connection.sock)
 
+        def new(connection: Any) -> socket.socket:
+            return line.checked(connection.host, connection.port, lambda: plain._new_conn(connection))
+
         if not issubclass(plain, _Remembered):
-            pool.ConnectionCls = type("RememberedConnection", (_Remembered, plain), {"connect": connect})
+            pool.ConnectionCls = type("RememberedConnection", (_Remembered, plain), {"connect": connect, "_new_conn": new})
         return pool
+
+    def checked(self, host: str, port: int, connect: Callable[[], socket.socket]) -> socket.socket:
+        """Return a connection to one of the addresses that the guard allows; on another one nothing was sent."""
+        if self._guarded is None:
+            return connect()
+        allowed = self._guarded.addresses(host, port)
+        opened = connect()  # urllib3 looks the name up again
+        if ip_address(opened.getpeername()[0].partition("%")[0]) not in [ip_address(one) for one in allowed]:
+            opened.close()
+            raise ProviderUnavailable(f"the name of {PROVIDER}'s host changed its address", hint="Try again.")
+        return opened
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Return the answer to a request; reading it raises BadResponse or ProviderTimeout, and of an error ends early."""

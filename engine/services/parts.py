@@ -17,6 +17,7 @@ from engine.protocols import Embedder, Generator, Reranker, VectorStore
 from engine.provider_views import Choice
 from engine.security.sealing import Sealer
 from engine.services.configuration import Configured, Live
+from engine.services.outgoing import Outgoing
 from engine.services.provider_input import unbound
 from engine.specs import Spec
 from engine.types import Endpoint, Space
@@ -31,9 +32,10 @@ T = TypeVar("T")
 class Parts:
     """The parts of this process, one instance for each provider, model and role."""
 
-    def __init__(self, *, configured: Configured, sealer: Sealer, folder: Path, threads: int) -> None:
+    def __init__(self, *, configured: Configured, sealer: Sealer, outgoing: Outgoing, folder: Path, threads: int) -> None:
         self._configured = configured
         self._sealer = sealer
+        self._outgoing = outgoing
         self._folder = folder
         self._threads = threads
         self._made: dict[tuple[str, ...], tuple[int, Any]] = {}
@@ -161,8 +163,9 @@ class Parts:
             )
         model = choice.model or spec.model
         folder = self._folder / choice.provider
+        guard = self._outgoing.guard(choice.provider)
         if row is None:
-            return spec, Endpoint(model=model, folder=str(folder)), 0
+            return spec, Endpoint(model=model, folder=str(folder), guard=guard), 0
         endpoint = Endpoint(
             model=model,
             base_url=row.base_url,
@@ -170,6 +173,7 @@ class Parts:
             folder=str(folder),
             timeout_seconds=row.timeout_seconds,
             options={one.name: one.default for one in spec.fields} | row.options,
+            guard=guard,
         )
         # A spec's own address stands for an empty one, but "vendor" means that the vendor's SDK knows it.
         if not endpoint.base_url and spec.url not in ("", "vendor"):

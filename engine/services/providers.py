@@ -22,6 +22,7 @@ from engine.services.accounts import require_role
 from engine.services.choosing import checked
 from engine.services.configuration import Configured, Live
 from engine.services.ledger import Ledger
+from engine.services.outgoing import Outgoing
 from engine.services.provider_cards import card, kind_info
 from engine.services.provider_input import (
     bound,
@@ -43,12 +44,22 @@ KEPT = timedelta(days=8)
 class Providers:
     """Adding, changing and removing providers. Every call needs an admin; every change is audited with before and after."""
 
-    def __init__(self, *, database: Database, configured: Configured, sealer: Sealer, tests: Tests, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        configured: Configured,
+        sealer: Sealer,
+        tests: Tests,
+        ledger: Ledger,
+        outgoing: Outgoing,
+    ) -> None:
         self._database = database
         self._configured = configured
         self._sealer = sealer
         self._tests = tests
         self._ledger = ledger
+        self._outgoing = outgoing
 
     async def kinds(self, principal: Principal) -> list[KindInfo]:
         """Return what can be added, by label."""
@@ -91,7 +102,7 @@ class Providers:
         options: Mapping[str, Scalar] | None = None,
         timeout_seconds: float = 60.0,
     ) -> ProviderInfo:
-        """Add a provider; nothing uses it until it is chosen. Raises InputError, UnknownComponent."""
+        """Add a provider; nothing uses it until it is chosen. Raises InputError, UnknownComponent, AddressDenied."""
         require_role(principal, Role.ADMIN)
         refuse_built_in(kind)
         specs = registry.roles(kind)
@@ -105,6 +116,7 @@ class Providers:
             options=clean_options(options or {}, specs),
             timeout_seconds=clean_timeout(timeout_seconds),
         )
+        await self._outgoing.check(principal, name, row.base_url)
         row.sealed_key = self._sealer.seal(bound(key, row.base_url, row.options)) if key else None
         live = await self._configured.current(fresh=True)
         async with self._database.write() as session:
@@ -129,10 +141,15 @@ class Providers:
     ) -> tuple[ProviderInfo, bool]:
         """Change what is given (None = leave it); tell whether the stored key was dropped because the host changed.
 
-        A key belongs to the host it was entered for: another address could be somebody else's. Raises NotFound, InputError.
+        A key belongs to the host it was entered for: another address could be somebody else's. Raises NotFound, InputError,
+        AddressDenied.
         """
         require_role(principal, Role.ADMIN)
         live = await self._configured.current(fresh=True)
+        if base_url is not None:
+            async with self._database.read() as session:
+                kind = (await _require(session, name)).kind
+            await self._outgoing.check(principal, name, clean_url(base_url, registry.roles(kind)))
         async with self._database.write() as session:
             row = await _require(session, name)
             specs, before = registry.roles(row.kind), _told(row)

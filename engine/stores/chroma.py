@@ -243,7 +243,7 @@ def _opened(endpoint: Endpoint) -> System:
     api = _api(system)
     if isinstance(api, FastAPI):
         # There is no setting for the time limit, nor for what it takes from the environment.
-        limits = sync_settings(httpx, Limits("Chroma", endpoint.timeout_seconds, MOST_BYTES))
+        limits = sync_settings(httpx, Limits("Chroma", endpoint.timeout_seconds, MOST_BYTES, endpoint.guard))
         api._session.close()
         api._session = httpx.Client(headers=api._session.headers, **limits)
     system.start()

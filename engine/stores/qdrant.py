@@ -253,7 +253,7 @@ def _opened(endpoint: Endpoint) -> _Client:
         client = QdrantClient(path=endpoint.folder, force_disable_check_same_thread=True)
         _quick(client)
         return _Client(client, SharedLock())
-    limits = Limits("Qdrant", endpoint.timeout_seconds, MOST_BYTES)
+    limits = Limits("Qdrant", endpoint.timeout_seconds, MOST_BYTES, endpoint.guard)
     client = QdrantClient(
         url=endpoint.base_url,
         port=443 if endpoint.base_url.lower().startswith("https:") else 80,  # where the address names none

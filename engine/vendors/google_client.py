@@ -46,7 +46,7 @@ class Access:
         self.endpoint = endpoint
         self.provider = provider
         self.vertex = provider == "vertex"
-        self._limits = Limits(provider=provider, seconds=endpoint.timeout_seconds)
+        self._limits = Limits(provider=provider, seconds=endpoint.timeout_seconds, guard=endpoint.guard)
         self._secrets: list[str] = []  # next to the key
         self._lock = threading.RLock()
         self._account: Credentials | None = None

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from engine.errors import EngineError, MissingDependency, ProviderError, ProviderRejected, ProviderUnavailable
 from engine.types import Endpoint
+from engine.vendors.pinned import ProviderGuard
 from engine.vendors.status import from_status, redacted, unreachable
 
 DATA = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+HUB = "huggingface.co"
 FOLDER_HINT = "Give a folder on this server with a model in safetensors files, or a name of huggingface.co such as owner/model."
 OFFLINE_HINT = "Download the model elsewhere, copy its folder to this server, and give that folder as the model."
 
@@ -43,6 +46,8 @@ def folder_of(endpoint: Endpoint, *, provider: str) -> Path:
     if found := folder_here(endpoint):
         return found
     disable_progress_bars()
+    if endpoint.guard:
+        ProviderGuard(endpoint.guard, provider).addresses(urlsplit(endpoint.base_url).hostname or HUB, 443)
     try:
         folder = snapshot_download(
             endpoint.model, allow_patterns=DATA, token=endpoint.api_key or False, endpoint=endpoint.base_url or None

@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from engine.errors import BadResponse
+from engine.types import Guard
+from engine.vendors.pinned import ProviderGuard, pinned
 from engine.vendors.status import too_slow
 
 MOST_BYTES = 64 * 2**20
@@ -21,11 +23,12 @@ SPARE_CHARS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one answer may take: seconds from the request to its last byte, and bytes of its body."""
+    """What one answer may take: seconds from the request to its last byte, and bytes of its body; `guard` says from where."""
 
     provider: str
     seconds: float
     most_bytes: int = MOST_BYTES
+    guard: Guard | None = None
 
 
 def most_chars(output_tokens: int) -> int:
@@ -37,19 +40,24 @@ def sync_settings(library: ModuleType, limits: Limits) -> dict[str, Any]:
     """Return arguments for `library.Client`, where `library` is httpx or httpx2.
 
     Such a client asks for answers that are not compressed, follows no redirect and reads nothing of the environment. Its
-    requests raise BadResponse for an answer that is compressed or too long, ProviderTimeout for one that takes too long.
-    The body of an error is cut instead.
+    requests raise BadResponse for an answer that is compressed or too long, ProviderTimeout for one that takes too long,
+    ProviderDenied for an address that the guard refuses. The body of an error is cut instead.
     """
-    return _settings(_limited(_Sync, library.HTTPTransport, library.SyncByteStream, limits), limits)
+    return _settings(_guarded(_limited(_Sync, library.HTTPTransport, library.SyncByteStream, limits), library, limits), limits)
 
 
 def async_settings(library: ModuleType, limits: Limits) -> dict[str, Any]:
     """Return arguments for `library.AsyncClient`, otherwise as `sync_settings`."""
-    return _settings(_limited(_Async, library.AsyncHTTPTransport, library.AsyncByteStream, limits), limits)
+    transport = _limited(_Async, library.AsyncHTTPTransport, library.AsyncByteStream, limits)
+    return _settings(_guarded(transport, library, limits), limits)
 
 
 def _settings(transport: Any, limits: Limits) -> dict[str, Any]:
     return {"transport": transport, "follow_redirects": False, "trust_env": False, "timeout": limits.seconds}
+
+
+def _guarded(transport: Any, library: ModuleType, limits: Limits) -> Any:
+    return pinned(transport, library, ProviderGuard(limits.guard, limits.provider)) if limits.guard else transport
 
 
 def _limited(part: type, transport: type, stream: type, limits: Limits) -> Any:

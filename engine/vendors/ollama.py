@@ -57,7 +57,7 @@ def async_client(endpoint: Endpoint, *, url: str) -> ollama.AsyncClient:
 
 
 def _limits(endpoint: Endpoint) -> Limits:
-    return Limits(PROVIDER, endpoint.timeout_seconds)
+    return Limits(PROVIDER, endpoint.timeout_seconds, guard=endpoint.guard)
 
 
 def _settings(endpoint: Endpoint, url: str) -> dict[str, Any]:

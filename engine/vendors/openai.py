@@ -66,7 +66,7 @@ def sync_client(endpoint: Endpoint) -> OpenAI:
 
 
 def _limits(endpoint: Endpoint) -> Limits:
-    return Limits(PROVIDER, endpoint.timeout_seconds)
+    return Limits(PROVIDER, endpoint.timeout_seconds, guard=endpoint.guard)
 
 
 def _arguments(endpoint: Endpoint) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def _open(endpoint: Endpoint, name: str, dimension: int, *, create: bool) -> Any
 def _limit(client: Any, endpoint: Endpoint) -> None:
     """Put a transport of ours below a client of the SDK: it tries once, and an answer may not grow or last without end."""
     client._http._client._transport.close()
-    limits = Limits("Pinecone", endpoint.timeout_seconds, MOST_BYTES)
+    limits = Limits("Pinecone", endpoint.timeout_seconds, MOST_BYTES, endpoint.guard)
     client._http._client._transport = sync_settings(httpx, limits)["transport"]
 
 

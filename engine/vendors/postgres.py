@@ -10,8 +10,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg  # type: ignore[import-untyped]
 
-from engine.errors import CollectionMissing, ConfigError, DimensionMismatch, EngineError, StoreError
+from engine.errors import CollectionMissing, ConfigError, DimensionMismatch, EngineError, ProviderError, StoreError
 from engine.types import Endpoint
+from engine.vendors.pinned import ProviderGuard
 from engine.vendors.status import redacted
 
 MAX_CONNECTIONS = 8
@@ -110,6 +111,7 @@ class Postgres:
             _pools[key] = asyncpg.create_pool(
                 min_size=0,
                 max_size=MAX_CONNECTIONS,
+                connect=self._connected,
                 init=self._greet,
                 reset=_nothing,
                 # Named statements would not survive a pooler in between that shares connections by transaction.
@@ -119,6 +121,15 @@ class Postgres:
             )
             await _pools[key]
         return _pools[key]
+
+    async def _connected(self, *args: Any, **options: Any) -> Connection:
+        # The driver looks the name up once more: certificates, and poolers in between, need it to have the name.
+        if guard := self._endpoint.guard:
+            try:
+                await asyncio.to_thread(ProviderGuard(guard, "PostgreSQL").addresses, options["host"], options["port"])
+            except ProviderError as error:
+                raise StoreError(str(error), hint=error.hint) from None
+        return await asyncpg.connect(*args, **options)
 
     async def _greet(self, connection: Connection) -> None:
         await connection.execute(f"SET statement_timeout = {int(self._endpoint.timeout_seconds * 1000)}; SET jit = off")

@@ -11,7 +11,15 @@ from datetime import UTC, datetime, timedelta
 from PIL import Image, ImageDraw
 
 from engine.documents import Chunk, Page, PageImage
-from engine.errors import InputError, NotFound, PasswordNeeded, ProviderUnavailable, QuestionRejected, UnsupportedFile
+from engine.errors import (
+    AddressDenied,
+    InputError,
+    NotFound,
+    PasswordNeeded,
+    ProviderUnavailable,
+    QuestionRejected,
+    UnsupportedFile,
+)
 from engine.types import Principal, Right, Role
 from engine.views import CollectionInfo, ConversationInfo, DocumentInfo, MessageInfo, UploadVerdict
 from tests.ui.fake_answer import TEXT, finished
@@ -92,6 +100,11 @@ class FakeWorkbench(FakePeople, FakeProviders):
         else:
             self._finish(info.id)
         return info, UploadVerdict.ACCEPTED
+
+    async def upload_url(self, p, collection_id, url):
+        if "127.0.0.1" in url:
+            raise AddressDenied
+        return await self.upload(p, collection_id, url.rsplit("/", 1)[-1], url.encode())
 
     async def _process(self, document_id):
         for state, progress in (("parsed", 0.25), ("chunked", 0.5), ("embedded", 0.8)):

@@ -114,3 +114,31 @@ def test_a_search_without_a_hit_says_so(visit):
 
 def test_sizes_are_for_people():
     assert [size(count) for count in (0, 1, 999, 1000, 2_500_000)] == ["0 bytes", "1 byte", "999 bytes", "1 kB", "2.5 MB"]
+
+
+def test_a_document_is_added_by_its_web_address(visit, workbench):
+    test = visit("pages/documents.py", "analyst")
+    test.segmented_control(key="documents_how").set_value("A web address").run()
+    assert not test.file_uploader
+    box = next(one for one in test.text_input if one.label == "Address of the file")
+    box.set_value("https://example.com/terms.pdf")
+    button(test, "FormSubmitter:documents_address_").click().run()
+    assert not test.exception
+    assert "1 accepted" in texts(test)
+    assert "terms.pdf" in {one.name for one in workbench.stored_documents.values()}
+    assert next(one for one in test.text_input if one.label == "Address of the file").value == ""
+
+
+def test_an_address_that_is_refused_says_so_and_stays_to_be_corrected(visit, workbench):
+    before = len(workbench.stored_documents)
+    test = visit("pages/documents.py", "analyst")
+    test.segmented_control(key="documents_how").set_value("A web address").run()
+    next(one for one in test.text_input if one.label == "Address of the file").set_value("http://127.0.0.1/*x*")
+    button(test, "FormSubmitter:documents_address_").click().run()
+    assert not test.exception
+    shown = texts(test)
+    assert "1 refused" in shown
+    assert "This address cannot be reached from here" in shown
+    assert "\\*x\\*" in shown
+    assert next(one for one in test.text_input if one.label == "Address of the file").value == "http://127.0.0.1/*x*"
+    assert len(workbench.stored_documents) == before

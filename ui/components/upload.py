@@ -18,7 +18,7 @@ from ui.session import Desk, Verdict
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-FILES, FOLDER = "Files", "A whole folder"
+FILES, FOLDER, ADDRESS = "Files", "A whole folder", "A web address"
 ICONS = {UploadVerdict.DUPLICATE: ":material/content_copy:", UploadVerdict.NEW_VERSION: ":material/difference:"}
 WORDS = {
     UploadVerdict.DUPLICATE: "is there already, with the same content. Nothing was added.",
@@ -27,7 +27,7 @@ WORDS = {
 
 
 def upload_box(desk: Desk, collection: CollectionInfo) -> None:
-    """Draw the drop zone; files dropped there are handed over at once and the box is emptied."""
+    """Draw the ways to add documents; what is given is handed over at once and the box is emptied."""
     with st.expander(
         "Add documents",
         icon=":material/upload_file:",
@@ -35,18 +35,52 @@ def upload_box(desk: Desk, collection: CollectionInfo) -> None:
         key=f"documents_add_{desk.state.uploads}",
     ):
         how = st.segmented_control(
-            "What to add", [FILES, FOLDER], default=FILES, required=True, key="documents_how", label_visibility="collapsed"
+            "What to add",
+            [FILES, FOLDER, ADDRESS],
+            default=FILES,
+            required=True,
+            key="documents_how",
+            label_visibility="collapsed",
         )
-        files = st.file_uploader(
-            f"Up to {st.get_option('server.maxUploadSize')} MB a file: {', '.join(spec.label for spec in LOADERS.values())}",
-            accept_multiple_files="directory" if how == FOLDER else True,
-            key=f"documents_upload_{how}_{desk.state.uploads}",
-        )
-    if files:
-        desk.state.verdicts = hand_over(desk, collection, files)
+        taken = _address(desk, collection) if how == ADDRESS else _files(desk, collection, directory=how == FOLDER)
+    if taken:
         desk.state.uploads += 1
         st.rerun()
     _verdicts(desk)
+
+
+def _files(desk: Desk, collection: CollectionInfo, *, directory: bool) -> bool:
+    """Draw the drop zone; tell whether something was dropped."""
+    files = st.file_uploader(
+        f"Up to {st.get_option('server.maxUploadSize')} MB a file: {', '.join(spec.label for spec in LOADERS.values())}",
+        accept_multiple_files="directory" if directory else True,
+        key=f"documents_upload_{FOLDER if directory else FILES}_{desk.state.uploads}",
+    )
+    if files:
+        desk.state.verdicts = hand_over(desk, collection, files)
+    return bool(files)
+
+
+def _address(desk: Desk, collection: CollectionInfo) -> bool:
+    """Draw the box for an address; tell whether a file was taken. After a refusal the address stays, to be corrected."""
+    with st.form(f"documents_address_{desk.state.uploads}", border=False):
+        url = st.text_input(
+            "Address of the file", placeholder="https://example.com/report.pdf", key=f"documents_url_{desk.state.uploads}"
+        )
+        if not st.form_submit_button("Fetch and add", icon=":material/download:") or not url.strip():
+            return False
+    with st.spinner("Fetching the file"):
+        desk.state.verdicts = [fetched(desk, collection, url)]
+    return desk.state.verdicts[0].outcome is not None
+
+
+def fetched(desk: Desk, collection: CollectionInfo, url: str) -> Verdict:
+    """Have the engine fetch a file, and return what became of it."""
+    try:
+        info, outcome = desk.call(desk.workbench.upload_url, collection.id, url)
+    except EngineError as error:
+        return Verdict(short(url), None, str(error), error.hint)
+    return Verdict(info.name, outcome)
 
 
 def hand_over(desk: Desk, collection: CollectionInfo, files: Sequence[UploadedFile]) -> list[Verdict]:

@@ -74,7 +74,6 @@ class _Connection:
             if self._gone:
                 self._status = 0  # what the application says to that is no failure of its own
                 raise
-            self._exchange.outcome = "failed"
             await self._refuse(Refused(500, "the application failed", hint="Try again, or tell its operator the request id."))
             self._status = 500
             raise

@@ -151,7 +151,7 @@ class Rules:
 
     def answer(self, exchange: Exchange, refusal: Refused) -> tuple[int, Headers, bytes]:
         """Return status, headers and JSON body of a refusal, and remember why."""
-        exchange.outcome = f"refused: {refusal}"
+        exchange.outcome = "failed" if refusal.status == 500 else f"refused: {refusal}"
         body = json.dumps({"error": str(refusal), "hint": refusal.hint, "request_id": exchange.request_id}).encode()
         own = [(name.encode(), value.encode()) for name, value in refusal.headers]
         plain = [

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import io
 import logging
-import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from http import HTTPStatus
@@ -110,7 +109,6 @@ class _Answer:
             return self._refuse(refusal)
         except Exception:
             logger.exception("the protected application failed, request %s", self._exchange.request_id)
-            self._status = 500
             return self._refuse(Refused(500, "the application failed", hint="Try again, or tell its operator the request id."))
         return _Pieces(pieces, self._end)
 
@@ -156,11 +154,8 @@ class _Answer:
         return self._written.append
 
     def _refuse(self, refusal: Refused) -> Iterable[bytes]:
-        failed = self._status == 500
-        status, headers, body = self._rules.answer(self._exchange, refusal)
-        self._exchange.outcome = "failed" if failed else self._exchange.outcome
-        self._status = status
-        self._start_response(f"{status} {HTTPStatus(status).phrase}", _text(headers), sys.exc_info() if failed else None)
+        self._status, headers, body = self._rules.answer(self._exchange, refusal)
+        self._start_response(f"{self._status} {HTTPStatus(self._status).phrase}", _text(headers))
         return _Pieces(iter([body]), self._end)
 
     def _end(self, *, whole: bool, failed: bool) -> None:

@@ -58,14 +58,14 @@ class _Connection:
         self._scope = scope
         self._status = 0  # of the answer that was begun
         self._gone = False  # the client
+        self._ticket: int | None = None
 
     async def serve(self) -> None:
         """Answer the request. Every path through here writes one audit entry."""
-        ticket = None
         try:
             await self._rules.admit(self._exchange, settle)
             receive = await self._checked_body()
-            ticket = await self._rules.enter(self._exchange, settle)
+            self._ticket = await self._rules.enter(self._exchange, settle)
             self._scope = _identified(self._scope, self._exchange)
             await self._app(self._scope, receive, self._send_on)
         except Refused as refusal:
@@ -74,13 +74,24 @@ class _Connection:
             if self._gone:
                 self._status = 0  # what the application says to that is no failure of its own
                 raise
-            await self._refuse(Refused(500, "the application failed", hint="Try again, or tell its operator the request id."))
-            self._status = 500
+            # Servers close the connection after an exception, so that a client must not send its next request on it.
+            last = (("connection", "close"),) if self._scope.get("http_version", "").startswith("1") else ()
+            await self._refuse(
+                Refused(500, "the application failed", hint="Try again, or tell its operator the request id.", headers=last)
+            )
+            if self._status < 500:
+                self._begin(500)
             raise
         finally:
-            self._rules.leave(ticket, self._status)
+            if not self._status:
+                self._begin(0)
             self._exchange.route = str(getattr(self._scope.get("route"), "path", ""))
             await self._rules.close(self._exchange, self._status, settle)
+
+    def _begin(self, status: int) -> None:
+        """Note the status before it is sent: whoever reads it may ask again before this request is over."""
+        self._status = status
+        self._rules.leave(self._ticket, status)
 
     async def _receive(self) -> Event:
         event = await self._incoming()
@@ -148,7 +159,7 @@ class _Http(_Connection):
                 await self._refuse(self._overflow)
                 self._replaced = True
                 return
-            self._status = message["status"]
+            self._begin(message["status"])
             headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
             message = {**message, "headers": self._rules.headers(self._exchange, headers)}
         if not self._replaced:
@@ -157,8 +168,9 @@ class _Http(_Connection):
     async def _refuse(self, refusal: Refused) -> None:
         if self._status:
             return  # an answer is under way already: nothing can be added to it
-        self._status, headers, body = self._rules.answer(self._exchange, refusal)
-        await self._send({"type": "http.response.start", "status": self._status, "headers": headers})
+        status, headers, body = self._rules.answer(self._exchange, refusal)
+        self._begin(status)
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
 

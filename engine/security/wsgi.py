@@ -112,6 +112,11 @@ class _Answer:
             return self._refuse(Refused(500, "the application failed", hint="Try again, or tell its operator the request id."))
         return _Pieces(pieces, self._end)
 
+    def _begin(self, status: int) -> None:
+        """Note the status before it is sent: whoever reads it may ask again before this request is over."""
+        self._status = status
+        self._rules.leave(self._ticket, status)
+
     def _check_body(self) -> None:
         options, request = self._rules.options, self._exchange.request
         if not options.enable_validation:
@@ -140,7 +145,7 @@ class _Answer:
         if self._head is None:
             raise RuntimeError("the application gave no response head")
         line, headers, error = self._head
-        self._status = int(line.split()[0])
+        self._begin(int(line.split()[0]))
         self._start_response(line, _text(self._rules.headers(self._exchange, headers)), error)
         return self._body(first, pieces)
 
@@ -154,8 +159,9 @@ class _Answer:
         return self._written.append
 
     def _refuse(self, refusal: Refused) -> Iterable[bytes]:
-        self._status, headers, body = self._rules.answer(self._exchange, refusal)
-        self._start_response(f"{self._status} {HTTPStatus(self._status).phrase}", _text(headers))
+        status, headers, body = self._rules.answer(self._exchange, refusal)
+        self._begin(status)
+        self._start_response(f"{status} {HTTPStatus(status).phrase}", _text(headers))
         return _Pieces(iter([body]), self._end)
 
     def _end(self, *, whole: bool, failed: bool) -> None:
@@ -167,8 +173,8 @@ class _Answer:
             if close:
                 close()
         finally:
-            self._status = 500 if failed else self._status
-            self._rules.leave(self._ticket, self._status)
+            if failed and self._status < 500:
+                self._begin(500)
             if not whole:
                 self._exchange.outcome = "failed" if failed else "aborted"
             finish(self._rules.close(self._exchange, self._status, self._settle))

@@ -33,7 +33,19 @@ KEY = "wb_0123456789ab_" + "x" * 43
 
 
 @pytest.mark.parametrize(
-    "text", ["", "wb_", KEY[:-1], KEY + "x", KEY.upper(), " " + KEY, KEY + "\n", KEY.replace("ab_", "AB_"), KEY[:-1] + "é", "wb_" + "0" * 9999]
+    "text",
+    [
+        "",
+        "wb_",
+        KEY[:-1],
+        KEY + "x",
+        KEY.upper(),
+        " " + KEY,
+        KEY + "\n",
+        KEY.replace("ab_", "AB_"),
+        KEY[:-1] + "é",
+        "wb_" + "0" * 9999,
+    ],
 )
 def test_what_is_no_key_is_none(text):
     assert parse_api_key(text) is None

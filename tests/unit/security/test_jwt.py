@@ -33,7 +33,17 @@ def tokens(clock):
 
 
 def payload(**changes):
-    plain = {"iss": "us", "aud": "them", "sub": "anna", "sid": "s1", "jti": "j1", "iat": NOW, "nbf": NOW, "exp": NOW + 60, "scope": "a b"}
+    plain = {
+        "iss": "us",
+        "aud": "them",
+        "sub": "anna",
+        "sid": "s1",
+        "jti": "j1",
+        "iat": NOW,
+        "nbf": NOW,
+        "exp": NOW + 60,
+        "scope": "a b",
+    }
     return {name: value for name, value in (plain | changes).items() if value is not None}
 
 
@@ -64,7 +74,13 @@ def test_a_token_that_lives_too_long_is_not_issued(tokens, seconds):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"sub": "", "sid": "s"}, {"sub": "a", "sid": ""}, {"sub": "a", "sid": "s", "scopes": ["a b"]}, {"sub": "a", "sid": "s", "exp": 1}]
+    "wrong",
+    [
+        {"sub": "", "sid": "s"},
+        {"sub": "a", "sid": ""},
+        {"sub": "a", "sid": "s", "scopes": ["a b"]},
+        {"sub": "a", "sid": "s", "exp": 1},
+    ],
 )
 def test_a_token_without_subject_or_session_or_with_an_own_expiry_is_not_issued(tokens, wrong):
     with pytest.raises(InputError):
@@ -118,7 +134,10 @@ FORGERIES = {
     "a surrogate": lambda: "a.b.\ud800",
     "very long": lambda: forged(note="x" * 9000),
     "deep nesting": lambda: f"{base64.urlsafe_b64encode(b'[' * 4000).decode().rstrip('=')}.AA.AA",
-    **{f"without {name}": (lambda name=name: forged(**{name: None})) for name in ("iss", "aud", "sub", "sid", "jti", "iat", "nbf", "exp")},
+    **{
+        f"without {name}": (lambda name=name: forged(**{name: None}))
+        for name in ("iss", "aud", "sub", "sid", "jti", "iat", "nbf", "exp")
+    },
 }
 
 

@@ -15,7 +15,14 @@ JSON = (b"content-type", b"application/json")
 
 def request(method="POST", target=b"/chat", query=b"", headers=(), kind="http"):
     return Request(
-        kind=kind, method=method, path=target.decode("latin-1"), target=target, query=query, headers=list(headers), peer="", secure=False
+        kind=kind,
+        method=method,
+        path=target.decode("latin-1"),
+        target=target,
+        query=query,
+        headers=list(headers),
+        peer="",
+        secure=False,
     )
 
 
@@ -90,7 +97,9 @@ def test_other_methods_and_long_addresses():
 
 
 def texts(body, content_type=b"application/json", **options):
-    return texts_of_body(request(headers=[(b"content-type", content_type)]), body, options_from({"enable_auth": False, **options}))
+    return texts_of_body(
+        request(headers=[(b"content-type", content_type)]), body, options_from({"enable_auth": False, **options})
+    )
 
 
 def test_all_texts_of_json_are_found_names_too():

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+from engine.security.gate import ASGIApp, Event, Receive, Scope, Send
 from engine.security.refusals import Refused
 from engine.security.request import Exchange, Request, claims_identity
 from engine.security.rules import Rules
-from engine.security.validation import body_limit, is_parsed, too_large
+from engine.security.validation import body_limit, check_type, is_parsed, too_large
 
 if TYPE_CHECKING:
     from engine.security.integration import SecurityIntegration
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Event: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Event]]
-Send: TypeAlias = Callable[[Event], Awaitable[None]]
-ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 USER = "security_user"
 REQUEST_ID = "request_id"
@@ -127,8 +121,7 @@ class _Http(_Connection):
             if self._gone:
                 raise Refused(400, "the body ended early", hint="Send all of it.")
             body += event.get("body", b"")
-            if len(body) > limit:
-                raise too_large(limit)
+            self._check_arrived(len(body), limit)
             more = event.get("more_body", False)
         self._rules.check_body(self._exchange, bytes(body))
         events = [{"type": "http.request", "body": bytes(body), "more_body": False}]
@@ -145,13 +138,21 @@ class _Http(_Connection):
             nonlocal received
             event = await self._receive()
             received += len(event.get("body", b""))
-            if received > limit:
+            try:
+                self._check_arrived(received, limit)
+            except Refused as refusal:
                 # The application may turn the exception into an answer of its own: that one is replaced.
-                self._overflow = too_large(limit)
-                raise self._overflow
+                self._overflow = refusal
+                raise
             return event
 
         return receive
+
+    def _check_arrived(self, received: int, limit: int) -> None:
+        if received > limit:
+            raise too_large(limit)
+        if received:  # over HTTP/2 a body needs no announcement
+            check_type(self._exchange.request, self._rules.options)
 
     async def _send_on(self, message: Event) -> None:
         if message["type"] == "http.response.start":
@@ -232,7 +233,7 @@ def _request(scope: Scope) -> Request:
         kind=scope["type"],
         method=scope.get("method", "GET"),
         path=path,
-        target=scope.get("raw_path") or path.encode("utf-8", "surrogateescape"),
+        target=scope.get("raw_path") or path.encode("utf-8", "surrogatepass"),
         query=scope.get("query_string", b""),
         headers=[(bytes(name).lower(), bytes(value)) for name, value in scope["headers"]],
         peer=(scope.get("client") or ("", 0))[0],

@@ -42,7 +42,9 @@ class Credentials:
     async def identify(self, request: Request, settle: Settle) -> Identity | None:
         """Return who sent `request`, or None when it presents nothing. Raises Refused: 401 for what is wrong, 503."""
         scheme, _, bearer = request.value(b"authorization").partition(" ")
-        key = request.value(b"x-api-key")
+        key = request.value(b"x-api-key") if "api_key" in self._options.auth_method else ""
+        if key and scheme:
+            raise unauthenticated("there are two credentials, and they may be two people's")
         if key:
             return await self._by_key(key, settle)
         if not scheme:
@@ -89,8 +91,14 @@ class Credentials:
         # Compared also when there is no such key: which ids exist cannot be told from the time.
         if not same_digest(given, row["sha256"] if row else _NOBODY) or row is None:
             raise unauthenticated("the API key is not valid")
+        scopes = row.get("scopes") or ()
         claims = {"key_id": identifier} | ({"expires_at": _expiry(row)} if row.get("expires_at") is not None else {})
-        return Identity(subject=row["user"], method="api_key", scopes=frozenset(row.get("scopes") or ()), claims=claims)
+        return Identity(
+            subject=row["user"],
+            method="api_key",
+            scopes=frozenset(scopes.split() if isinstance(scopes, str) else scopes),
+            claims=claims,
+        )
 
     async def _row(self, identifier: str, settle: Settle) -> Mapping[str, Any] | None:
         keys = self._options.api_keys

@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from engine.errors import ConfigError
-from engine.security.asgi import ASGIApp, SecurityASGI
+from engine.security.asgi import SecurityASGI
 from engine.security.credentials import Credentials
+from engine.security.gate import ASGIApp
 from engine.security.identity import Identity
 from engine.security.jwt import Tokens
 from engine.security.options import options_from

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
+from engine.security.gate import header
 from engine.security.headers import Headers
 from engine.security.identity import Identity
 
@@ -12,8 +12,6 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # What claims an identity is set by us or by nobody. Underscores are read as hyphens, as CGI does.
 IDENTITY_HEADERS = frozenset({"remote-user", "x-remote-user", "x-forwarded-user", "x-authenticated-user"})
 IDENTITY_PREFIXES = ("x-wb-", "x-security-")
-
-ByteHeaders: TypeAlias = Headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +23,7 @@ class Request:
     path: str
     target: bytes
     query: bytes
-    headers: ByteHeaders = field(repr=False)
+    headers: Headers = field(repr=False)
     peer: str
     secure: bool
 
@@ -40,7 +38,7 @@ class Request:
 
     def value(self, name: bytes) -> str:
         """Return the first value of a header, or ""."""
-        return next(iter(self.values(name)), "")
+        return header(self.headers, name)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,6 +7,7 @@ outcome, flags.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Mapping
@@ -38,4 +39,12 @@ def entry_of(exchange: Exchange, *, status: int, now: float, epoch: float) -> di
 
 def log_entry(entry: Mapping[str, Any]) -> None:
     """Write `entry` as one line of ASCII JSON to the logger "engine.security.audit": nothing in it can start a new line."""
+    if not logger.isEnabledFor(logging.INFO):
+        _say_that_nothing_is_kept()
     logger.info("%s", json.dumps(entry, ensure_ascii=True, default=str))
+
+
+@functools.cache
+def _say_that_nothing_is_kept() -> None:
+    # Python's logging shows warnings only, unless it is configured.
+    logger.warning("audit entries are dropped: set the level of this logger to INFO, or give the option 'audit' a sink")

@@ -63,7 +63,7 @@ class Rules:
         """Return the record of a request that just came in."""
         trusted = within(parse_address(request.peer), self._proxies)
         given = request.value(b"x-request-id") if trusted else ""
-        forwarded = request.value(b"x-forwarded-proto").strip().lower() if trusted else ""
+        forwarded = request.value(b"x-forwarded-proto").split(",")[-1].strip().lower() if trusted else ""
         return Exchange(
             request=request,
             request_id=given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex,

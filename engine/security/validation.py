@@ -90,11 +90,16 @@ def _check_announced_body(request: Request, options: Options) -> None:
         raise Refused(400, "the request has two lengths", hint="Send either Content-Length or Transfer-Encoding.")
     if announced == 0 or request.kind == "websocket":
         return
-    if media_type(request) not in options.content_types:
-        raise Refused(415, "this type of content is not accepted", hint=f"Send one of: {', '.join(options.content_types)}.")
+    check_type(request, options)
     limit = body_limit(request, options)
     if announced is not None and announced > limit:
         raise too_large(limit)
+
+
+def check_type(request: Request, options: Options) -> None:
+    """Raise Refused (415) when the body is of a type that is not accepted."""
+    if media_type(request) not in options.content_types:
+        raise Refused(415, "this type of content is not accepted", hint=f"Send one of: {', '.join(options.content_types)}.")
 
 
 def is_parsed(request: Request) -> bool:

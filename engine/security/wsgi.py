@@ -121,14 +121,17 @@ class _Answer:
         options, request = self._rules.options, self._exchange.request
         if not options.enable_validation:
             return
+        length, ended = announced_bytes(request), bool(self._environ.get("wsgi.input_terminated"))
+        if length is None and not ended:
+            # Only of a server that ends the stream itself can the end be found.
+            raise Refused(411, "this server needs to know the length", hint="Send Content-Length.")
         self._input = _Limited(self._environ["wsgi.input"], body_limit(request, options))
         if not is_parsed(request):
             self._environ["wsgi.input"] = self._input
             return
-        length = announced_bytes(request)
-        # Without a length only a server that ends the stream itself may be read to the end.
-        ended = bool(self._environ.get("wsgi.input_terminated"))
-        body = self._input.read(length if length is not None else (-1 if ended else 0))
+        body = self._input.read(-1 if length is None else length)
+        if len(body) < (length or 0):
+            raise Refused(400, "the body ended early", hint="Send all of it.")
         self._rules.check_body(self._exchange, body)
         self._environ["wsgi.input"] = io.BytesIO(body)
         self._environ["CONTENT_LENGTH"] = str(len(body))
@@ -210,9 +213,9 @@ class _Limited:
         self._given = 0
         self.overflow: Refused | None = None
 
-    def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes; all of them when it is negative."""
-        if size >= 0:
+    def read(self, size: int | None = -1) -> bytes:
+        """Return up to `size` bytes; all of them when it is None or negative."""
+        if size is not None and size >= 0:
             return self._counted(self._stream.read(size))
         pieces = []
         while piece := self._counted(self._stream.read(PIECE)):

@@ -5,6 +5,7 @@
 # ruff: noqa: B008 - FastAPI's way to name a dependency
 
 import asyncio
+import io
 import json
 import time
 
@@ -14,7 +15,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from engine.security import SecurityIntegration
+from engine.errors import ConfigError
+from engine.security import SecurityIntegration, apply_security_to_django
 from engine.security.api_key import new_api_key
 from tests.security.web_apps import OWN_POLICY, STACKS, fastapi_app, flask_app, running, serving
 
@@ -104,6 +106,7 @@ def cases(security):
         ("another issuer", "GET", "/forgotten", bearer(forged(iss="others")), None, 401),
         ("a revoked token", "GET", "/forgotten", bearer(revoked), None, 401),
         ("a token of an ended session", "GET", "/forgotten", bearer(ended), None, 401),
+        ("a token and an API key", "GET", "/forgotten", good | {"x-api-key": KEY}, None, 401),
         ("an expired API key", "GET", "/forgotten", {"x-api-key": OLD_KEY}, None, 401),
         ("an API key with a wrong secret", "GET", "/forgotten", {"x-api-key": KEY[:-2] + "__"}, None, 401),
         ("steps upwards in the path", "GET", "/a/%2e%2e/health", good, None, 400),
@@ -521,3 +524,88 @@ def test_the_default_log_is_one_line_of_json_whatever_the_path_says(caplog):
     assert json.loads(line)["path"] == "/a\r\n\u2028fake"
     assert "private" not in line
     assert "x.y.z" not in line
+
+
+def environ(**more):
+    return {"REQUEST_METHOD": "POST", "PATH_INFO": "/", "CONTENT_TYPE": "application/json", **more}
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (environ(CONTENT_LENGTH="10", **{"wsgi.input": io.BytesIO(b"{}")}), "400"),  # the client left half-way
+        (environ(HTTP_TRANSFER_ENCODING="chunked", **{"wsgi.input": io.BytesIO(b"{}")}), "411"),
+        (environ(HTTP_TRANSFER_ENCODING="chunked", **{"wsgi.input": io.BytesIO(b"{}"), "wsgi.input_terminated": True}), "200"),
+        (environ(CONTENT_LENGTH="2", **{"wsgi.input": io.BytesIO(b"{}GET /next")}), "200"),
+    ],
+)
+def test_a_wsgi_body_is_read_to_its_announced_end_and_no_further(given, status):
+    read, heads = [], []
+
+    def app(environ, start_response):
+        read.append(environ["wsgi.input"].read())
+        start_response("200 OK", [])
+        return [b""]
+
+    list(SecurityIntegration({"enable_auth": False}).wsgi(app)(given, lambda *head: heads.append(head)))
+    assert heads[0][0].startswith(status)
+    assert read == ([b"{}"] if status == "200" else [])
+
+
+@pytest.mark.parametrize("content_type", [b"text/xml", b"application/xml+json"])
+async def test_a_body_that_was_never_announced_is_checked_when_it_comes(content_type):
+    # HTTP/2 has neither Content-Length nor Transfer-Encoding for it.
+    async def app(scope, receive, send):
+        await receive()
+        raise AssertionError("the body came through")
+
+    sent = []
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-type", content_type)]}
+
+    async def receive():
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    await SecurityIntegration({"enable_auth": False}).asgi(app)(scope, receive, send)
+    assert sent[0]["status"] == 415
+
+
+def test_an_application_without_api_keys_may_use_that_header_for_itself():
+    only_tokens = {"jwt_secret": SECRET, "auth_method": "jwt"}
+    with serving("fastapi", only_tokens) as (base, security), httpx.Client(base_url=base) as client:
+        token = bearer(security.tokens.issue("anna", sid="s"))
+        assert client.get("/forgotten", headers=token | {"x-api-key": "for something else"}).status_code == 200
+        assert client.get("/forgotten", headers=bearer(KEY)).status_code == 401
+
+
+def test_what_is_no_application_is_refused():
+    with pytest.raises(ConfigError):
+        apply_security_to_django(lambda environ: None, {"jwt_secret": SECRET})
+    with pytest.raises(ConfigError):
+        apply_security_to_django(None, {"jwt_secret": SECRET})
+
+
+async def test_a_lifespan_passes_untouched():
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope)
+
+    scope = {"type": "lifespan"}
+    await SecurityIntegration({"jwt_secret": SECRET}).asgi(app)(scope, None, None)
+    assert seen == [scope]
+
+
+def test_a_default_log_that_nobody_keeps_says_so_once(caplog, monkeypatch):
+    from engine.security import request_audit
+
+    request_audit._say_that_nothing_is_kept.cache_clear()
+    monkeypatch.setattr(request_audit.logger, "level", 30)
+    request_audit.logger.manager._clear_cache()
+    security = SecurityIntegration({"enable_auth": False})
+    for _ in range(2):
+        security.wsgi(lambda environ, start: [])({"REQUEST_METHOD": "GET", "wsgi.input": None}, lambda *head: None).close()
+    request_audit.logger.manager._clear_cache()
+    assert [record.levelname for record in caplog.records if record.name == request_audit.logger.name] == ["WARNING"]

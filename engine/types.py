@@ -43,12 +43,14 @@ class Support(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who asks. Every call of the facade takes one; there is no unscoped read."""
+    """Who asks. Every call of the facade takes one; there is no unscoped read. `ip` and `request_id` are for the audit."""
 
     user_id: str
     name: str
     role: Role
     session_id: str = ""
+    ip: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from engine.types import Answer, Right, Role
 
@@ -105,20 +103,6 @@ class UserInfo:
     created_at: datetime
     last_seen_at: datetime | None
     disabled: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """One audited action: `<domain>.<verb>`, on what, with which outcome ("success", "failure" or "denied")."""
-
-    seq: int
-    at: datetime
-    actor: str
-    action: str
-    object: str
-    outcome: str
-    ip: str
-    details: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.views import AuditEntry, UserInfo
+from engine.audit_views import AuditEntry
+from engine.views import UserInfo
 
 
 def audit_table(entries: Sequence[AuditEntry]) -> None:

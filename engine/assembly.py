@@ -159,7 +159,9 @@ class Assembly(Foundation):
     @cached_property
     def chat(self) -> Chat:
         """Conversations."""
-        return Chat(database=self.database, ask=self.ask, max_question_chars=self.settings.limits.question_chars)
+        return Chat(
+            database=self.database, ask=self.ask, trail=self.trail, max_question_chars=self.settings.limits.question_chars
+        )
 
     @cached_property
     def workbench(self) -> Workbench:
@@ -185,6 +187,7 @@ class Assembly(Foundation):
             moves=StoreMoves(
                 database=self.database, parts=self.parts, spaces=self.spaces, indexes=self.indexes, configured=self.configured
             ),
+            trail=self.trail,
         )
 
     @asynccontextmanager
@@ -206,18 +209,20 @@ class Assembly(Foundation):
 
     async def start(self) -> list[asyncio.Task[None]]:
         """Begin to serve: mend what a crash left, offer the first set-up, work on jobs. Returns background tasks."""
+        await self.keeper.started()
         async with self.database.write() as session:
             await conversations.interrupted(session)
         await self.accounts.offer_setup()
         self.worker.start()
         self._news.set()
-        return [asyncio.create_task(work()) for work in (self._purge, self._warm_up, self._follow)]
+        return [asyncio.create_task(work()) for work in (self._purge, self._warm_up, self._follow, self.keeper.run)]
 
     async def close(self) -> None:
         """Stop what runs, keep what is there, save snapshots."""
         async with AsyncExitStack() as stack:  # each runs whatever became of the ones before it
             stack.push_async_callback(self.database.close)
             stack.push_async_callback(self.outgoing.close)
+            stack.push_async_callback(self.keeper.close)
             stack.push_async_callback(self.parts.close)
             stack.push_async_callback(self.spaces.close)
             stack.push_async_callback(self.indexes.close)

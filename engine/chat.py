@@ -15,6 +15,7 @@ from engine.database.database import Database
 from engine.database.models import Conversation, DocumentRow, MessageRow
 from engine.errors import EngineError, InputError, QuestionRejected
 from engine.pipelines.ask import Ask, Draft, Finished, Step, Token
+from engine.services.trail import Trail
 from engine.types import Answer, Message, Principal
 from engine.views import ConversationInfo, MessageInfo
 
@@ -34,9 +35,10 @@ class Running:
 class Chat:
     """Conversations of principals, each seeing only their own."""
 
-    def __init__(self, *, database: Database, ask: Ask, max_question_chars: int) -> None:
+    def __init__(self, *, database: Database, ask: Ask, trail: Trail, max_question_chars: int) -> None:
         self._database = database
         self._ask = ask
+        self._trail = trail
         self._max_chars = max_question_chars
         self._running: dict[str, Running] = {}
 
@@ -137,7 +139,7 @@ class Chat:
     ) -> None:
         try:
             answer = await self._generate(principal, message_id, draft, scope, history)
-            await self._save(principal, message_id, answer, "done")
+            await self._save(principal, message_id, draft.question, answer, "done")
         except asyncio.CancelledError:
             await self._keep_stopped(principal, message_id, draft)
         except EngineError as error:
@@ -151,7 +153,7 @@ class Chat:
 
     async def _keep_stopped(self, principal: Principal, message_id: str, draft: Draft) -> None:
         try:
-            await self._save(principal, message_id, await self._ask.finish(draft), "stopped")
+            await self._save(principal, message_id, draft.question, await self._ask.finish(draft), "stopped")
         except EngineError as error:
             await self._fail(principal, message_id, str(error), error.hint)
 
@@ -170,24 +172,13 @@ class Chat:
                         pass  # the draft holds the text
         raise AssertionError("the stream ended without an answer")
 
-    async def _save(self, principal: Principal, message_id: str, answer: Answer, state: str) -> None:
+    async def _save(self, principal: Principal, message_id: str, question: str, answer: Answer, state: str) -> None:
         async with self._database.write() as session:
             row = await session.get(MessageRow, message_id)
             if row is None:
                 return
             await conversations.save_answer(session, row, answer, state=state)
-            used = sorted({citation.document_id for citation in answer.citations})
-            await record(
-                session,
-                principal,
-                "question.ask",
-                message_id,
-                documents=used,
-                refused=answer.refused,
-                state=state,
-                provider=answer.provider,
-                model=answer.model,
-            )
+            await self._trail.answered(session, principal, message_id, question, answer, state=state)
 
     async def _fail(self, principal: Principal, message_id: str, error: str, hint: str) -> None:
         async with self._database.write() as session:

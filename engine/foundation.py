@@ -8,7 +8,8 @@ from engine.database.blobs import Blobs
 from engine.database.database import Database
 from engine.protocols import Embedder
 from engine.security.egress import Egress
-from engine.security.sealing import Sealer
+from engine.security.sealing import Sealer, audit_key
+from engine.services.audit_keeper import AuditKeeper
 from engine.services.configuration import Configured
 from engine.services.ledger import Ledger
 from engine.services.outgoing import Outgoing
@@ -16,6 +17,7 @@ from engine.services.parts import Parts
 from engine.services.provider_tests import Tests
 from engine.services.providers import Providers
 from engine.services.spaces import Spaces
+from engine.services.trail import Trail
 from engine.settings import Settings, load_secrets
 
 
@@ -28,7 +30,9 @@ class Foundation:
         # Here, so that an entry that means nothing is told at the start.
         self.url_rules = Egress(egress.urls, ports=egress.url_ports)
         self.provider_rules = Egress(egress.providers)
-        self.sealer = Sealer(load_secrets(settings)["secret_key"].get_secret_value())
+        secret = load_secrets(settings)["secret_key"].get_secret_value()
+        self.sealer = Sealer(secret)
+        self.audit_key = audit_key(secret)
 
     def use_embedder(self, name: str, embedder: Embedder) -> None:
         """Put an embedder in place of a built-in one; for tests."""
@@ -37,7 +41,17 @@ class Foundation:
     @cached_property
     def database(self) -> Database:
         """The truth."""
-        return Database(self.settings.url)
+        return Database(self.settings.url, audit_key=self.audit_key)
+
+    @cached_property
+    def keeper(self) -> AuditKeeper:
+        """Checkpoints of the audit."""
+        return AuditKeeper(database=self.database, key=self.audit_key, settings=self.settings)
+
+    @cached_property
+    def trail(self) -> Trail:
+        """The audit."""
+        return Trail(database=self.database, key=self.audit_key, settings=self.settings)
 
     @cached_property
     def blobs(self) -> Blobs:

@@ -74,6 +74,20 @@ class EgressLimits(Section):
     url_seconds: float = Field(default=60.0, gt=0, description="wall time of one fetch, redirects included")
 
 
+class Audit(Section):
+    """What is recorded, and how it is kept; see docs/audit.md."""
+
+    checkpoint_file: str = Field(default="", description="empty = audit-checkpoints.jsonl in the data folder")
+    checkpoint_minutes: int = Field(default=5, ge=1, description="a checkpoint at least so often, while the server runs")
+    checkpoint_rows: int = Field(default=1000, ge=1, description="and after so many rows")
+    retention_days: int = Field(default=365, ge=0, description="nothing younger is ever removed")
+    question_text: bool = Field(default=False, description="keep the text of questions, too")
+
+    def checkpoints(self, data_dir: Path) -> Path:
+        """Return where the checkpoints are."""
+        return Path(self.checkpoint_file) if self.checkpoint_file else data_dir / "audit-checkpoints.jsonl"
+
+
 class Settings(BaseSettings):
     """Everything an operator can set. Frozen: what changes at run time lives in SQL."""
 
@@ -97,6 +111,7 @@ class Settings(BaseSettings):
     retrieval: Retrieval = Retrieval()
     sessions: SessionLimits = SessionLimits()
     egress: EgressLimits = EgressLimits()
+    audit: Audit = Audit()
 
     @classmethod
     def settings_customise_sources(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from engine.types import Answer, Right
 
@@ -93,20 +91,6 @@ class MessageInfo:
     hint: str = ""
     answer: Answer | None = None
     created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """One audited action: `<domain>.<verb>`, on what, with which outcome ("success", "failure" or "denied")."""
-
-    seq: int
-    at: datetime
-    actor: str
-    action: str
-    object: str
-    outcome: str
-    ip: str
-    details: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

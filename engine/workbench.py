@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.access_views import UserInfo
 from engine.chat import Chat
-from engine.database import audit
+from engine.database.columns import new_id
 from engine.database.database import Database
 from engine.documents import Chunk, Page, PageImage
 from engine.errors import InputError
@@ -27,9 +27,10 @@ from engine.services.prices import Prices
 from engine.services.providers import Providers
 from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
+from engine.services.trail import Trail
 from engine.services.url_ingestion import UrlIngestion
 from engine.types import Answer, Filter, Hit, Message, Principal, Right, Role
-from engine.views import AuditEntry, Check, CollectionInfo, DocumentInfo, UploadVerdict
+from engine.views import Check, CollectionInfo, DocumentInfo, UploadVerdict
 from engine.worker import Worker
 
 
@@ -55,6 +56,7 @@ class Workbench:
         prices: Prices,
         ledger: Ledger,
         moves: StoreMoves,
+        trail: Trail,
     ) -> None:
         self.database = database
         self._accounts = accounts
@@ -66,6 +68,7 @@ class Workbench:
         self._checkup = checkup
         self._worker = worker
         self._ledger = ledger
+        self._trail = trail
         # Where a method would only hand its arguments on, the part's own method is the facade's.
         self.sign_in = accounts.sign_in
         self.sign_out = accounts.sign_out
@@ -101,6 +104,15 @@ class Workbench:
         self.usage = prices.usage
         self.move_store = moves.move
         self.revert_store = moves.revert
+        self.audit = trail.audit
+        self.audit_facets = trail.facets
+        self.audit_verify = trail.verify
+        self.audit_export = trail.export
+        self.audit_sources = trail.sources
+        self.audit_retain = trail.retain
+        self.audit_views = trail.views
+        self.save_audit_view = trail.save_view
+        self.delete_audit_view = trail.delete_view
 
     @property
     def setup_token(self) -> str:
@@ -228,13 +240,10 @@ class Workbench:
         events = self._ask.stream(principal, question, collection_ids=collections, history=history, where=where)
         answer = await drained(events)
         async with self.database.write() as session:
-            used = sorted({citation.document_id for citation in answer.citations})
-            await audit.record(
-                session, principal, "question.ask", documents=used, refused=answer.refused, provider=answer.provider
-            )
+            await self._trail.answered(session, principal, new_id(), question, answer)
         return answer
 
-    # --- users, audit, health ----------------------------------------------------------------------------------------
+    # --- users, health -----------------------------------------------------------------------------------------------
 
     async def users(self, principal: Principal) -> list[UserInfo]:
         """Return all users. Raises AccessDenied unless the principal is an admin."""
@@ -243,12 +252,6 @@ class Workbench:
     async def create_user(self, principal: Principal, name: str, password: str, role: Role | str) -> UserInfo:
         """Add a user. Raises AccessDenied, InputError."""
         return await self._accounts.create_user(principal, name, password, role)
-
-    async def audit(self, principal: Principal, *, limit: int = 200) -> list[AuditEntry]:
-        """Return the newest audit rows. Raises AccessDenied unless the principal is an admin."""
-        require_role(principal, Role.ADMIN)
-        async with self.database.read() as session:
-            return await audit.newest(session, limit=limit)
 
     async def health(self, principal: Principal) -> list[Check]:
         """Check every part now. Raises AccessDenied for analysts."""

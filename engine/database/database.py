@@ -14,6 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from engine.database.audit import PENDING
+from engine.database.audit_chain import Chain, head_of
 from engine.database.models import Counter
 from engine.errors import ConfigError, StoreError
 
@@ -23,7 +25,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 class Database:
     """One database. `read()` and `write()` give a session; leaving `write()` commits, an exception rolls back."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, audit_key: bytes = b"") -> None:
+        """`audit_key` signs the audit; without one nothing that is recorded can be changed."""
+        self.audit = Chain(audit_key)
         try:
             self.url = make_url(url)
             options: dict[str, Any] = {} if self.is_sqlite else {"pool_pre_ping": True}
@@ -52,19 +56,29 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        """Give a session whose changes are committed together. Raises StoreError when the database fails."""
+        """Give a session whose changes are committed together, with what was recorded of them.
+
+        Raises StoreError when the database fails, or when the audit cannot be written.
+        """
         # BEGIN IMMEDIATE: a transaction that first reads and then writes would otherwise fail with "locked" under
         # concurrency, without waiting for the busy time-out.
         with _translated():
             bound = self._engine.execution_options(immediate=True)
-            async with AsyncSession(bound, expire_on_commit=False) as session, session.begin():
+            made = AsyncSession(bound, expire_on_commit=False, info={PENDING: []})
+            async with made as session, session.begin():
                 yield session
+                await self.audit.append(session)
 
     async def migrate(self) -> None:
         """Bring the schema to the newest revision. Idempotent; two processes at once are safe."""
         with _translated():
             async with self._engine.execution_options(immediate=True).begin() as connection:
                 await connection.run_sync(_upgrade)
+        async with self.read() as session:
+            begun = (await head_of(session)).hash
+        if not begun:
+            async with self.write() as session:
+                await self.audit.begin(session)
 
     async def ping(self) -> None:
         """Do the smallest possible read. Raises StoreError."""

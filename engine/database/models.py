@@ -275,19 +275,3 @@ class CitationRow(Base):
     score: Mapped[float]
     section: Mapped[list[Any]] = mapped_column(default=list)
     context: Mapped[str] = mapped_column(LongText, default="")
-
-
-class Audit(Base):
-    """Who did what, when, with which outcome; written in the transaction of the change itself."""
-
-    __tablename__ = "audit"
-    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
-    at: Mapped[datetime] = mapped_column(default=now, index=True)
-    actor_id: Mapped[str] = mapped_column(String(32), default="", index=True)
-    actor: Mapped[str] = mapped_column(String(100), default="")
-    session_id: Mapped[str] = mapped_column(String(32), default="")
-    action: Mapped[str] = mapped_column(String(60), index=True)
-    object: Mapped[str] = mapped_column(String(200), default="", index=True)
-    outcome: Mapped[str] = mapped_column(String(10), default="success")
-    ip: Mapped[str] = mapped_column(String(64), default="")
-    details: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -98,7 +98,7 @@ async def principal_of(session: AsyncSession, token_sha256: str, *, idle: timede
     if row is None:
         return None
     found, user = row
-    return Principal(user_id=user.id, name=user.name, role=Role(user.role), session_id=found.id), found
+    return Principal(user_id=user.id, name=user.name, role=Role(user.role), session_id=found.id, ip=found.ip), found
 
 
 async def touch(session: AsyncSession, session_id: str) -> None:

@@ -33,3 +33,8 @@ class Sealer:
                 "a stored secret was sealed with another key",
                 hint="Restore secrets.json of the data folder, or enter it again.",
             ) from error
+
+
+def audit_key(secret_key: str) -> bytes:
+    """Return the key that the audit is signed with, derived from the installation's secret: it is not in the database."""
+    return hashlib.sha256(b"workbench audit v1\0" + secret_key.encode()).digest()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from engine.database.models import Audit
+from engine.database.audit_models import Audit
 from engine.errors import AccessDenied, InputError, NotFound, ProviderUnavailable, StoreError
 from engine.provider_views import Choice
 from engine.testing import ADMIN, offline_workbench

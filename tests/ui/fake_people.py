@@ -4,9 +4,10 @@ import secrets
 from datetime import UTC, datetime
 
 from engine.access_views import UserInfo
+from engine.audit_views import AuditEntry
 from engine.errors import AccessDenied, InputError
 from engine.types import Principal, Role
-from engine.views import AuditEntry, Check
+from engine.views import Check
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from engine.access_views import UserInfo
-from engine.views import AuditEntry
+from engine.audit_views import AuditEntry
 
 
 def audit_table(entries: Sequence[AuditEntry]) -> None:

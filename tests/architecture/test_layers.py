@@ -18,7 +18,7 @@ ENGINE = ROOT / "engine"
 LAYERS = {
     "documents": 0, "types": 0.3, "errors": 0,
     "specs": 0.5,
-    "views": 1, "provider_views": 1, "access_views": 1, "protocols": 1, "registry": 1, "settings": 1, "words": 1, "sentences": 1, "tokens": 1,
+    "views": 1, "provider_views": 1, "access_views": 1, "audit_views": 1, "protocols": 1, "registry": 1, "settings": 1, "words": 1, "sentences": 1, "tokens": 1,
     "vendors": 1.5,
     "loading": 2, "chunking": 2, "embedding": 2, "stores": 2, "retrieval": 2, "generation": 2, "security": 2,
     "database": 2, "evaluation": 2,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from engine.access_views import UserInfo
 from engine.errors import AccessDenied, InputError
 from engine.types import Principal, Role
-from engine.views import AuditEntry, Check
+from engine.views import Check
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
@@ -55,15 +55,6 @@ class FakePeople:
         if name in self.people:
             raise InputError(f"a user named {name!r} exists", hint="choose another name")
         return self.person(name, role, password)
-
-    async def audit(self, p, *, limit=200):
-        rows = [("user.login", "success"), ("document.upload", "success"), ("document.delete", "denied")]
-        return [
-            AuditEntry(
-                seq=n, at=START, actor=p.name, action=action, object="d-1", outcome=outcome, ip="127.0.0.1", details={"n": n}
-            )
-            for n, (action, outcome) in enumerate(rows, 1)
-        ]
 
     async def health(self, p):
         return [

@@ -23,6 +23,7 @@ OUTCOMES: dict[str, tuple[Color, str]] = {
     "denied": ("orange", ":material/block:"),
 }
 SHOWN_CHARS = 2000
+HEIGHT, PICKED_HEIGHT = 430, 215  # pixels
 COLUMNS = {"Time": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss", width=150)}
 
 
@@ -50,18 +51,19 @@ def _table(desk: Desk, state: AuditState, query: AuditQuery) -> None:
                 icon=":material/inbox:",
             )  # fmt: skip
             return
-        chosen = st.dataframe(
+        key = f"audit_table_{state.number}_{before}"
+        picked = st.session_state[key].selection.rows if key in st.session_state else []
+        st.dataframe(
             rows(entries),
             hide_index=True,
-            height=430,
+            height=PICKED_HEIGHT if picked else HEIGHT,  # what is said about a row must be seen without scrolling
             column_config=COLUMNS,
             on_select="rerun",
             selection_mode="single-row",
-            key=f"audit_table_{state.number}_{before}",
+            key=key,
             alt="Audited actions, newest first",
         )
         _pages(state, entries, more=more)
-        picked = chosen.selection.rows
         if picked and picked[0] < len(entries):
             _details(entries[picked[0]])
         else:

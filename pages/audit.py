@@ -1,17 +1,27 @@
-"""Audit: the newest recorded actions. For admins."""
+"""Audit: who did what, whether the record is whole, and which documents fed which answers. For admins."""
 
 import streamlit as st
 
 from engine.types import Role
-from ui.components.tables import audit_table
+from ui.components.audit.entries import entries_section
+from ui.components.audit.sources import sources_section
+from ui.components.audit.state import audit_state
+from ui.components.audit.verification import verification
 from ui.failures import friendly_errors
 from ui.session import open_page
 
-NEWEST = 200
+ACTIONS = "Actions"
+SOURCES = "Sources of answers"
 
 desk = open_page(roles=[Role.ADMIN])
+state = audit_state(desk)
 
-st.title("Audit", anchor=False)
-st.caption(f"The newest {NEWEST} recorded actions. Point at the table to search it or to download it.")
+verification(desk, state)
+chosen = st.segmented_control(
+    "Section", [ACTIONS, SOURCES], default=ACTIONS, required=True, key="audit_section", label_visibility="collapsed"
+)
 with friendly_errors():
-    audit_table(desk.call(desk.workbench.audit, limit=NEWEST))
+    if chosen == SOURCES:
+        sources_section(desk)
+    else:
+        entries_section(desk, state)

@@ -4,7 +4,6 @@ import secrets
 from datetime import UTC, datetime
 
 from engine.access_views import UserInfo
-from engine.audit_views import AuditEntry
 from engine.errors import AccessDenied, InputError
 from engine.types import Principal, Role
 from engine.views import Check
@@ -56,15 +55,6 @@ class FakePeople:
         if name in self.people:
             raise InputError(f"a user named {name!r} exists", hint="choose another name")
         return self.person(name, role, password)
-
-    async def audit(self, p, *, limit=200):
-        rows = [("user.login", "success"), ("document.upload", "success"), ("document.delete", "denied")]
-        return [
-            AuditEntry(
-                seq=n, at=START, actor=p.name, action=action, object="d-1", outcome=outcome, ip="127.0.0.1", details={"n": n}
-            )
-            for n, (action, outcome) in enumerate(rows, 1)
-        ]
 
     async def health(self, p):
         return [

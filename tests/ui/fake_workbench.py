@@ -23,11 +23,12 @@ from engine.errors import (
 from engine.types import Principal, Right, Role
 from engine.views import CollectionInfo, ConversationInfo, DocumentInfo, MessageInfo, UploadVerdict
 from tests.ui.fake_answer import TEXT, finished
+from tests.ui.fake_audit import FakeAudit
 from tests.ui.fake_people import START, FakePeople
 from tests.ui.fake_providers import FakeProviders, fill_providers
 
 
-class FakeWorkbench(FakePeople, FakeProviders):
+class FakeWorkbench(FakeAudit, FakePeople, FakeProviders):
     """Keeps everything in dictionaries; `fail` makes the named methods raise."""
 
     def __init__(self, *, step_seconds=0.0):
@@ -39,6 +40,7 @@ class FakeWorkbench(FakePeople, FakeProviders):
         self.stored_conversations, self.stored_messages = {}, {}
         self.tasks = {}
         self.start_providers()
+        self.start_audit()
         self.ids = (f"{kind:04d}" for kind in itertools.count(1))
 
     def __getattribute__(self, name):

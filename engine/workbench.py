@@ -24,6 +24,7 @@ from engine.services.library import Library
 from engine.services.offers import Offers
 from engine.services.prices import Prices
 from engine.services.providers import Providers
+from engine.services.quarantine import Quarantine
 from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
 from engine.types import Answer, Filter, Hit, Message, Principal, Right, Role
@@ -45,6 +46,7 @@ class Workbench:
         ask: Ask,
         chat: Chat,
         checkup: Checkup,
+        quarantine: Quarantine,
         worker: Worker,
         providers: Providers,
         choosing: Choosing,
@@ -79,6 +81,9 @@ class Workbench:
         self.send = chat.send
         self.stop = chat.stop
         self.citation_states = chat.citation_states
+        self.quarantine = quarantine.passages
+        self.release_passage = quarantine.release
+        self.hold_passage = quarantine.hold
         self.provider_kinds = providers.kinds
         self.providers = providers.all
         self.add_provider = providers.add

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
@@ -20,11 +21,14 @@ from engine.database.blobs import Blobs
 from engine.database.database import Database
 from engine.database.jobs import JobLost
 from engine.database.models import Collection, DocumentRow, Version, VersionState
+from engine.database.quarantine import FLAGGED, HELD
 from engine.documents import Chunk, Document, Page, Piece
 from engine.errors import BadResponse, EmptyDocument, StoreError
 from engine.protocols import Chunker, Embedder
+from engine.security.injection import assess
 from engine.security.sealing import Sealer
 from engine.services.entries import chunk_id
+from engine.settings import Injection
 
 EMBED_BATCH = 128  # texts per transaction: what a crash can cost, and how often progress moves
 EMBED_FROM, EMBED_TO = 0.15, 0.95  # the share of the progress bar that embedding gets
@@ -61,6 +65,7 @@ class Ingest:
         embedders: Embedders,
         chunkers: Callable[[Collection], Awaitable[Chunker]],
         bill: Callable[[Collection, Sequence[str], Embedder, float], Awaitable[Callable[[AsyncSession], None]]],
+        injection: Injection,
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -69,6 +74,7 @@ class Ingest:
         self._embedders = embedders
         self._chunkers = chunkers
         self._bill = bill
+        self._injection = injection
         self._embedding: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)  # one batch a model at a time
 
     async def run(self, version_id: str, report: Report) -> None:
@@ -118,7 +124,7 @@ class Ingest:
         embedder = await self._embedders(collection)
         limit = min(collection.chunk_tokens, (collection.max_tokens or embedder.max_tokens) - PREFIX_TOKENS)
         pieces = await asyncio.to_thread((await self._chunkers(collection)).split, parsed, max_tokens=limit)
-        rows = await asyncio.to_thread(_chunk_rows, version, document, pieces, embedder)
+        rows = await asyncio.to_thread(_chunk_rows, version, document, pieces, embedder, self._injection)
         async with self._database.write() as session:
             await content.save_chunks(session, version.id, rows)
             await documents.advance(
@@ -188,7 +194,9 @@ def _coverage_warning(pages: tuple[Page, ...]) -> list[str]:
     return [f"{len(empty)} of {len(pages)} pages have no text ({kind}): {shown}. They cannot be found or cited."]
 
 
-def _chunk_rows(version: Version, document: DocumentRow, pieces: list[Piece], embedder: Embedder) -> list[dict[str, object]]:
+def _chunk_rows(
+    version: Version, document: DocumentRow, pieces: list[Piece], embedder: Embedder, injection: Injection
+) -> list[dict[str, object]]:
     return [
         {
             "id": chunk_id(version.id, ordinal),
@@ -201,9 +209,18 @@ def _chunk_rows(version: Version, document: DocumentRow, pieces: list[Piece], em
             "section": list(piece.section),
             "context": piece.context,
             "vector_sha256": hashlib.sha256(_searchable(version, document, piece, embedder).encode()).hexdigest(),
+            **_suspicion(piece.text, injection),
         }
         for ordinal, piece in enumerate(pieces)
     ]
+
+
+def _suspicion(text: str, injection: Injection) -> dict[str, object]:
+    found = assess(text)
+    if found.score < injection.flag_score or not found.findings:
+        return {"suspicion": found.score, "findings": [], "quarantine": ""}
+    state = HELD if found.score >= injection.hold_score else FLAGGED
+    return {"suspicion": found.score, "findings": [asdict(one) for one in found.findings], "quarantine": state}
 
 
 def _searchable(version: Version, document: DocumentRow, piece: Piece | Chunk, embedder: Embedder) -> str:

@@ -8,7 +8,8 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +31,7 @@ from engine.security.sealing import Sealer
 from engine.services.entries import chunk_id
 from engine.settings import Injection
 
+COMMANDING_TITLE = "The title in the file reads as a command to an assistant and was left out."
 EMBED_BATCH = 128  # texts per transaction: what a crash can cost, and how often progress moves
 EMBED_FROM, EMBED_TO = 0.15, 0.95  # the share of the progress bar that embedding gets
 
@@ -103,6 +105,8 @@ class Ingest:
         finally:
             stop.set()  # when this task is cancelled, the parser must not run on for nobody
         _refuse_empty(parsed)
+        # A title stands in front of every passage that a model reads.
+        title = "" if self._commands(parsed.title) else parsed.title[:500]
         async with self._database.write() as session:
             await content.save_pages(session, version.id, parsed.pages)
             await documents.advance(
@@ -110,10 +114,14 @@ class Ingest:
                 version,
                 expected=VersionState.STORED,
                 media_type=parsed.media_type,
-                title=parsed.title[:500],
+                title=title,
                 pages=len(parsed.pages),
                 pages_with_text=sum(page.has_text for page in parsed.pages),
-                warnings=[*parsed.warnings, *_coverage_warning(parsed.pages)],
+                warnings=[
+                    *parsed.warnings,
+                    *_coverage_warning(parsed.pages),
+                    *[COMMANDING_TITLE] * (title != parsed.title[:500]),
+                ],
                 state=VersionState.PARSED,
             )
 
@@ -124,12 +132,21 @@ class Ingest:
         embedder = await self._embedders(collection)
         limit = min(collection.chunk_tokens, (collection.max_tokens or embedder.max_tokens) - PREFIX_TOKENS)
         pieces = await asyncio.to_thread((await self._chunkers(collection)).split, parsed, max_tokens=limit)
+        pieces = await asyncio.to_thread(lambda: [self._tamed(piece) for piece in pieces])
         rows = await asyncio.to_thread(_chunk_rows, version, document, pieces, embedder, self._injection)
         async with self._database.write() as session:
             await content.save_chunks(session, version.id, rows)
             await documents.advance(
                 session, version, expected=VersionState.PARSED, chunks=len(rows), state=VersionState.CHUNKED
             )
+
+    def _commands(self, text: str) -> bool:
+        return _score(text) >= self._injection.flag_score
+
+    def _tamed(self, piece: Piece) -> Piece:
+        """Return the piece without headings and table headers that command: they stand in front of it, outside its text."""
+        section = tuple(part for part in piece.section if not self._commands(part))
+        return replace(piece, section=section, context="" if self._commands(piece.context) else piece.context)
 
     async def _embed(self, version: Version, document: DocumentRow, collection: Collection, report: Report) -> None:
         embedder = await self._embedders(collection, verify=True)
@@ -174,6 +191,11 @@ class Ingest:
                     chunks=version.chunks,
                     pages=version.pages,
                 )
+
+
+@lru_cache(maxsize=1000)
+def _score(text: str) -> float:
+    return assess(text).score
 
 
 def _refuse_empty(document: Document) -> None:

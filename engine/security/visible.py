@@ -10,11 +10,9 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.words import INVISIBLE
+
 TAGS = "\U000e0020-\U000e007e"
-INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u2069\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
-    "\U000e0000-\U000e0fff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
-)
 # Letters of Cyrillic and Greek that look like Latin ones (the common part of Unicode TR 39's confusables).
 _LOOKALIKES = dict(
     zip(
@@ -60,11 +58,6 @@ def visible(source: str) -> Visible:
             parts.append(plain)
             origin.extend([index] * len(plain))
     return Visible("".join(parts), origin)
-
-
-def without_invisible(source: str) -> str:
-    """Return `source` without the characters that no reader sees: what a model may be given of a document."""
-    return source if source.isascii() and source.isprintable() else INVISIBLE.sub("", source)
 
 
 def _latin_words(source: str) -> frozenset[int]:

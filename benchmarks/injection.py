@@ -16,14 +16,14 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from engine.documents import Document, Page
 from engine.registry import CHUNKERS
 from engine.security.injection import assess
 from engine.settings import Injection
 from engine.testing import WordTokens
 
+ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("WORKBENCH_TEST_DATA") or ROOT.parent / "shared" / "data")
 ORDINARY = ("financebench_pages_dev", "scifact", "squad2_dev", "tatqa_dev", "pubmedqa", "cranfield", "cacm", "xquad/en", "xquad/de", "xquad/es", "xquad/zh", "xquad/ar")  # fmt: skip
 CHUNK_TOKENS = 200

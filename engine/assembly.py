@@ -34,6 +34,7 @@ from engine.services.indexes import Indexes
 from engine.services.library import Library
 from engine.services.offers import Offers
 from engine.services.prices import Prices
+from engine.services.quarantine import Quarantine
 from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
 from engine.services.url_ingestion import UrlIngestion
@@ -85,6 +86,7 @@ class Assembly(Foundation):
             embedders=self.parts.embedder_of,
             chunkers=self.chunker_of,
             bill=self.ledger.bill_embedding,
+            injection=self.settings.injection,
         )
 
     @cached_property
@@ -178,6 +180,7 @@ class Assembly(Foundation):
             checkup=Checkup(
                 database=self.database, blobs=self.blobs, configured=self.configured, parts=self.parts, tests=self.tests
             ),
+            quarantine=Quarantine(self.database),
             worker=self.worker,
             providers=self.providers,
             choosing=Choosing(database=self.database, configured=self.configured),

@@ -73,8 +73,21 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A stretch of a passage that tries to command its reader; `start`/`end` count in the passage's own text."""
+
+    kind: str
+    start: int
+    end: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """A piece with its identity: which document, which version of it, in which collection."""
+    """A piece with its identity: which document, which version of it, in which collection.
+
+    `findings` are what is suspicious in it and not released by a person: no answer quotes it, no model reads it.
+    """
 
     id: str
     collection_id: str
@@ -91,6 +104,7 @@ class Chunk:
     context: str = ""
     media_type: str = ""
     title: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,16 @@ class Retrieval(Section):
     diversity: float = Field(default=0.0, ge=0, le=1, description="share of MMR's novelty term among the passages; 0 = off")
 
 
+class Injection(Section):
+    """When a passage that tries to command its reader is marked or kept out of answers; see docs/hostile-content.md.
+
+    Both apply when a document is processed.
+    """
+
+    flag_score: float = Field(default=0.5, ge=0, description="from here on it is marked, and its demands are not quoted")
+    hold_score: float = Field(default=0.9, ge=0, description="from here on it is kept out of answers; 1.1 = never")
+
+
 class SessionLimits(Section):
     """How long a sign-in lasts."""
 
@@ -109,6 +119,7 @@ class Settings(BaseSettings):
     secure_cookies: bool = Field(default=False, description="TLS is in front: Secure cookies, HSTS")
     limits: Limits = Limits()
     retrieval: Retrieval = Retrieval()
+    injection: Injection = Injection()
     sessions: SessionLimits = SessionLimits()
     egress: EgressLimits = EgressLimits()
     audit: Audit = Audit()

@@ -240,13 +240,15 @@ class Outage:
 class Serving:
     """How an answer came about: wall time, cost in US dollars (None = price unknown), who failed before.
 
-    `notes` are sentences for the reader about what else did not work, such as a store that could not be searched.
+    `notes` are sentences for the reader about what else did not work, such as a store that could not be searched; `warnings`
+    are about the sources.
     """
 
     seconds: float = 0.0
     cost_usd: float | None = None
     outages: tuple[Outage, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

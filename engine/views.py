@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from engine.documents import Finding
 from engine.types import Answer, Right
 
 
@@ -36,7 +37,10 @@ class CollectionInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentInfo:
-    """A row of the documents table. `state` is the newest version's: see `engine.database.models.VersionState`."""
+    """A row of the documents table. `state` is the newest version's: see `engine.database.models.VersionState`.
+
+    `held` and `flagged` count passages of the version that answers questions: kept out of answers, and marked in them.
+    """
 
     id: str
     collection_id: str
@@ -57,11 +61,35 @@ class DocumentInfo:
     warnings: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
+    held: int = 0
+    flagged: int = 0
 
     @property
     def text_coverage(self) -> float:
         """Share of pages that have text, 0..1."""
         return self.pages_with_text / self.pages if self.pages else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPassage:
+    """A passage that tries to command its reader, or that a person judged.
+
+    `state` is "flagged" (used in answers and marked), "held" (kept out of answers) or "released" (used like any other);
+    `score` is 0..1, `findings` count in `text`, `decided_by` is "" until a person decided; `writable`: the reader may decide.
+    """
+
+    chunk_id: str
+    collection_id: str
+    collection: str
+    document_id: str
+    document: str
+    page: int
+    text: str
+    score: float
+    findings: tuple[Finding, ...]
+    state: str
+    decided_by: str
+    writable: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

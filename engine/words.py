@@ -35,6 +35,11 @@ _ARABIC_SIGNS = re.compile("[\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed
 _ARABIC_LETTERS = str.maketrans("\u0623\u0625\u0622\u0671\u0649", "\u0627\u0627\u0627\u0627\u064a")
 _ARABIC_ENDINGS = str.maketrans("\u0629\u0624\u0626", "\u0647\u0648\u064a")
 _INDIC = re.compile("[\u0900-\u0dff]")
+# Zero width, direction, filler, tag and variation characters, and controls: shown by nothing, read by models.
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u2069\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+    "\U000e0000-\U000e0fff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+)
 MAX_TERM_CHARS = 64
 CACHED_WORDS = 200_000
 
@@ -98,6 +103,11 @@ def stem(word: str) -> str:
         if _ARABIC.search(word):
             return str(_arabic.stemWord(word.translate(_ARABIC_LETTERS))).translate(_ARABIC_ENDINGS)
         return str(_english.stemWord(word))
+
+
+def without_invisible(source: str) -> str:
+    """Return `source` without the characters that no reader sees: what a model may be given of a document."""
+    return source if source.isascii() and source.isprintable() else INVISIBLE.sub("", source)
 
 
 def fold(word: str) -> str:

@@ -25,6 +25,7 @@ from engine.services.library import Library
 from engine.services.offers import Offers
 from engine.services.prices import Prices
 from engine.services.providers import Providers
+from engine.services.quarantine import Quarantine
 from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
 from engine.services.trail import Trail
@@ -49,6 +50,7 @@ class Workbench:
         ask: Ask,
         chat: Chat,
         checkup: Checkup,
+        quarantine: Quarantine,
         worker: Worker,
         providers: Providers,
         choosing: Choosing,
@@ -86,6 +88,9 @@ class Workbench:
         self.stop = chat.stop
         self.citation_states = chat.citation_states
         self.upload_url = urls.upload_url
+        self.quarantine = quarantine.passages
+        self.release_passage = quarantine.release
+        self.hold_passage = quarantine.hold
         self.provider_kinds = providers.kinds
         self.providers = providers.all
         self.add_provider = providers.add

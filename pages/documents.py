@@ -6,6 +6,7 @@ from ui.components.collections import collection_bar
 from ui.components.document_actions import pending_action
 from ui.components.document_view import document_view
 from ui.components.documents import document_list
+from ui.components.quarantine import quarantine_view
 from ui.components.upload import upload_box
 from ui.failures import friendly_errors
 from ui.session import open_page
@@ -19,6 +20,10 @@ with friendly_errors():
         st.title("Documents", anchor=False)
         collection = collection_bar(desk, desk.call(desk.workbench.collections))
         if collection:
-            upload_box(desk, collection)
-            pending_action(desk)
-            document_list(desk, collection)
+            documents, quarantine = st.tabs(["Documents", "Quarantine"])
+            with documents:
+                upload_box(desk, collection)
+                pending_action(desk)
+                document_list(desk, collection)
+            with quarantine:
+                quarantine_view(desk, collection)

@@ -11,7 +11,8 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.models import IN_INDEXES, ChunkRow, DocumentRow, PageRow, VectorRow, Version
-from engine.documents import Block, Chunk, Page
+from engine.database.quarantine import HELD, RELEASED
+from engine.documents import Block, Chunk, Finding, Page
 from engine.errors import NotFound
 from engine.protocols import Array
 
@@ -77,7 +78,7 @@ async def chunks(session: AsyncSession, version: Version) -> list[tuple[Chunk, s
 async def live_chunks(session: AsyncSession, ids: Sequence[str], collection_ids: Sequence[str]) -> dict[str, tuple[Chunk, str]]:
     """Return id -> (chunk, vector key) for those of `ids` that are live in these collections now; others are absent.
 
-    This is the second check of permissions and deletions, on the truth, behind whatever an index answered.
+    This is the second check of permissions, deletions and quarantine, on the truth, behind whatever an index answered.
     """
     found: dict[str, tuple[Chunk, str]] = {}
     for batch in _batches(ids):
@@ -106,6 +107,7 @@ def _live(query: Any, ids: Sequence[str], collection_ids: Sequence[str]) -> Any:
             Version.collection_id.in_(collection_ids),
             IN_INDEXES,
             DocumentRow.deleted_at.is_(None),
+            ChunkRow.quarantine != HELD,
         )
     )
 
@@ -127,6 +129,7 @@ def _chunk(row: ChunkRow, version: Version, document: DocumentRow) -> Chunk:
         context=row.context,
         media_type=version.media_type,
         title=version.title,
+        findings=() if row.quarantine == RELEASED else tuple(Finding(**one) for one in row.findings),
     )
 
 

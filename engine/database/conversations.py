@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.columns import now
 from engine.database.models import CitationRow, Conversation, MessageRow
-from engine.documents import Chunk
+from engine.documents import Chunk, Finding
 from engine.errors import NotFound
 from engine.types import Answer, Citation, Hit, Outage, Principal, Sentence, Serving, Support, Usage
 from engine.views import ConversationInfo, MessageInfo
@@ -155,7 +155,11 @@ def message_info(row: MessageRow, citations: Sequence[Citation]) -> MessageInfo:
 def _serving(value: Mapping[str, Any]) -> Serving:
     outages = tuple(Outage(**one) for one in value.get("outages", ()))
     return Serving(
-        seconds=value.get("seconds", 0.0), cost_usd=value.get("cost_usd"), outages=outages, notes=tuple(value.get("notes", ()))
+        seconds=value.get("seconds", 0.0),
+        cost_usd=value.get("cost_usd"),
+        outages=outages,
+        notes=tuple(value.get("notes", ())),
+        warnings=tuple(value.get("warnings", ())),
     )
 
 
@@ -165,4 +169,5 @@ def _hit_to_json(hit: Hit) -> dict[str, Any]:
 
 def _hit_from_json(value: Mapping[str, Any]) -> Hit:
     chunk = {**value["chunk"], "section": tuple(value["chunk"]["section"])}
+    chunk["findings"] = tuple(Finding(**one) for one in chunk.get("findings", ()))
     return Hit(chunk=Chunk(**chunk), score=value["score"], scores=value["scores"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Select, func, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.database import content
+from engine.database import content, quarantine
 from engine.database.collections import WORKING
 from engine.database.columns import now
 from engine.database.database import next_sequence
@@ -140,6 +141,7 @@ async def go_live(session: AsyncSession, version: Version) -> bool:
     if await session.scalar(select(Version.id).where(newer)) is not None:
         await advance(session, version, expected=VersionState.EMBEDDED, state=VersionState.REPLACED)
         return False
+    await quarantine.keep_decisions(session, version)
     seq = await next_sequence(session)
     older = (Version.document_id == version.document_id) & (Version.id != version.id) & IN_INDEXES
     await session.execute(update(Version).where(older).values(state=VersionState.REPLACED, dead_seq=seq))
@@ -201,7 +203,15 @@ def is_live(version: Version) -> bool:
 async def infos(session: AsyncSession, collection_ids: Sequence[str], *, document_id: str | None = None) -> list[DocumentInfo]:
     """Return the documents of these collections, newest change first, each with its newest version."""
     rows = await session.execute(_newest_versions(collection_ids, document_id))
-    return [_info(document, version, collection, progress) for document, version, collection, progress in rows]
+    marked = await quarantine.counts(session, collection_ids)
+    return [
+        replace(
+            _info(document, version, collection, progress),
+            held=marked[document.id][quarantine.HELD],
+            flagged=marked[document.id][quarantine.FLAGGED],
+        )
+        for document, version, collection, progress in rows
+    ]
 
 
 def _newest_versions(collection_ids: Sequence[str], document_id: str | None) -> Select[DocumentRow, Version, str, float]:

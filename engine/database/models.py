@@ -170,7 +170,7 @@ class PageRow(Base):
 
 
 class ChunkRow(Base):
-    """A chunk. `vector_sha256` is the hash of the text that was embedded, the key of its vector."""
+    """A chunk. `vector_sha256` is the key of its vector, `quarantine` a state of `engine.database.quarantine`."""
 
     __tablename__ = "chunks"
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -183,6 +183,10 @@ class ChunkRow(Base):
     section: Mapped[list[Any]] = mapped_column(default=list)
     context: Mapped[str] = mapped_column(LongText, default="")
     vector_sha256: Mapped[str] = mapped_column(String(64), index=True)
+    suspicion: Mapped[float] = mapped_column(Float, default=0.0)
+    findings: Mapped[list[Any]] = mapped_column(default=list)
+    quarantine: Mapped[str] = mapped_column(String(10), default="", index=True)
+    decided_by: Mapped[str] = mapped_column(String(100), default="")
 
 
 class VectorRow(Base):

@@ -67,7 +67,7 @@ def read_question(text: str) -> Question:
 
 
 def candidates(hits: Sequence[Hit]) -> list[Candidate]:
-    """Return every sentence of every passage, in order; sentences without a letter or digit are left out."""
+    """Return every sentence of every passage, in order, but for findings; sentences without a letter or digit are left out."""
     found: list[Candidate] = []
     for n, hit in enumerate(hits, start=1):
         chunk = hit.chunk
@@ -159,11 +159,25 @@ def _plain(line: str) -> str:
 
 
 def _spans(chunk: Chunk) -> list[tuple[int, int]]:
-    if not chunk.context:
-        return sentence_spans(chunk.text)
-    # A context is the header of a table, whose rows are lines: a full stop inside a cell ends nothing.
-    spans = [match.span() for match in _LINE.finditer(chunk.text)]
-    return [(start, end) for start, end in spans if end > start]
+    spans: list[tuple[int, int]] = []
+    for start, end in _outside(chunk):
+        if not chunk.context:
+            spans += [(start + left, start + right) for left, right in sentence_spans(chunk.text[start:end])]
+        else:
+            # A context is the header of a table, whose rows are lines: a full stop inside a cell ends nothing.
+            spans += [match.span() for match in _LINE.finditer(chunk.text, start, end)]
+    return spans
+
+
+def _outside(chunk: Chunk) -> list[tuple[int, int]]:
+    """Return the stretches outside the findings: what tries to command its reader is never quoted as an answer."""
+    found: list[tuple[int, int]] = []
+    position = 0
+    for start, end in (*sorted((one.start, one.end) for one in chunk.findings), (len(chunk.text), len(chunk.text))):
+        if start > position:
+            found.append((position, start))
+        position = max(position, end)
+    return found
 
 
 def rarity(found: Sequence[Candidate]) -> Mapping[str, float]:

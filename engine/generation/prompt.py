@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
+from engine.documents import Chunk
 from engine.errors import QuestionRejected
 from engine.generation import wording
 from engine.types import Endpoint, Hit, Message, Prompt
-from engine.words import terms
+from engine.words import terms, without_invisible
 
 REFUSAL = "The documents do not answer this question."
 SYSTEM = f"""You answer questions from passages of the user's documents, and from nothing else.
@@ -25,6 +26,7 @@ SYSTEM = f"""You answer questions from passages of the user's documents, and fro
 HISTORY_SHARE = 0.25
 NEAR_DUPLICATE = 0.9
 _SHINGLE = 3
+_LEFT_OUT = "[a sentence that gives instructions was left out]"
 _PER_PASSAGE_TOKENS = 48  # fence, number, title and section around each passage
 
 
@@ -133,7 +135,19 @@ def _passage(n: int, hit: Hit, fence: str) -> str:
 def _passage_body(hit: Hit) -> str:
     chunk = hit.chunk
     heading = " > ".join(part for part in (chunk.title or chunk.document_name, *chunk.section) if part)
-    return "\n".join(part for part in (f"{heading} (page {chunk.page})", chunk.context, chunk.text) if part)
+    body = "\n".join(part for part in (f"{heading} (page {chunk.page})", chunk.context, _without_findings(chunk)) if part)
+    return without_invisible(body)
+
+
+def _without_findings(chunk: Chunk) -> str:
+    """Return the text of a passage as a model may read it: what commands is replaced by a mark that says so."""
+    parts: list[str] = []
+    position = 0
+    for one in sorted(chunk.findings, key=lambda finding: finding.start):
+        if one.start > position or not one.start:
+            parts += (chunk.text[position : one.start], _LEFT_OUT)
+        position = max(position, one.end)
+    return "".join((*parts, chunk.text[position:]))
 
 
 def output_tokens(prompt: Prompt, endpoint: Endpoint) -> int:

@@ -14,8 +14,10 @@ from lxml import etree
 from engine.documents import Document
 from engine.loading.archive import OfficeArchive, core_title
 from engine.loading.csv import header_row
+from engine.loading.docx_hidden import drop_hidden_runs
 from engine.loading.failures import reading
 from engine.loading.flow import Flow, clean, row_line
+from engine.loading.hidden import Hidden
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -32,7 +34,7 @@ _UNSURE = "the file does not tell its page numbers: pages are counted by manual 
 
 
 class DocxLoader:
-    """Deleted (tracked) text, field codes, headers and footers are left out; footnotes come at the end."""
+    """Deleted (tracked) and hidden text, field codes, headers and footers are left out; footnotes come at the end."""
 
     def load(self, path: Path, *, name: str, password: str | None = None) -> Document:
         """See `engine.protocols.Loader`."""
@@ -41,6 +43,8 @@ class DocxLoader:
             root = archive.tree(main)
             if _STRICT in root.tag:
                 root = _transitional(root)
+            hidden = Hidden()
+            drop_hidden_runs(root, hidden)
             levels: dict[str, int] = {}
             for part in archive.targets(main, "/styles"):
                 levels = heading_levels(archive.tree(part))
@@ -49,11 +53,13 @@ class DocxLoader:
             _Body(flow, levels, rendered=rendered).read(root)
             for kind in ("/footnotes", "/endnotes"):
                 for part in archive.targets(main, kind):
-                    _notes(flow, archive.tree(part))
+                    notes = archive.tree(part)
+                    drop_hidden_runs(notes, hidden)
+                    _notes(flow, notes)
             title = core_title(archive)
         pages = flow.pages()
         warnings = () if rendered or len(pages) == 1 else (_UNSURE,)
-        return Document(name=name, media_type=MEDIA_TYPE, pages=pages, title=title, warnings=warnings)
+        return Document(name=name, media_type=MEDIA_TYPE, pages=pages, title=title, warnings=(*warnings, *hidden.warnings))
 
 
 def _transitional(root: etree._Element) -> etree._Element:

@@ -12,6 +12,8 @@ from engine.documents import Document
 from engine.loading.csv import header_row
 from engine.loading.encoding import read_text
 from engine.loading.flow import CELL_SEPARATOR, MAX_TITLE_CHARS, Flow, one_line, row_line
+from engine.loading.hidden import Hidden
+from engine.loading.html_hidden import mark_hidden
 
 MEDIA_TYPE = "text/html"
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -34,12 +36,16 @@ class HtmlLoader:
         """See `engine.protocols.Loader`."""
         text, warnings = read_text(path)
         tree = LexborHTMLParser(text)
+        hidden = Hidden()
+        mark_hidden(tree, hidden)
         heading = tree.css_first("title")
         title = one_line(heading.text())[:MAX_TITLE_CHARS] if heading is not None else ""
         flow = Flow()
         if tree.body is not None:
             _Reader(flow).read(tree.body)
-        return Document(name=name, media_type=MEDIA_TYPE, pages=flow.pages(), title=title, warnings=warnings)
+        return Document(
+            name=name, media_type=MEDIA_TYPE, pages=flow.pages(), title=title, warnings=(*warnings, *hidden.warnings)
+        )
 
 
 class _Reader:

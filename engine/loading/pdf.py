@@ -11,6 +11,7 @@ import pypdfium2.raw as pdfium
 from engine.documents import Document, Page
 from engine.loading.budget import BUDGET
 from engine.loading.flow import MAX_TITLE_CHARS, one_line
+from engine.loading.hidden import Hidden
 from engine.loading.pdf_file import open_page, open_pdf, wide_string
 from engine.loading.pdf_outline import Sections, bookmarks
 from engine.loading.pdf_text import form_environment, read_page
@@ -30,6 +31,7 @@ class PdfLoader:
         budget = BUDGET.get()
         pages: list[Page] = []
         warnings: list[str] = []
+        hidden = Hidden()
         with open_pdf(path, password=password) as document, form_environment(document) as form:
             count = pdfium.FPDF_GetPageCount(document)
             budget.check_pages(count)
@@ -39,16 +41,21 @@ class PdfLoader:
                 with open_page(document, index) as handle:
                     if not handle:
                         warnings.append(f"page {index + 1} is damaged and was left empty")
-                    page = _page(handle, index, form, sections) if handle else Page(number=index + 1, text="")
+                    page = _page(handle, index, form, sections, hidden) if handle else Page(number=index + 1, text="")
                 chars += len(page.text)
                 budget.check_chars(chars)
                 pages.append(page)
             title = _title(document)
-        return Document(name=name, media_type=MEDIA_TYPE, pages=tuple(pages), title=title, warnings=tuple(warnings))
+        return Document(
+            name=name, media_type=MEDIA_TYPE, pages=tuple(pages), title=title, warnings=(*warnings, *hidden.warnings)
+        )
 
 
-def _page(handle: Any, index: int, form: Any, sections: Sections) -> Page:
-    text = read_page(handle, form=form).text
+def _page(handle: Any, index: int, form: Any, sections: Sections, hidden: Hidden) -> Page:
+    read = read_page(handle, form=form)
+    text = read.text
+    for reason, unseen in read.hidden:
+        hidden.add(reason, unseen, where=f"page {index + 1}")
     path, blocks = sections.of(index, text, height=pdfium.FPDF_GetPageHeightF(handle))
     page = Page(number=index + 1, text=text, section=path, blocks=blocks)
     if page.has_text or not _has_image(handle):

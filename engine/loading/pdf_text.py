@@ -8,19 +8,23 @@ from __future__ import annotations
 import ctypes
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pypdfium2.raw as pdfium
 
 from engine.loading.flow import one_line
 from engine.loading.pdf_file import open_text, raw_text, wide_string
+from engine.loading.pdf_hidden import hidden_characters, hidden_objects
 
 # PDFium writes U+FFFE for a hyphen that ends a line and leaves the line end out.
 _LINE_HYPHEN = "\ufffe"
 _EDIT = re.compile("\r\n?|\ufffe|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_UNSEEN = pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
 _LEFT = re.compile(r"[^\W\d_]+\Z")
 _RIGHT = re.compile(r"[^\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
@@ -38,13 +42,17 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class PageText:
-    """`text` is what everybody else sees; `kept[i]`/`origins[i]` start a run that is copied from `raw` one to one."""
+    """`text` is what everybody else sees; `kept[i]`/`origins[i]` start a run that is copied from `raw` one to one.
+
+    `hidden` holds (reason, text) of what a reader of the page does not see; it is not in `text`.
+    """
 
     text: str
     raw: str
     kept: tuple[int, ...]
     origins: tuple[int, ...]
     fields: tuple[Field, ...] = ()
+    hidden: tuple[tuple[str, str], ...] = ()
 
     @property
     def printed(self) -> int:
@@ -63,14 +71,23 @@ class PageText:
 
 
 def read_page(page: Any, *, form: Any = None) -> PageText:
-    """Return the text of a page: what is printed on it, then the values of its form fields."""
+    """Return the text of a page: what can be seen printed on it, then the values of its form fields."""
+    objects = hidden_objects(page)
     with open_text(page) as text_page:
-        printed = tidy(raw_text(text_page))
+        raw = raw_text(text_page)
+        unseen = dict(hidden_characters(text_page, raw, objects)) if objects else {}
+        printed = tidy(raw, unseen=unseen.keys())
+    if unseen:
+        runs = ((key, "".join(raw[at] for at, _ in run)) for key, run in groupby(unseen.items(), key=itemgetter(1)))
+        printed = replace(printed, hidden=tuple(runs))
     return _with_fields(printed, page, form) if form else printed
 
 
-def tidy(raw: str) -> PageText:
-    r"""Return `raw` with "\n" line ends, words joined over a line's end, and without control characters."""
+def tidy(raw: str, *, unseen: Collection[int] = ()) -> PageText:
+    r"""Return `raw` with "\n" line ends, words joined over a line's end, without control characters and what is `unseen`."""
+    source = raw
+    if unseen:
+        raw = "".join("\0" if offset in unseen else character for offset, character in enumerate(raw))
     parts: list[str] = []
     kept, origins = [0], [0]
     length = done = 0
@@ -91,7 +108,7 @@ def tidy(raw: str) -> PageText:
         done = match.end()
         kept.append(length)
         origins.append(done)
-    return PageText("".join((*parts, raw[done:])), raw, tuple(kept), tuple(origins))
+    return PageText("".join((*parts, raw[done:])), source, tuple(kept), tuple(origins))
 
 
 def _is_compound(raw: str, at: int, words: set[str]) -> bool:
@@ -129,7 +146,7 @@ def _with_fields(printed: PageText, page: Any, form: Any) -> PageText:
         text += "\n" if text else ""
         fields.append(Field(len(text), len(text) + len(line), rect))
         text += line
-    return PageText(text, printed.raw, printed.kept, printed.origins, tuple(fields))
+    return replace(printed, text=text, fields=tuple(fields))
 
 
 def _filled_fields(page: Any, form: Any) -> Iterator[tuple[str, tuple[float, float, float, float]]]:
@@ -138,7 +155,9 @@ def _filled_fields(page: Any, form: Any) -> Iterator[tuple[str, tuple[float, flo
         if not annotation:
             continue
         try:
-            if pdfium.FPDFAnnot_GetSubtype(annotation) == pdfium.FPDF_ANNOT_WIDGET and (line := _field_line(form, annotation)):
+            unseen = pdfium.FPDFAnnot_GetFlags(annotation) & _UNSEEN
+            widget = pdfium.FPDFAnnot_GetSubtype(annotation) == pdfium.FPDF_ANNOT_WIDGET
+            if widget and not unseen and (line := _field_line(form, annotation)):
                 yield line, _rect(annotation)
         finally:
             pdfium.FPDFPage_CloseAnnot(annotation)

@@ -15,6 +15,8 @@ from engine.loading.budget import BUDGET
 from engine.loading.csv import header_row
 from engine.loading.failures import reading
 from engine.loading.flow import MAX_TITLE_CHARS, Flow, clean, one_line, row_line
+from engine.loading.hidden import Hidden
+from engine.loading.pptx_hidden import hidden_reason, is_hidden, slide_size
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -27,40 +29,53 @@ _GENERIC_TITLE = re.compile(r"(powerpoint )?presentation|slide \d+", re.IGNORECA
 
 
 class PptxLoader:
-    """A hidden slide is read like any other; footers and automatic fields (date, slide number) are left out."""
+    """Hidden slides, hidden shapes, footers and automatic fields (date, slide number) are left out."""
 
     def load(self, path: Path, *, name: str, password: str | None = None) -> Document:
         """See `engine.protocols.Loader`."""
         flow = Flow()
         warnings: list[str] = []
+        hidden = Hidden()
         with reading("the presentation"), OfficeArchive(path) as archive:
             main = archive.main_part()
-            slides = list(_slides(archive, main))
+            show = archive.tree(main)
+            size = slide_size(show)
+            slides = list(_slides(archive, main, show))
             BUDGET.get().check_pages(len(slides))
             for number, part in enumerate(slides, start=1):
                 try:
-                    _slide(flow, archive, part)
+                    _slide(flow, archive, part, size, hidden, where=f"slide {number}")
                 except (BrokenFile, etree.XMLSyntaxError):
                     warnings.append(f"slide {number} is damaged and was not read whole")
                     flow.end_page()
             title = core_title(archive)
         title = "" if _GENERIC_TITLE.fullmatch(title) else title
-        return Document(name=name, media_type=MEDIA_TYPE, pages=flow.pages(), title=title, warnings=tuple(warnings))
+        return Document(
+            name=name, media_type=MEDIA_TYPE, pages=flow.pages(), title=title, warnings=(*warnings, *hidden.warnings)
+        )
 
 
-def _slides(archive: OfficeArchive, main: str) -> Iterator[str]:
+def _slides(archive: OfficeArchive, main: str, show: etree._Element) -> Iterator[str]:
     relations = archive.relations(main)
-    for entry in archive.tree(main).iter(_P + "sldId"):
+    for entry in show.iter(_P + "sldId"):
         key = entry.get(_R + "id", "")
         if key in relations:
             yield relations[key][1]
 
 
-def _slide(flow: Flow, archive: OfficeArchive, part: str) -> None:
+def _slide(flow: Flow, archive: OfficeArchive, part: str, size: tuple[int, int], hidden: Hidden, *, where: str) -> None:
     flow.forget_headings()
     root = archive.tree(part)
+    if is_hidden(root):
+        # Its page stays, empty, so that the numbers of the others are those of their slides.
+        hidden.add("hidden slides", " ".join(_text(shape) for shape in _shapes(root)), where=where)
+        flow.end_page()
+        return
     title = ""
     for shape in _shapes(root):
+        if reason := hidden_reason(shape, size):
+            hidden.add(reason, _text(shape), where=where)
+            continue
         if shape.tag == _P + "graphicFrame":
             _frame(flow, shape)
             continue

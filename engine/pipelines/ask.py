@@ -22,6 +22,7 @@ from engine.services.retriever import Retriever
 from engine.types import Answer, Filter, Hit, Message, Principal, Prompt, Serving
 
 ANSWER_TOKENS = 800  # of the context window, kept free for the answer
+HOSTILE_SOURCE = "A source contains instructions; they were treated as text, not followed."
 RERANK_POOL = 4  # how many times the shown passages a reranker chooses among
 
 
@@ -195,7 +196,13 @@ class Ask:
         )
         draft.step("ground", started)
         seconds = round(time.perf_counter() - draft.began, 2)
-        serving = Serving(seconds=seconds, cost_usd=draft.cost, outages=tuple(draft.attempts.outages), notes=tuple(draft.notes))
+        serving = Serving(
+            seconds=seconds,
+            cost_usd=draft.cost,
+            outages=tuple(draft.attempts.outages),
+            notes=tuple(draft.notes),
+            warnings=_warnings(answer, prompt),
+        )
         return replace(answer, serving=serving)
 
     async def _bill(self, draft: Draft) -> None:
@@ -219,6 +226,7 @@ class Ask:
             "steps": draft.steps,
             "passages": [
                 {"n": n, "chunk": hit.chunk.id, "document": hit.chunk.document_name, "page": hit.chunk.page, **hit.scores}
+                | ({"findings": reasons} if (reasons := sorted({one.reason for one in hit.chunk.findings})) else {})
                 for n, hit in enumerate(prompt.passages, start=1)
             ],
             "dropped": [{"chunk": chunk, "reason": reason} for chunk, reason in prompt.dropped],
@@ -234,6 +242,11 @@ def _assembled(question: str, hits: Sequence[Hit], history: Sequence[Message], g
         count_tokens=generator.count_tokens,
         budget_tokens=generator.context_tokens - ANSWER_TOKENS,
     )
+
+
+def _warnings(answer: Answer, prompt: Prompt) -> tuple[str, ...]:
+    marked = {hit.chunk.id for hit in prompt.passages if hit.chunk.findings}
+    return (HOSTILE_SOURCE,) if marked & {citation.chunk_id for citation in answer.citations} else ()
 
 
 def _found(hits: Sequence[Hit]) -> str:

@@ -8,6 +8,8 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -20,12 +22,16 @@ from engine.database.blobs import Blobs
 from engine.database.database import Database
 from engine.database.jobs import JobLost
 from engine.database.models import Collection, DocumentRow, Version, VersionState
+from engine.database.quarantine import FLAGGED, HELD
 from engine.documents import Chunk, Document, Page, Piece
 from engine.errors import BadResponse, EmptyDocument, StoreError
 from engine.protocols import Chunker, Embedder
+from engine.security.injection import assess
 from engine.security.sealing import Sealer
 from engine.services.entries import chunk_id
+from engine.settings import Injection
 
+COMMANDING_TITLE = "The title in the file reads as a command to an assistant and was left out."
 EMBED_BATCH = 128  # texts per transaction: what a crash can cost, and how often progress moves
 EMBED_FROM, EMBED_TO = 0.15, 0.95  # the share of the progress bar that embedding gets
 
@@ -61,6 +67,7 @@ class Ingest:
         embedders: Embedders,
         chunkers: Callable[[Collection], Awaitable[Chunker]],
         bill: Callable[[Collection, Sequence[str], Embedder, float], Awaitable[Callable[[AsyncSession], None]]],
+        injection: Injection,
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -69,6 +76,7 @@ class Ingest:
         self._embedders = embedders
         self._chunkers = chunkers
         self._bill = bill
+        self._injection = injection
         self._embedding: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)  # one batch a model at a time
 
     async def run(self, version_id: str, report: Report) -> None:
@@ -97,6 +105,8 @@ class Ingest:
         finally:
             stop.set()  # when this task is cancelled, the parser must not run on for nobody
         _refuse_empty(parsed)
+        # A title stands in front of every passage that a model reads.
+        title = "" if self._commands(parsed.title) else parsed.title[:500]
         async with self._database.write() as session:
             await content.save_pages(session, version.id, parsed.pages)
             await documents.advance(
@@ -104,10 +114,14 @@ class Ingest:
                 version,
                 expected=VersionState.STORED,
                 media_type=parsed.media_type,
-                title=parsed.title[:500],
+                title=title,
                 pages=len(parsed.pages),
                 pages_with_text=sum(page.has_text for page in parsed.pages),
-                warnings=[*parsed.warnings, *_coverage_warning(parsed.pages)],
+                warnings=[
+                    *parsed.warnings,
+                    *_coverage_warning(parsed.pages),
+                    *[COMMANDING_TITLE] * (title != parsed.title[:500]),
+                ],
                 state=VersionState.PARSED,
             )
 
@@ -118,12 +132,21 @@ class Ingest:
         embedder = await self._embedders(collection)
         limit = min(collection.chunk_tokens, (collection.max_tokens or embedder.max_tokens) - PREFIX_TOKENS)
         pieces = await asyncio.to_thread((await self._chunkers(collection)).split, parsed, max_tokens=limit)
-        rows = await asyncio.to_thread(_chunk_rows, version, document, pieces, embedder)
+        pieces = await asyncio.to_thread(lambda: [self._tamed(piece) for piece in pieces])
+        rows = await asyncio.to_thread(_chunk_rows, version, document, pieces, embedder, self._injection)
         async with self._database.write() as session:
             await content.save_chunks(session, version.id, rows)
             await documents.advance(
                 session, version, expected=VersionState.PARSED, chunks=len(rows), state=VersionState.CHUNKED
             )
+
+    def _commands(self, text: str) -> bool:
+        return _score(text) >= self._injection.flag_score
+
+    def _tamed(self, piece: Piece) -> Piece:
+        """Return the piece without headings and table headers that command: they stand in front of it, outside its text."""
+        section = tuple(part for part in piece.section if not self._commands(part))
+        return replace(piece, section=section, context="" if self._commands(piece.context) else piece.context)
 
     async def _embed(self, version: Version, document: DocumentRow, collection: Collection, report: Report) -> None:
         embedder = await self._embedders(collection, verify=True)
@@ -170,6 +193,11 @@ class Ingest:
                 )
 
 
+@lru_cache(maxsize=1000)
+def _score(text: str) -> float:
+    return assess(text).score
+
+
 def _refuse_empty(document: Document) -> None:
     if document.text_coverage > 0:
         return
@@ -188,7 +216,9 @@ def _coverage_warning(pages: tuple[Page, ...]) -> list[str]:
     return [f"{len(empty)} of {len(pages)} pages have no text ({kind}): {shown}. They cannot be found or cited."]
 
 
-def _chunk_rows(version: Version, document: DocumentRow, pieces: list[Piece], embedder: Embedder) -> list[dict[str, object]]:
+def _chunk_rows(
+    version: Version, document: DocumentRow, pieces: list[Piece], embedder: Embedder, injection: Injection
+) -> list[dict[str, object]]:
     return [
         {
             "id": chunk_id(version.id, ordinal),
@@ -201,9 +231,18 @@ def _chunk_rows(version: Version, document: DocumentRow, pieces: list[Piece], em
             "section": list(piece.section),
             "context": piece.context,
             "vector_sha256": hashlib.sha256(_searchable(version, document, piece, embedder).encode()).hexdigest(),
+            **_suspicion(piece.text, injection),
         }
         for ordinal, piece in enumerate(pieces)
     ]
+
+
+def _suspicion(text: str, injection: Injection) -> dict[str, object]:
+    found = assess(text)
+    if found.score < injection.flag_score or not found.findings:
+        return {"suspicion": found.score, "findings": [], "quarantine": ""}
+    state = HELD if found.score >= injection.hold_score else FLAGGED
+    return {"suspicion": found.score, "findings": [asdict(one) for one in found.findings], "quarantine": state}
 
 
 def _searchable(version: Version, document: DocumentRow, piece: Piece | Chunk, embedder: Embedder) -> str:

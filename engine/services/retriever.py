@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from engine.database import collections, content
+from engine.database import collections, content, quarantine
 from engine.database.database import Database
 from engine.database.models import Collection
 from engine.errors import ConfigError, EngineError, InputError, ProviderError, QuestionRejected, StoreError
@@ -24,6 +24,7 @@ from engine.types import Filter, Hit, Principal
 from engine.vendors.status import too_slow
 
 EMBED_SECONDS = 10.0  # a question is answered by words when its embedding takes longer
+MAX_SPARE = 2000  # how many held passages a search looks past
 DIVERSITY_POOL = 4  # how many times k candidates MMR chooses among
 MODES = ("dense", "lexical", "hybrid")
 Scored: TypeAlias = dict[str, tuple[float, dict[str, float]]]
@@ -93,10 +94,12 @@ class Retriever:
         self._check(query, k, mode)
         async with self._database.read() as session:
             readable = await collections.readable(session, principal, collection_ids)
+            # Indexes hold what is in quarantine too, so that a release needs no rebuilding: so many more are asked for.
+            spare = min(MAX_SPARE, await quarantine.held_count(session, [row.id for row in readable]))
         progress = _Progress()
         timings = progress.timings
         scored: Scored = {}
-        depth = max(k, self._settings.candidates) if mode == "hybrid" else k
+        depth = spare + (max(k, self._settings.candidates) if mode == "hybrid" else k)
         # Vectors of different models cannot be compared, so each embedding space is searched with its own query vector.
         for model in dict.fromkeys(map(_model, readable)):
             group = [row for row in readable if _model(row) == model]
@@ -107,9 +110,9 @@ class Retriever:
             if mode == "hybrid":
                 scored = self._with_names(query, scored, await content.live_names(session, list(scored), allowed))
             wanted = k * DIVERSITY_POOL if self._settings.diversity else k
-            best = sorted(scored, key=lambda key: (-scored[key][0], key))[:wanted]
+            best = sorted(scored, key=lambda key: (-scored[key][0], key))[: wanted + spare]
             live = await content.live_chunks(session, best, allowed)
-            best = [key for key in best if key in live]
+            best = [key for key in best if key in live][:wanted]
             if self._settings.diversity and len({row.model_id for row in readable}) == 1:
                 keys = [live[key][1] for key in best]
                 vectors = await content.vectors(session, readable[0].model_id, keys, dimension=readable[0].dimension)

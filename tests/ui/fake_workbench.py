@@ -38,7 +38,7 @@ class FakeWorkbench(FakeAudit, FakePeople, FakeProviders):
         self.people, self.passwords, self.sessions = {}, {}, {}
         self.stored_collections, self.stored_documents, self.texts = {}, {}, {}
         self.stored_conversations, self.stored_messages = {}, {}
-        self.tasks = {}
+        self.stored_held, self.tasks = {}, {}
         self.start_providers()
         self.start_audit()
         self.ids = (f"{kind:04d}" for kind in itertools.count(1))
@@ -189,6 +189,16 @@ class FakeWorkbench(FakeAudit, FakePeople, FakeProviders):
 
     async def restore_document(self, p, document_id):
         self.stored_documents[document_id] = replace(await self.document(p, document_id), state="live")
+
+    async def quarantine(self, p, collection_id=None):
+        found = [one for one in self.stored_held.values() if collection_id in (None, one.collection_id)]
+        return sorted(found, key=lambda one: (one.state != "held", -one.score))
+
+    async def release_passage(self, p, chunk_id):
+        self.stored_held[chunk_id] = replace(self.stored_held[chunk_id], state="released", decided_by=p.name)
+
+    async def hold_passage(self, p, chunk_id):
+        self.stored_held[chunk_id] = replace(self.stored_held[chunk_id], state="held", decided_by=p.name)
 
     async def reprocess(self, p, document_id, *, password=None):
         self.given_password = password

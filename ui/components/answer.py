@@ -30,10 +30,8 @@ def answer_view(state: State, message: MessageInfo, question: str) -> None:
     if message.state == "stopped" and not (answer.text if answer else message.text).strip():
         st.caption(":material/stop_circle: Stopped. Nothing had been written yet.")
         return
-    if answer and answer.serving.outages:
-        st.info(outage_line(answer), icon=":material/swap_horiz:")
-    for note in answer.serving.notes if answer else ():
-        st.info(escape(short(note, 400)), icon=":material/info:")
+    if answer:
+        _told(answer)
     if answer is None:
         st.markdown(escape_lines(message.text))
     elif answer.refused:
@@ -73,6 +71,16 @@ def _break(gap: str) -> str:
 def _sentence(sentence: Sentence) -> str:
     numbers = "".join(f" **\\[{n}\\]**" for n in sentence.citations)
     return f"{escape(sentence.text)}{numbers}{MARKS[sentence.support]}"
+
+
+def _told(answer: Answer) -> None:
+    """Say what went otherwise than usual."""
+    if answer.serving.outages:
+        st.info(outage_line(answer), icon=":material/swap_horiz:")
+    for warning in answer.serving.warnings:
+        st.warning(escape(warning), icon=":material/gpp_maybe:")
+    for note in answer.serving.notes:
+        st.info(escape(short(note, 400)), icon=":material/info:")
 
 
 def _sources(state: State, message_id: str, found: list[Passage]) -> None:

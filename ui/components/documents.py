@@ -80,6 +80,7 @@ def _row(desk: Desk, one: DocumentInfo, *, writable: bool) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f":material/description: **{escape(short(one.name, 70))}**", width="stretch")
             status_badge(one)
+            quarantine_badges(one)
             if st.button(
                 "Open", key=f"documents_open_{one.id}", disabled=not one.pages, type="tertiary", icon=":material/pageview:"
             ):
@@ -131,6 +132,19 @@ def status_badge(one: DocumentInfo) -> None:
         st.badge("failed", icon=":material/error:", color="red")
     else:
         st.badge(f"{STAGES.get(one.state, one.state)} {one.progress:.0%}", icon=":material/hourglass_top:", color="blue")
+
+
+def quarantine_badges(one: DocumentInfo) -> None:
+    """Draw how many passages are kept out of answers, and how many are marked in them; the tab Quarantine shows them."""
+    if one.held:
+        st.badge(f"{one.held:,} held", icon=":material/block:", color="red", help="Passages in quarantine: in no answer.")
+    if one.flagged:
+        st.badge(
+            f"{one.flagged:,} marked",
+            icon=":material/gpp_maybe:",
+            color="orange",
+            help="Passages with text that gives commands.",
+        )
 
 
 def facts(one: DocumentInfo) -> str:

@@ -93,6 +93,8 @@ def _facts(passage: Passage, state: str, *, quoted: bool) -> None:
         for name, score in {"relevance": passage.score, **passage.scores}.items():
             if name in SCORES:
                 st.badge(f"{SCORES[name][0]} {score:.2f}", color="gray", help=SCORES[name][1])
+    for reason in passage.findings:
+        st.markdown(f":orange[:material/gpp_maybe:] A passage here {escape(reason)}; this was not followed.")
     if passage.section:
         st.caption(" › ".join(escape(part) for part in passage.section))
     with st.container(key="quote_evidence"):

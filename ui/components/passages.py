@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from engine.types import Answer, Citation, Hit, Support
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """What is shown of a citation or of a hit; `support` is the best among the sentences that cite it."""
+    """What is shown of a citation or of a hit; `support` is the best among the sentences that cite it.
+
+    `findings` say what in the passage around it tries to command its reader.
+    """
 
     n: int
     document_id: str
@@ -24,6 +28,7 @@ class Passage:
     section: tuple[str, ...]
     scores: Mapping[str, float] = field(default_factory=dict)
     support: Support | None = None
+    findings: tuple[str, ...] = ()
 
 
 def passages(answer: Answer) -> list[Passage]:
@@ -48,12 +53,16 @@ def _cited(one: Citation, answer: Answer) -> Passage:
         section=one.section,
         scores=_split(one, answer),
         support=next((support for support in Support if support in found), None),
+        findings=tuple(reason for row in _listed(one, answer) for reason in row.get("findings", ())),
     )
 
 
 def _split(one: Citation, answer: Answer) -> dict[str, float]:
-    listed = (row for row in answer.trace.get("passages", ()) if row.get("chunk") == one.chunk_id)
-    return {name: score for row in listed for name, score in row.items() if isinstance(score, float)}
+    return {name: score for row in _listed(one, answer) for name, score in row.items() if isinstance(score, float)}
+
+
+def _listed(one: Citation, answer: Answer) -> list[Mapping[str, Any]]:
+    return [row for row in answer.trace.get("passages", ()) if row.get("chunk") == one.chunk_id]
 
 
 def _near(n: int, hit: Hit) -> Passage:
@@ -70,4 +79,5 @@ def _near(n: int, hit: Hit) -> Passage:
         score=hit.score,
         section=chunk.section,
         scores=hit.scores,
+        findings=tuple(sorted({finding.reason for finding in chunk.findings})),
     )

@@ -1,0 +1,110 @@
+"""Passages that are marked or kept out of answers: where they are, and what people decided about them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from engine.database.models import IN_INDEXES, ChunkRow, Collection, DocumentRow, Version
+from engine.documents import Finding
+from engine.errors import NotFound
+from engine.types import Right
+from engine.views import HeldPassage
+
+FLAGGED, HELD, RELEASED = "flagged", "held", "released"
+"""Marked and used in answers; kept out of answers; judged harmless by a person. "" is a passage without findings."""
+
+
+async def held_count(session: AsyncSession, collection_ids: Sequence[str]) -> int:
+    """Return how many passages of these collections an index may find although they are kept out of answers."""
+    query = (
+        select(func.count())
+        .select_from(ChunkRow)
+        .join(Version, Version.id == ChunkRow.version_id)
+        .where(ChunkRow.quarantine == HELD, Version.collection_id.in_(collection_ids), IN_INDEXES)
+    )
+    return await session.scalar(query) or 0
+
+
+async def counts(session: AsyncSession, collection_ids: Sequence[str]) -> dict[str, Counter[str]]:
+    """Return document id -> state -> number of passages, of the live versions."""
+    query = (
+        select(Version.document_id, ChunkRow.quarantine, func.count())
+        .join(Version, Version.id == ChunkRow.version_id)
+        .where(ChunkRow.quarantine.in_([FLAGGED, HELD]), Version.collection_id.in_(collection_ids), IN_INDEXES)
+        .group_by(Version.document_id, ChunkRow.quarantine)
+    )
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for document_id, state, number in await session.execute(query):
+        found[document_id][state] = number
+    return found
+
+
+async def passages(
+    session: AsyncSession, rights: dict[str, Right], *, collection_ids: Sequence[str], limit: int
+) -> list[HeldPassage]:
+    """Return the marked passages of the live versions, held ones first, then by falling score. `rights` are the reader's."""
+    rows = await session.execute(
+        select(ChunkRow, DocumentRow, Collection)
+        .join(Version, Version.id == ChunkRow.version_id)
+        .join(DocumentRow, DocumentRow.id == Version.document_id)
+        .join(Collection, Collection.id == DocumentRow.collection_id)
+        .where(
+            ChunkRow.quarantine != "",
+            Version.collection_id.in_(collection_ids),
+            IN_INDEXES,
+            DocumentRow.deleted_at.is_(None),
+        )
+        .order_by(
+            (ChunkRow.quarantine != HELD), ChunkRow.suspicion.desc(), DocumentRow.name, ChunkRow.version_id, ChunkRow.ordinal
+        )
+        .limit(limit)
+    )
+    return [
+        HeldPassage(
+            chunk_id=chunk.id,
+            collection_id=collection.id,
+            collection=collection.name,
+            document_id=document.id,
+            document=document.name,
+            page=chunk.page,
+            text=chunk.text,
+            score=chunk.suspicion,
+            findings=tuple(Finding(**one) for one in chunk.findings),
+            state=chunk.quarantine,
+            decided_by=chunk.decided_by,
+            writable=rights[collection.id] is not Right.READ,
+        )
+        for chunk, document, collection in rows
+    ]
+
+
+async def passage(session: AsyncSession, chunk_id: str) -> tuple[ChunkRow, Version]:
+    """Return a passage of a live version. Raises NotFound."""
+    row = (
+        await session.execute(
+            select(ChunkRow, Version)
+            .join(Version, Version.id == ChunkRow.version_id)
+            .join(DocumentRow, DocumentRow.id == Version.document_id)
+            .where(ChunkRow.id == chunk_id, IN_INDEXES, DocumentRow.deleted_at.is_(None))
+        )
+    ).first()
+    if row is None:
+        raise NotFound("there is no such passage, or it is not yours to see", hint="Its document may have changed since.")
+    return row[0], row[1]
+
+
+async def keep_decisions(session: AsyncSession, version: Version) -> None:
+    """Repeat on a version what people decided about passages with the same text in earlier versions of its document."""
+    decided = await session.execute(
+        select(ChunkRow.text, ChunkRow.quarantine, ChunkRow.decided_by)
+        .join(Version, Version.id == ChunkRow.version_id)
+        .where(Version.document_id == version.document_id, Version.id != version.id, ChunkRow.decided_by != "")
+        .order_by(Version.number)
+    )
+    for text, state, name in decided.all():
+        same = (ChunkRow.version_id == version.id) & (ChunkRow.text == text)
+        await session.execute(update(ChunkRow).where(same).values(quarantine=state, decided_by=name))

@@ -1,0 +1,119 @@
+"""Which text of a PDF page nobody sees: off the page, invisible, white on white, or too small.
+
+Whole text objects are judged, not characters, so that a page without any costs little. In doubt text stays: invisible text
+over a picture is what text recognition leaves, and white text over anything drawn may be seen.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from typing import Any
+
+import pypdfium2.raw as pdfium
+
+MIN_POINTS = 1.5
+PICTURE_SHARE = 0.4
+"""Share of the page that a picture covers at which invisible text is taken for recognised text."""
+MAX_OBJECTS = 50_000
+_INVISIBLE = frozenset({pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP})
+
+Box = tuple[float, float, float, float]
+"""Left, bottom, right, top, in points."""
+
+
+def hidden_objects(page: Any) -> dict[int, str]:
+    """Return address of a text object -> why it is not seen, for those that are not."""
+    frame = pdfium.FS_RECTF()
+    if not pdfium.FPDF_GetPageBoundingBox(page, frame):
+        return {}
+    bounds = (frame.left, frame.bottom, frame.right, frame.top)
+    found: dict[int, str] = {}
+    white: list[tuple[int, Box]] = []
+    drawn: list[Box] = []
+    recognised = False
+    for one in _objects(page):
+        kind, box = pdfium.FPDFPageObj_GetType(one), _box(one)
+        if kind != pdfium.FPDF_PAGEOBJ_TEXT:
+            if box and _paints(one, kind):
+                drawn.append(box)
+            recognised = recognised or bool(box and kind == pdfium.FPDF_PAGEOBJ_IMAGE and _share(box, bounds) > PICTURE_SHARE)
+        elif reason := _reason(one, box, bounds):
+            found[_address(one)] = reason
+        elif box and _is_white(one):
+            white.append((_address(one), box))
+    found |= {key: "white text" for key, box in white if not any(_covers(other, box) for other in drawn)}
+    return {key: reason for key, reason in found.items() if not (recognised and reason == "invisible text")}
+
+
+def hidden_characters(text_page: Any, raw: str, objects: dict[int, str]) -> Iterator[tuple[int, str]]:
+    """Yield (offset in `raw`, reason) of each character that one of the `objects` draws."""
+    unit = 0
+    for offset, character in enumerate(raw):
+        index = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, unit)
+        owner = pdfium.FPDFText_GetTextObject(text_page, index) if index >= 0 else None
+        if owner and (reason := objects.get(_address(owner))):
+            yield offset, reason
+        unit += 2 if character > "\uffff" else 1
+
+
+def _objects(page: Any) -> Iterator[Any]:
+    for index in range(min(pdfium.FPDFPage_CountObjects(page), MAX_OBJECTS)):
+        yield pdfium.FPDFPage_GetObject(page, index)
+
+
+def _address(one: Any) -> int:
+    return ctypes.cast(one, ctypes.c_void_p).value or 0
+
+
+def _box(one: Any) -> Box | None:
+    values = [ctypes.c_float() for _ in range(4)]
+    return tuple(value.value for value in values) if pdfium.FPDFPageObj_GetBounds(one, *values) else None  # type: ignore[return-value]
+
+
+def _reason(one: Any, box: Box | None, page: Box) -> str:
+    if pdfium.FPDFTextObj_GetTextRenderMode(one) in _INVISIBLE:
+        return "invisible text"
+    if box and (box[2] < page[0] or box[0] > page[2] or box[3] < page[1] or box[1] > page[3]):
+        return "text off the page"
+    return "text too small to see" if 0 < _points(one) < MIN_POINTS else ""
+
+
+def _points(one: Any) -> float:
+    size, matrix = ctypes.c_float(), pdfium.FS_MATRIX()
+    if not pdfium.FPDFTextObj_GetFontSize(one, size) or not pdfium.FPDFPageObj_GetMatrix(one, matrix):
+        return 0.0
+    return float(abs(size.value) * abs(matrix.a * matrix.d - matrix.b * matrix.c) ** 0.5)
+
+
+def _fill(one: Any) -> tuple[int, int, int, int] | None:
+    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
+    known = pdfium.FPDFPageObj_GetFillColor(one, red, green, blue, alpha)
+    return (red.value, green.value, blue.value, alpha.value) if known else None
+
+
+def _is_white(one: Any) -> bool:
+    fill = _fill(one)
+    stroked = pdfium.FPDFTextObj_GetTextRenderMode(one) in {1, 2, 5, 6}
+    return fill is not None and not stroked and (min(fill[:3]) >= 250 or fill[3] < 8)
+
+
+def _paints(one: Any, kind: int) -> bool:
+    """Return whether an object puts something other than white on the page; in doubt it does."""
+    if kind != pdfium.FPDF_PAGEOBJ_PATH:
+        return True
+    mode, stroke = ctypes.c_int(), ctypes.c_int()
+    if pdfium.FPDFPath_GetDrawMode(one, mode, stroke) and mode.value == pdfium.FPDF_FILLMODE_NONE:
+        return False
+    fill = _fill(one)
+    return fill is None or min(fill[:3]) < 250
+
+
+def _covers(one: Box, other: Box) -> bool:
+    across, up = (other[0] + other[2]) / 2, (other[1] + other[3]) / 2
+    return one[0] <= across <= one[2] and one[1] <= up <= one[3]
+
+
+def _share(box: Box, page: Box) -> float:
+    area = (page[2] - page[0]) * (page[3] - page[1])
+    return (box[2] - box[0]) * (box[3] - box[1]) / area if area else 0.0

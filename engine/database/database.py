@@ -19,6 +19,7 @@ from engine.database.audit_chain import Chain, head_of
 from engine.database.models import Counter
 from engine.errors import ConfigError, StoreError
 
+MIGRATION_LOCK = 0x5242_4D49  # any number, the same in every process
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -130,6 +131,8 @@ def _begin_sqlite(connection: Any) -> None:
 
 
 def _upgrade(connection: Any) -> None:
+    if connection.dialect.name == "postgresql":  # what BEGIN IMMEDIATE is for SQLite: others who migrate wait here
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
     if inspect(connection).has_table("alembic_version"):
         newest = max(path.name for path in (MIGRATIONS / "versions").glob("*.py")).split("_")[0]
         if connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == newest:

@@ -35,6 +35,7 @@ PROMISED = {
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 ASGI = [kind for kind in STACKS if kind in {"fastapi", "django-asgi"}]
 

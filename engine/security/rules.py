@@ -207,4 +207,6 @@ def _matches(path: str, pattern: str) -> bool:
 def _outcome(status: int) -> str:
     if status == 0:
         return "aborted"
-    return "failed" if status >= 500 else "refused by the application" if status in {401, 403} else "ok"
+    if status < 400:
+        return "ok"
+    return "failed" if status >= 500 else f"answered {status} by the application"

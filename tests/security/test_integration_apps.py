@@ -5,6 +5,7 @@
 # ruff: noqa: B008 - FastAPI's way to name a dependency
 
 import asyncio
+import contextlib
 import io
 import json
 import time
@@ -34,6 +35,7 @@ PROMISED = {
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 ASGI = [kind for kind in STACKS if kind in {"fastapi", "django-asgi"}]
 
@@ -609,3 +611,26 @@ def test_a_default_log_that_nobody_keeps_says_so_once(caplog, monkeypatch):
         security.wsgi(lambda environ, start: [])({"REQUEST_METHOD": "GET", "wsgi.input": None}, lambda *head: None).close()
     request_audit.logger.manager._clear_cache()
     assert [record.levelname for record in caplog.records if record.name == request_audit.logger.name] == ["WARNING"]
+
+
+async def test_an_application_that_swallows_the_end_of_the_budget_answers_413_all_the_same():
+    async def app(scope, receive, send):
+        with contextlib.suppress(Exception):
+            while (await receive()).get("more_body"):
+                pass
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"fine"})
+
+    sent = []
+    headers = [(b"content-type", b"multipart/form-data"), (b"transfer-encoding", b"chunked")]
+
+    async def receive():
+        return {"type": "http.request", "body": b"x" * 60, "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    security = SecurityIntegration({"enable_auth": False, "max_body_bytes": 100})
+    await security.asgi(app)({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive, send)
+    assert [message.get("status") for message in sent] == [413, None]
+    assert b"fine" not in sent[1]["body"]

@@ -64,6 +64,15 @@ class SessionLimits(Section):
     per_user: int = 5
 
 
+class AccountRules(Section):
+    """When sign-ins are locked, and how long a link for choosing a password lasts."""
+
+    lock_after: int = Field(default=10, ge=1, description="wrong tries at one account within lock_minutes")
+    lock_minutes: int = Field(default=15, ge=1, description="how long a wrong try counts")
+    lock_address_after: int = Field(default=50, ge=1, description="wrong tries from one address within lock_minutes")
+    invite_hours: int = Field(default=72, ge=1, description="how long an invitation or a reset link lasts")
+
+
 class Settings(BaseSettings):
     """Everything an operator can set. Frozen: what changes at run time lives in SQL."""
 
@@ -86,6 +95,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     retrieval: Retrieval = Retrieval()
     sessions: SessionLimits = SessionLimits()
+    accounts: AccountRules = AccountRules()
 
     @classmethod
     def settings_customise_sources(

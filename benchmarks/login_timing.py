@@ -28,9 +28,9 @@ async def seconds(workbench, name: str, place: str) -> float:
     try:
         await workbench.sign_in(name, "not the password", ip=place, user_agent="benchmark")
     except AccessDenied as error:
-        assert "too many" not in str(error)
-        return time.perf_counter() - began
-    raise AssertionError("a wrong password was taken")
+        if "too many" not in str(error):
+            return time.perf_counter() - began
+    raise AssertionError("a wrong password was taken, or the account is locked")
 
 
 async def compare(workbench, label: str, known: str, tries: int) -> None:

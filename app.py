@@ -7,6 +7,7 @@ from engine import build_workbench, load_settings
 from engine.security.gate import Gate
 from engine.security.headers import security_headers
 from ui import login, server
+from ui.hasher import AuthenticatorHasher
 
 settings = load_settings()
 
@@ -22,6 +23,6 @@ app = st.App(
             farewell=server.farewell(),
         )
     ],
-    lifespan=server.lifespan(lambda: build_workbench(settings, serve=True)),
+    lifespan=server.lifespan(lambda: build_workbench(settings, serve=True, hasher=AuthenticatorHasher())),
     on_script_error=server.on_script_error,
 )

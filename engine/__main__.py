@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from engine.commands import audit, library, operations, providers, questions
+from engine.commands import audit, library, operations, providers, questions, users
 from engine.commands.evaluation import evaluate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -26,7 +26,7 @@ for command in (
     operations.serve,
 ):
     app.command()(command)
-app.add_typer(operations.user, name="user")
+app.add_typer(users.user, name="user")
 app.add_typer(providers.provider, name="provider")
 app.add_typer(audit.audit, name="audit")
 

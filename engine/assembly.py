@@ -26,7 +26,7 @@ from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.retrieval.search import HybridSearch
-from engine.services.accounts import Accounts
+from engine.security.passwords import Hasher
 from engine.services.checkup import Checkup
 from engine.services.choosing import Choosing
 from engine.services.collections import Collections
@@ -54,8 +54,8 @@ PURGE_EVERY_SECONDS = 3600.0
 class Assembly(Foundation):
     """The parts of one installation."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, *, hasher: Hasher | None = None) -> None:
+        super().__init__(settings, hasher=hasher)
         self._news = asyncio.Event()
 
     async def chunker_of(self, collection: Collection) -> Chunker:
@@ -154,11 +154,6 @@ class Assembly(Foundation):
         )
 
     @cached_property
-    def accounts(self) -> Accounts:
-        """Users and sessions."""
-        return Accounts(self.database, self.settings.sessions)
-
-    @cached_property
     def chat(self) -> Chat:
         """Conversations."""
         return Chat(
@@ -171,6 +166,8 @@ class Assembly(Foundation):
         return Workbench(
             database=self.database,
             accounts=self.accounts,
+            own_account=self.own_account,
+            people=self.people,
             collections=self.collections,
             library=self.library,
             urls=self.urls,
@@ -238,6 +235,7 @@ class Assembly(Foundation):
                 partial(self.library.purge, older_than=UNDO_PERIOD),
                 partial(self.spaces.sweep, older_than=REVERT_PERIOD),
                 self.ledger.purge,
+                self.accounts.purge,
             ):
                 try:
                     await work()
@@ -281,10 +279,10 @@ def chunker(name: str, *, embedder: Embedder, overlap_tokens: int) -> Chunker:
 
 
 @asynccontextmanager
-async def build_workbench(settings: Settings, *, serve: bool = False) -> AsyncIterator[Workbench]:
+async def build_workbench(settings: Settings, *, serve: bool = False, hasher: Hasher | None = None) -> AsyncIterator[Workbench]:
     """Give a workbench; with `serve` it also works on jobs in the background and offers the first set-up.
 
-    Raises ConfigError, StoreError.
+    `hasher` hashes passwords (None: bcrypt itself). Raises ConfigError, StoreError.
     """
-    async with Assembly(settings).opened(serve=serve) as workbench:
+    async with Assembly(settings, hasher=hasher).opened(serve=serve) as workbench:
         yield workbench

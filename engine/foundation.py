@@ -1,4 +1,4 @@
-"""What everything else stands on: the database, the originals, what admins chose, and the interchangeable parts."""
+"""What everything else stands on: the database, people, the originals, what admins chose, and the interchangeable parts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from engine.database.blobs import Blobs
 from engine.database.database import Database
 from engine.protocols import Embedder
 from engine.security.egress import Egress
+from engine.security.passwords import Hasher, Passwords
 from engine.security.sealing import Sealer, audit_key
+from engine.services.accounts import Accounts
 from engine.services.audit_keeper import AuditKeeper
+from engine.services.codes import Codes
 from engine.services.configuration import Configured
+from engine.services.guesses import Guesses
 from engine.services.ledger import Ledger
 from engine.services.outgoing import Outgoing
+from engine.services.own_account import OwnAccount
 from engine.services.parts import Parts
+from engine.services.people import People
 from engine.services.provider_tests import Tests
 from engine.services.providers import Providers
 from engine.services.spaces import Spaces
@@ -24,7 +30,7 @@ from engine.settings import Settings, load_secrets
 class Foundation:
     """The lower half of `engine.assembly.Assembly`. Each part is a property, made when first asked for."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, hasher: Hasher | None = None) -> None:
         self.settings = settings
         egress = settings.egress
         # Here, so that an entry that means nothing is told at the start.
@@ -33,6 +39,7 @@ class Foundation:
         secret = load_secrets(settings)["secret_key"].get_secret_value()
         self.sealer = Sealer(secret)
         self.audit_key = audit_key(secret)
+        self._passwords = Passwords(hasher)
 
     def use_embedder(self, name: str, embedder: Embedder) -> None:
         """Put an embedder in place of a built-in one; for tests."""
@@ -104,4 +111,49 @@ class Foundation:
             tests=self.tests,
             ledger=self.ledger,
             outgoing=self.outgoing,
+        )
+
+    @cached_property
+    def codes(self) -> Codes:
+        """One-time codes of second factors."""
+        return Codes(self.sealer)
+
+    @cached_property
+    def guesses(self) -> Guesses:
+        """Checking passwords, and the lock."""
+        return Guesses(database=self.database, passwords=self._passwords, rules=self.settings.accounts)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Signing in and out."""
+        return Accounts(
+            database=self.database,
+            guesses=self.guesses,
+            passwords=self._passwords,
+            codes=self.codes,
+            limits=self.settings.sessions,
+            rules=self.settings.accounts,
+        )
+
+    @cached_property
+    def own_account(self) -> OwnAccount:
+        """What users do with their own account."""
+        return OwnAccount(
+            database=self.database,
+            guesses=self.guesses,
+            passwords=self._passwords,
+            codes=self.codes,
+            limits=self.settings.sessions,
+            rules=self.settings.accounts,
+        )
+
+    @cached_property
+    def people(self) -> People:
+        """What admins do with users."""
+        return People(
+            database=self.database,
+            passwords=self._passwords,
+            codes=self.codes,
+            limits=self.settings.sessions,
+            rules=self.settings.accounts,
         )

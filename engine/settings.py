@@ -98,6 +98,15 @@ class Audit(Section):
         return Path(self.checkpoint_file) if self.checkpoint_file else data_dir / "audit-checkpoints.jsonl"
 
 
+class AccountRules(Section):
+    """When sign-ins are locked, and how long a link for choosing a password lasts."""
+
+    lock_after: int = Field(default=10, ge=1, description="wrong tries at one account within lock_minutes")
+    lock_minutes: int = Field(default=15, ge=1, description="how long a wrong try counts")
+    lock_address_after: int = Field(default=50, ge=1, description="wrong tries from one address within lock_minutes")
+    invite_hours: int = Field(default=72, ge=1, description="how long an invitation or a reset link lasts")
+
+
 class Settings(BaseSettings):
     """Everything an operator can set. Frozen: what changes at run time lives in SQL."""
 
@@ -123,6 +132,7 @@ class Settings(BaseSettings):
     sessions: SessionLimits = SessionLimits()
     egress: EgressLimits = EgressLimits()
     audit: Audit = Audit()
+    accounts: AccountRules = AccountRules()
 
     @classmethod
     def settings_customise_sources(

@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.assembly import Assembly
 from engine.protocols import Array
+from engine.security.passwords import Hasher
 from engine.settings import Settings, load_settings
 from engine.types import Principal, Role, Space
 from engine.vendors.spaces import space_of
@@ -84,10 +85,15 @@ def offline_settings(folder: Path, **changes: Any) -> Settings:
 
 @asynccontextmanager
 async def offline_workbench(
-    folder: Path, *, embedder: HashedWords | None = None, serve: bool = False, **changes: Any
+    folder: Path,
+    *,
+    embedder: HashedWords | None = None,
+    serve: bool = False,
+    hasher: Hasher | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Workbench]:
     """Give a workbench over SQLite in `folder` with `HashedWords` as its embedder."""
-    assembly = Assembly(offline_settings(folder, **changes))
+    assembly = Assembly(offline_settings(folder, **changes), hasher=hasher)
     assembly.use_embedder("local", embedder or HashedWords())
     async with assembly.opened(serve=serve) as workbench:
         yield workbench

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from engine.access_views import UserInfo
 from engine.chat import Chat
 from engine.database.columns import new_id
 from engine.database.database import Database
@@ -23,6 +22,8 @@ from engine.services.collections import Collections
 from engine.services.ledger import Ledger
 from engine.services.library import Library
 from engine.services.offers import Offers
+from engine.services.own_account import OwnAccount
+from engine.services.people import People
 from engine.services.prices import Prices
 from engine.services.providers import Providers
 from engine.services.quarantine import Quarantine
@@ -43,6 +44,8 @@ class Workbench:
         *,
         database: Database,
         accounts: Accounts,
+        own_account: OwnAccount,
+        people: People,
         collections: Collections,
         library: Library,
         urls: UrlIngestion,
@@ -77,6 +80,28 @@ class Workbench:
         self.authenticate = accounts.authenticate
         self.set_up = accounts.set_up
         self.setup_needed = accounts.setup_needed
+        self.second_factor = accounts.second_factor
+        self.choose_password = accounts.choose_password
+        self.invited = accounts.invited
+        self.my_account = own_account.info
+        self.change_password = own_account.change_password
+        self.start_second_factor = own_account.start_second_factor
+        self.confirm_second_factor = own_account.confirm_second_factor
+        self.remove_second_factor = own_account.remove_second_factor
+        self.sessions = own_account.sessions
+        self.revoke_session = own_account.revoke_session
+        self.sign_out_everywhere = own_account.sign_out_everywhere
+        self.users = people.all
+        self.create_user = people.create
+        self.invite_user = people.invite
+        self.reset_password = people.reset_password
+        self.set_role = people.set_role
+        self.disable_user = people.disable
+        self.enable_user = people.enable
+        self.delete_user = people.delete
+        self.reset_second_factor = people.reset_second_factor
+        self.unlock_user = people.unlock
+        self.import_users = people.import_list
         self.conversations = chat.conversations
         self.create_conversation = chat.create
         self.rename_conversation = chat.rename
@@ -248,15 +273,7 @@ class Workbench:
             await self._trail.answered(session, principal, new_id(), question, answer)
         return answer
 
-    # --- users, health -----------------------------------------------------------------------------------------------
-
-    async def users(self, principal: Principal) -> list[UserInfo]:
-        """Return all users. Raises AccessDenied unless the principal is an admin."""
-        return await self._accounts.users(principal)
-
-    async def create_user(self, principal: Principal, name: str, password: str, role: Role | str) -> UserInfo:
-        """Add a user. Raises AccessDenied, InputError."""
-        return await self._accounts.create_user(principal, name, password, role)
+    # --- health ----------------------------------------------------------------------------------------
 
     async def health(self, principal: Principal) -> list[Check]:
         """Check every part now. Raises AccessDenied for analysts."""

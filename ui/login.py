@@ -60,7 +60,7 @@ class LoginRoutes:
         if not self._trusted(request, form):
             return again(EXPIRED_FORM, 403)
         try:
-            token = await _workbench().sign_in(name, form.get("password", ""), **_origin(request))
+            token = (await _workbench().sign_in(name, form.get("password", ""), **_origin(request))).token
         except (AccessDenied, InputError) as error:
             return again(_sentence(error), 401)
         except EngineError as error:

@@ -1,4 +1,4 @@
-"""`user add`, `doctor`, `serve`: what operators and admins do on the machine itself."""
+"""`grant`, `doctor`, `serve`: what operators and admins do on the machine itself."""
 
 from __future__ import annotations
 
@@ -14,28 +14,10 @@ from engine.commands.console import LOCAL, complain, errors, out, print_json, ru
 from engine.commands.library import AsJson
 from engine.errors import ConfigError
 from engine.settings import load_settings, server_environment
-from engine.types import Right, Role
+from engine.types import Right
 from engine.workbench import Workbench
 
-user = typer.Typer(help="Users.", no_args_is_help=True)
 _MARKS = {"ok": "ok      ", "degraded": "degraded", "failed": "FAILED  "}
-
-
-@user.command("add")
-def add_user(
-    name: Annotated[str, typer.Argument(help="The name to sign in with.")],
-    role: Annotated[Role, typer.Option(help="What the user may do.")] = Role.ANALYST,
-    password: Annotated[
-        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for when not given.")
-    ] = "",
-) -> None:
-    """Add a user. The password is read from the terminal, never shown, and stored as a bcrypt hash."""
-
-    async def work(workbench: Workbench) -> None:
-        info = await workbench.create_user(LOCAL, name, password, role)
-        out.print(f"added {info.name} ({info.role.value})", markup=False)
-
-    run(work)
 
 
 def grant(

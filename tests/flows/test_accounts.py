@@ -51,7 +51,7 @@ async def test_a_bad_password_costs_the_set_up_nothing(fresh: Workbench) -> None
 
 async def test_sign_in_and_out(fresh: Workbench) -> None:
     await fresh.create_user(ADMIN, "bob", PASSWORD, Role.ANALYST)
-    token = await fresh.sign_in(" BOB ", PASSWORD, **FROM)
+    token = (await fresh.sign_in(" BOB ", PASSWORD, **FROM)).token
     principal = await fresh.authenticate(token)
     assert principal is not None
     assert principal.role is Role.ANALYST
@@ -86,7 +86,7 @@ async def test_wrong_name_and_wrong_password_read_the_same_and_lock_after_ten(fr
 )
 async def test_a_session_ends(fresh: Workbench, change: dict[str, object]) -> None:
     await fresh.create_user(ADMIN, "bob", PASSWORD, Role.ANALYST)
-    token = await fresh.sign_in("bob", PASSWORD, **FROM)
+    token = (await fresh.sign_in("bob", PASSWORD, **FROM)).token
     async with fresh.database.write() as session:
         await session.execute(update(Session).values(**change))
     assert await fresh.authenticate(token) is None
@@ -94,7 +94,7 @@ async def test_a_session_ends(fresh: Workbench, change: dict[str, object]) -> No
 
 async def test_role_and_lock_bite_at_once(fresh: Workbench) -> None:
     await fresh.create_user(ADMIN, "bob", PASSWORD, Role.ADMIN)
-    token = await fresh.sign_in("bob", PASSWORD, **FROM)
+    token = (await fresh.sign_in("bob", PASSWORD, **FROM)).token
     async with fresh.database.write() as session:
         await session.execute(update(User).values(role=Role.ANALYST.value))
     principal = await fresh.authenticate(token)
@@ -107,14 +107,14 @@ async def test_role_and_lock_bite_at_once(fresh: Workbench) -> None:
 
 async def test_a_sixth_sign_in_ends_the_oldest(fresh: Workbench) -> None:
     await fresh.create_user(ADMIN, "bob", PASSWORD, Role.ANALYST)
-    tokens = [await fresh.sign_in("bob", PASSWORD, **FROM) for _ in range(6)]
+    tokens = [(await fresh.sign_in("bob", PASSWORD, **FROM)).token for _ in range(6)]
     alive = [await fresh.authenticate(token) is not None for token in tokens]
     assert alive == [False, *[True] * 5]
 
 
 async def test_only_hashes_are_stored(fresh: Workbench, tmp_path: Path) -> None:
     await fresh.create_user(ADMIN, "bob", PASSWORD, Role.ANALYST)
-    token = await fresh.sign_in("bob", PASSWORD, **FROM)
+    token = (await fresh.sign_in("bob", PASSWORD, **FROM)).token
     async with fresh.database.read() as session:
         assert (await session.scalars(select(User))).one().password_hash.startswith("$2b$12$")
     files = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())

@@ -19,7 +19,7 @@ from engine.database import jobs
 from engine.database.columns import now
 from engine.database.models import Job
 from engine.errors import AccessDenied, InputError, NotFound, ProviderUnavailable, StoreError
-from engine.services.accounts import FAILURES_PER_ACCOUNT
+from engine.settings import AccountRules
 from engine.testing import ADMIN, HashedWords, offline_settings
 from engine.types import Role
 from engine.views import UploadVerdict
@@ -245,13 +245,13 @@ async def test_stopping_twice_and_failing_while_stopping_leave_no_endless_answer
 async def test_guesses_made_side_by_side_do_not_slip_under_the_limit(tmp_path: Path) -> None:
     async with opened(tmp_path) as (_, workbench):
         await workbench.create_user(ADMIN, "bob", "correct horse battery", Role.ANALYST)
+        allowed = AccountRules().lock_after
         guesses = [
-            workbench.sign_in("bob", f"wrong password {n}", ip="127.0.0.1", user_agent="test")
-            for n in range(2 * FAILURES_PER_ACCOUNT)
+            workbench.sign_in("bob", f"wrong password {n}", ip="127.0.0.1", user_agent="test") for n in range(2 * allowed)
         ]
         results = await asyncio.gather(*guesses, return_exceptions=True)
         assert all(isinstance(result, AccessDenied) for result in results)
-        assert sum("too many" in str(result) for result in results) == FAILURES_PER_ACCOUNT
+        assert sum("too many" in str(result) for result in results) == allowed
 
 
 def test_files_of_one_name_from_two_folders_keep_apart(tmp_path: Path) -> None:

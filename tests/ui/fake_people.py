@@ -3,7 +3,7 @@
 import secrets
 from datetime import UTC, datetime
 
-from engine.access_views import UserInfo
+from engine.access_views import SignIn, UserInfo
 from engine.errors import AccessDenied, InputError
 from engine.types import Principal, Role
 from engine.views import Check
@@ -38,7 +38,7 @@ class FakePeople:
     async def sign_in(self, name, password, *, ip, user_agent):
         if self.passwords.get(name) != password:
             raise AccessDenied("the user name or the password is wrong", hint="try again, or ask an admin for a new password")
-        return self.session(name)
+        return SignIn(token=self.session(name), name=name)
 
     async def authenticate(self, token):
         name, session_id = self.sessions.get(token, ("", ""))

@@ -33,6 +33,7 @@ from engine.services.collections import Collections
 from engine.services.indexes import Indexes
 from engine.services.library import Library
 from engine.services.offers import Offers
+from engine.services.pace import Pace
 from engine.services.prices import Prices
 from engine.services.quarantine import Quarantine
 from engine.services.retriever import Retriever
@@ -157,7 +158,11 @@ class Assembly(Foundation):
     def chat(self) -> Chat:
         """Conversations."""
         return Chat(
-            database=self.database, ask=self.ask, trail=self.trail, max_question_chars=self.settings.limits.question_chars
+            database=self.database,
+            ask=self.ask,
+            trail=self.trail,
+            pace=Pace(self.settings.limits.questions_per_minute),
+            max_question_chars=self.settings.limits.question_chars,
         )
 
     @cached_property

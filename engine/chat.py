@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 
 from engine.database import collections, conversations, documents
 from engine.database.audit import record
+from engine.database.columns import new_id
 from engine.database.database import Database
 from engine.database.models import Conversation, DocumentRow, MessageRow
 from engine.errors import EngineError, InputError, QuestionRejected
-from engine.pipelines.ask import Ask, Draft, Finished, Step, Token
+from engine.pipelines.ask import Ask, Draft, Finished, Step, Token, drained
+from engine.services.pace import Pace
 from engine.services.trail import Trail
-from engine.types import Answer, Message, Principal
+from engine.types import Answer, Filter, Message, Principal
 from engine.views import ConversationInfo, MessageInfo
 
 logger = logging.getLogger(__name__)
@@ -35,8 +37,9 @@ class Running:
 class Chat:
     """Conversations of principals, each seeing only their own."""
 
-    def __init__(self, *, database: Database, ask: Ask, trail: Trail, max_question_chars: int) -> None:
+    def __init__(self, *, database: Database, ask: Ask, trail: Trail, pace: Pace, max_question_chars: int) -> None:
         self._database = database
+        self._pace = pace
         self._ask = ask
         self._trail = trail
         self._max_chars = max_question_chars
@@ -102,11 +105,12 @@ class Chat:
     async def send(self, principal: Principal, conversation_id: str, question: str) -> MessageInfo:
         """Ask in a conversation and return the assistant's message, which fills while it is tailed.
 
-        Raises NotFound, QuestionRejected; also while the previous answer is still being written.
+        Raises NotFound, TooMany, QuestionRejected; also while the previous answer is still being written.
         """
         question = question.strip()
         if not question or len(question) > self._max_chars:
             raise QuestionRejected(f"a question has 1 to {self._max_chars} characters", hint="Change it and send it again.")
+        self._pace.question(principal)
         async with self._database.write() as session:
             row = await conversations.own(session, principal, conversation_id)
             earlier = await conversations.messages(session, row.id)
@@ -121,6 +125,27 @@ class Chat:
         task = asyncio.create_task(self._answer(principal, reply.id, draft, scope, history), name=f"answer-{reply.id}")
         self._running[reply.id] = Running(task=task, draft=draft)
         return conversations.message_info(reply, [])
+
+    async def ask(
+        self,
+        principal: Principal,
+        question: str,
+        *,
+        collections: Sequence[str],
+        history: Sequence[Message] = (),
+        where: Filter = (),
+    ) -> Answer:
+        """Return a cited answer, or an honest refusal with the nearest passages; no conversation keeps it.
+
+        Raises NotFound, TooMany, InputError, ProviderError, StoreError.
+        """
+        if not collections:
+            raise InputError("there is no collection to search", hint="Choose at least one.")
+        self._pace.question(principal)
+        answer = await drained(self._ask.stream(principal, question, collection_ids=collections, history=history, where=where))
+        async with self._database.write() as session:
+            await self._trail.answered(session, principal, new_id(), question, answer)
+        return answer
 
     async def stop(self, principal: Principal, message_id: str) -> None:
         """Stop a running answer and keep what is there; quiet when it is finished already. Raises NotFound."""

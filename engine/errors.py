@@ -26,6 +26,7 @@ EngineError
 │   └── CollectionMissing       the index of a collection does not exist
 ├── CircuitOpen *           refused without a call, for the dependency keeps failing
 └── AccessDenied            an admin: the principal may not do this
+    ├── TooMany *               the user: too much in too little time; `retry_after_seconds` says when again
     └── AddressDenied           an operator: not an address that this server may connect to, or nothing there that answers
 
 `*` = retryable. Every error carries `hint`: what the reader can do next, in one sentence.
@@ -187,3 +188,13 @@ class AddressDenied(AccessDenied):
         super().__init__(message, hint=hint)
         self.host = host
         self.by_rule = by_rule
+
+
+class TooMany(AccessDenied):
+    """One user asked for more than a fair share; later it works again."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_seconds: float, hint: str = "") -> None:
+        super().__init__(message, hint=hint or f"Try again in {max(1, round(retry_after_seconds))} s.")
+        self.retry_after_seconds = retry_after_seconds

@@ -41,6 +41,7 @@ class Limits(Section):
     parse_seconds: float = Field(default=60.0, description="wall time of one parse")
     parse_memory_mb: int = Field(default=1024, description="memory of the process that parses")
     question_chars: int = Field(default=4000, description="longest question")
+    questions_per_minute: int = Field(default=30, ge=1, description="questions of one user, whichever way they come")
 
 
 class Retrieval(Section):

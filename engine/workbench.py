@@ -10,11 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from engine.chat import Chat
-from engine.database.columns import new_id
 from engine.database.database import Database
 from engine.documents import Chunk, Page, PageImage
-from engine.errors import InputError
-from engine.pipelines.ask import Ask, drained
+from engine.pipelines.ask import Ask
 from engine.services.accounts import Accounts, require_role
 from engine.services.checkup import Checkup
 from engine.services.choosing import Choosing
@@ -31,7 +29,7 @@ from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
 from engine.services.trail import Trail
 from engine.services.url_ingestion import UrlIngestion
-from engine.types import Answer, Filter, Hit, Message, Principal, Right, Role
+from engine.types import Filter, Hit, Principal, Right, Role
 from engine.views import Check, CollectionInfo, DocumentInfo, UploadVerdict
 from engine.worker import Worker
 
@@ -109,6 +107,7 @@ class Workbench:
         self.set_scope = chat.set_scope
         self.messages = chat.messages
         self.message = chat.message
+        self.ask = chat.ask
         self.send = chat.send
         self.stop = chat.stop
         self.citation_states = chat.citation_states
@@ -254,24 +253,6 @@ class Workbench:
         found = await self._retriever.search(principal, query, collection_ids=collections, k=k, where=where, mode=mode)
         await self._ledger.note(principal.user_id, found.calls)
         return found.hits
-
-    async def ask(
-        self,
-        principal: Principal,
-        question: str,
-        *,
-        collections: Sequence[str],
-        history: Sequence[Message] = (),
-        where: Filter = (),
-    ) -> Answer:
-        """Return a cited answer, or an honest refusal with the nearest passages."""
-        if not collections:
-            raise InputError("there is no collection to search", hint="Choose at least one.")
-        events = self._ask.stream(principal, question, collection_ids=collections, history=history, where=where)
-        answer = await drained(events)
-        async with self.database.write() as session:
-            await self._trail.answered(session, principal, new_id(), question, answer)
-        return answer
 
     # --- health ----------------------------------------------------------------------------------------
 

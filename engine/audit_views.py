@@ -32,7 +32,8 @@ class AuditQuery:
     """Which entries are asked for; what is left empty filters nothing.
 
     `since` is inclusive, `until` exclusive. `actor` is a name or an id. `action` is exact, or a prefix that ends with a dot
-    ("auth."). `object` is an object or a type of objects. `text` is looked for in every column; the case of English letters makes no difference.
+    ("auth."). `object` is an object or a type of objects. `text` is looked for in every column; the case of English letters
+    makes no difference.
     """
 
     since: datetime | None = None

@@ -9,7 +9,7 @@ import time
 
 from sqlalchemy.engine import make_url
 
-from engine import __version__
+import engine
 from engine.database.audit import record
 from engine.database.audit_chain import head_of
 from engine.database.audit_checkpoints import Checkpoint, Checkpoints
@@ -68,7 +68,7 @@ class AuditKeeper:
         told = settings.model_dump_json(exclude={"secret_key", "database_url"}) + where
         async with self._database.write() as session:
             digest = hashlib.sha256(told.encode()).hexdigest()
-            await record(session, None, "system.start", version=__version__, settings_sha256=digest)
+            await record(session, None, "system.start", version=engine.__version__, settings_sha256=digest)
 
     async def close(self) -> None:
         """Record that the server stops, and make a last checkpoint if this process wrote anything."""

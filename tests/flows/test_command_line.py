@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -138,3 +140,24 @@ def test_a_collection_is_moved_and_moved_back(engine, tmp_path: Path) -> None:
     assert engine("search", "paid leave", "-c", "handbook", "--mode", "dense", "--json").stdout.count("leave.txt") >= 1
     assert "faiss again" in engine("migrate-store", "-c", "handbook", "--revert").stdout
     assert engine("migrate-store", "-c", "handbook").returncode == 1
+
+
+def test_the_audit_is_verified_exported_and_kept(engine, tmp_path: Path) -> None:
+    assert engine("user", "add", "ada", "--role", "admin", "--password", "correct horse battery").returncode == 0
+    good = engine("audit", "verify")
+    assert (good.returncode, good.stdout) == (0, "ok: 2 rows, the newest is 2; 1 checkpoints agree\n"), good.stderr
+    assert engine("audit", "export", str(tmp_path / "a.jsonl"), "--format", "jsonl", "--action", "user.").returncode == 0
+    assert json.loads((tmp_path / "a.jsonl").read_text())["object"] == "ada"
+    young = engine("audit", "retain", "--older-than", "3", "--apply")
+    assert young.returncode == 1
+    assert "at least 365 days" in young.stderr
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "workbench.db")) as connection, connection:
+        connection.execute("DROP TRIGGER audit_no_delete")
+        connection.execute("DELETE FROM audit WHERE seq = 2")
+    bad = engine("audit", "verify", "--json")
+    assert bad.returncode == 1
+    assert json.loads(bad.stdout)["first_bad"] == 2
+    told = engine("audit", "verify")
+    assert told.returncode == 1
+    assert "NOT OK  first bad row 2: row 2 is missing" in told.stdout
+    assert "Traceback" not in told.stderr

@@ -79,11 +79,10 @@ def ordinary():
     for name in ("email", "table"):
         for row in rows(DATA / "injection" / f"bipia_{name}_contexts.jsonl"):
             yield f"BIPIA {name} contexts", row["context"]
-    folders = [(ROOT.parent / "shared" / "design", "design notes on security")] * (ROOT.parent / "shared" / "design").is_dir()
-    for folder, label in [*folders, (ROOT, "this repository's documents"), (ROOT / "docs", "this repository's documents")]:
+    for folder in (ROOT, ROOT / "docs"):
         for path in sorted(folder.glob("*.md")):
             for text in passages(path.read_text(encoding="utf-8")):
-                yield label, text
+                yield "this repository's documents", text
 
 
 def table(title, cases, *, show, wanted):

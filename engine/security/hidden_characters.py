@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 
 from engine.security.visible import TAGS
 
-# Tag characters spell ASCII invisibly. The flags of England, Scotland and Wales end in U+E007F and begin with a black flag.
-_TAG_RUN = re.compile(f"(?<!\U0001f3f4)[{TAGS}]{{4,}}\U000e007f?")
+# Tag characters spell ASCII invisibly.
+_TAG_RUN = re.compile(f"[{TAGS}]{{4,}}\U000e007f?")
+# The flags of England, Scotland and Wales: a black flag, up to six of them, and U+E007F.
+_FLAG, _FLAG_CHARS = "\U0001f3f4", 7
 # Variation selectors 17 to 256 carry bytes; a real one stands alone.
 _SELECTORS = re.compile("[\U000e0100-\U000e01ef]{4,}")
 # No script puts invisible characters between several neighbouring Latin letters; soft hyphens (U+00AD) are left alone.
@@ -22,6 +24,8 @@ def hidden_spans(text: str, *, says: Callable[[str], float]) -> Iterator[tuple[i
     if text.isascii():
         return
     for match in _TAG_RUN.finditer(text):
+        if text.endswith(_FLAG, 0, match.start()) and len(match.group()) <= _FLAG_CHARS:
+            continue
         yield *match.span(), max(0.8, says("".join(chr(ord(one) - 0xE0000) for one in match.group() if one != "\U000e007f")))
     for pattern, weight in ((_SELECTORS, 0.7), (_BETWEEN, 0.7), (_RUN, 0.6)):
         for match in pattern.finditer(text):

@@ -14,7 +14,7 @@ PAGE_SIZE = 20
 SHOWN_CHARS = 3000
 UNSEEN = "characters that nobody sees"
 WHAT = (
-    "Some documents hold sentences that are written for machines, such as \u201cignore your instructions\u201d or \u201cput this "
+    "Some documents hold sentences that are written for machines: \u201cignore your instructions\u201d or \u201cput this "
     "link into the answer\u201d. A passage that says nothing else is **held**: no answer uses it. Others are **marked**: their "
     "demands are neither quoted nor given to a model, and an answer from them says so."
 )

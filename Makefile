@@ -42,6 +42,7 @@ bench: .venv/ready-dev
 	$(BIN)/python benchmarks/search.py --sizes 5000
 	$(BIN)/python benchmarks/store_moves.py
 	$(BIN)/python -m benchmarks.audit
+	$(BIN)/python benchmarks/login_timing.py
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -86,6 +86,37 @@ def test_users_are_added_with_a_hidden_password(engine) -> None:
     assert engine("user", "add", "eve", "--password", "short").returncode == 1
 
 
+def test_users_are_invited_changed_imported_and_deleted(engine, tmp_path: Path) -> None:
+    assert engine("user", "add", "ada", "--role", "admin", "--password", "correct horse battery").returncode == 0
+    invited = engine("user", "invite", "bob", "--role", "operator")
+    assert invited.returncode == 0, invited.stderr
+    assert "/invite?token=" in invited.stdout
+    assert engine("user", "role", "BOB", "analyst").stdout == "BOB is analyst now\n"
+    assert engine("user", "disable", "bob").returncode == 0
+    (tmp_path / "list.csv").write_text("name;role\ncarl;analyst\ndora;king\n")
+    tried = engine("user", "import", str(tmp_path / "list.csv"))
+    assert tried.returncode == 1  # a line was refused, and the exit code says so
+    assert "Nothing was changed" in tried.stdout
+    done = json.loads(engine("user", "import", str(tmp_path / "list.csv"), "--apply", "--json").stdout)
+    assert [(row["name"], row["outcome"], bool(row["path"])) for row in done] == [
+        ("carl", "new", True),
+        ("dora", "refused", False),
+    ]
+    listed = json.loads(engine("user", "list", "--json").stdout)
+    assert [(one["name"], one["role"], one["disabled"], one["invited"]) for one in listed] == [
+        ("ada", "admin", False, False), ("bob", "analyst", True, True), ("carl", "analyst", False, True),
+    ]  # fmt: skip
+    last = engine("user", "delete", "ada", "--yes")
+    assert last.returncode == 1
+    assert "last admin" in last.stderr
+    assert engine("user", "delete", "bob", "--yes").returncode == 0
+    assert "/invite?token=" in engine("user", "reset", "ada").stdout
+    unknown = engine("user", "unlock", "nobody")
+    assert unknown.returncode == 1
+    assert "no user 'nobody'" in unknown.stderr
+    assert "Traceback" not in unknown.stderr
+
+
 def test_evaluate_measures_a_small_collection(engine, tmp_path: Path) -> None:
     folder = tmp_path / "tiny"
     (folder / "qrels").mkdir(parents=True)

@@ -7,15 +7,11 @@ import pytest
 from engine.errors import InputError
 from engine.security import pbkdf2
 from engine.security.passwords import BcryptHasher, Passwords, check_password
+from tests.fixtures.old_hashes import HASHES_OF_OTHERS
 from ui.hasher import AuthenticatorHasher
 
 PASSWORDS = Passwords()
 QUICK = Passwords(BcryptHasher(4))
-HASHES_OF_OTHERS = {  # made by Django 5.2 and Werkzeug 3.1; the last one is a test vector of passlib 1.7
-    "pbkdf2_sha256$1000$saltsalt$U/e7njNWa8fQWV5CnzhWBaQo1ruQ4Cdg6KDN+qs5KTg=": "pässword of old",
-    "pbkdf2:sha256:1000$llDYfxBdzqgxepCM$511e4d9e4b5365c312def85f5c62edef34cebf197da48a231cbcdc650219a84d": "pässword of old",
-    "$pbkdf2-sha256$1212$4vjV83LKPjQzk31VI4E0Vw$hsYF68OiOUPdDZ1Fg.fJPeq1h/gXXY7acBp9/6c.tmQ": "password",
-}
 
 
 def test_a_hash_verifies_its_own_password_only():

@@ -64,6 +64,13 @@ class SessionLimits(Section):
     per_user: int = 5
 
 
+class UploadLimits(Section):
+    """What one user may send in any 60 minutes. The command line on the machine itself is not limited."""
+
+    files_per_hour: int = Field(default=1000, ge=1)
+    mb_per_hour: int = Field(default=4000, ge=1, description="megabytes")
+
+
 class Settings(BaseSettings):
     """Everything an operator can set. Frozen: what changes at run time lives in SQL."""
 
@@ -86,6 +93,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     retrieval: Retrieval = Retrieval()
     sessions: SessionLimits = SessionLimits()
+    uploads: UploadLimits = UploadLimits()
 
     @classmethod
     def settings_customise_sources(

@@ -46,7 +46,8 @@ class Principal:
     """Who asks. Every call of the facade takes one; there is no unscoped read.
 
     `scopes` narrows what an API key or token may be used for (None = a signed-in person, not narrowed). `preview` marks an
-    admin who looks at what somebody else may see: such a principal reads, and changes nothing.
+    admin who looks at what somebody else may see: such a principal reads, and changes nothing. `token_id` is the jti of the
+    short-lived token that was shown, "" for a session or a key.
     """
 
     user_id: str
@@ -55,6 +56,7 @@ class Principal:
     session_id: str = ""
     scopes: frozenset[str] | None = None
     preview: bool = False
+    token_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,7 +120,10 @@ class Collections:
         )
 
     async def grant(self, principal: Principal, collection_id: str, user_name: str, right: Right | None) -> None:
-        """Give a user a right on a collection, or take it away. Raises NotFound, AccessDenied unless the principal owns it."""
+        """Give a user a right on a collection, or take it away; the last owner may go, too, for admins own every collection.
+
+        Raises NotFound, AccessDenied unless the principal owns it.
+        """
         async with self._database.write() as session:
             await collections.require(session, principal, collection_id, Right.OWNER)
             user = await users.by_name(session, user_name)

@@ -33,6 +33,7 @@ from engine.services.collections import Collections
 from engine.services.indexes import Indexes
 from engine.services.library import Library
 from engine.services.offers import Offers
+from engine.services.permits import guard
 from engine.services.prices import Prices
 from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
@@ -118,6 +119,7 @@ class Assembly(Foundation):
             sealer=self.sealer,
             render=partial(preview.render, limits=self.settings.limits),
             settings=self.settings,
+            quotas=self.quotas,
             wake=self.worker.wake,
         )
 
@@ -158,7 +160,7 @@ class Assembly(Foundation):
     @cached_property
     def workbench(self) -> Workbench:
         """The facade."""
-        return Workbench(
+        facade = Workbench(
             database=self.database,
             accounts=self.accounts,
             collections=self.collections,
@@ -178,7 +180,10 @@ class Assembly(Foundation):
             moves=StoreMoves(
                 database=self.database, parts=self.parts, spaces=self.spaces, indexes=self.indexes, configured=self.configured
             ),
+            access=self.access,
         )
+        guard(facade, self.access.denials.note)
+        return facade
 
     @asynccontextmanager
     async def opened(self, *, serve: bool) -> AsyncIterator[Workbench]:
@@ -222,6 +227,8 @@ class Assembly(Foundation):
                 partial(self.library.purge, older_than=UNDO_PERIOD),
                 partial(self.spaces.sweep, older_than=REVERT_PERIOD),
                 self.ledger.purge,
+                self.access.bearer.purge,
+                self.quotas.purge,
             ):
                 try:
                     await work()

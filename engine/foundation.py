@@ -8,11 +8,18 @@ from engine.database.blobs import Blobs
 from engine.database.database import Database
 from engine.protocols import Embedder
 from engine.security.sealing import Sealer
+from engine.services.access import Access
+from engine.services.bearer import Bearer
 from engine.services.configuration import Configured
+from engine.services.denials import Denials
+from engine.services.groups import Groups
+from engine.services.keys import Keys
 from engine.services.ledger import Ledger
 from engine.services.parts import Parts
 from engine.services.provider_tests import Tests
 from engine.services.providers import Providers
+from engine.services.quotas import Quotas
+from engine.services.sharing import Sharing
 from engine.services.spaces import Spaces
 from engine.settings import Settings, load_secrets
 
@@ -22,7 +29,8 @@ class Foundation:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.sealer = Sealer(load_secrets(settings)["secret_key"].get_secret_value())
+        self._secret = load_secrets(settings)["secret_key"].get_secret_value()
+        self.sealer = Sealer(self._secret)
 
     def use_embedder(self, name: str, embedder: Embedder) -> None:
         """Put an embedder in place of a built-in one; for tests."""
@@ -73,4 +81,20 @@ class Foundation:
         """The providers that admins added."""
         return Providers(
             database=self.database, configured=self.configured, sealer=self.sealer, tests=self.tests, ledger=self.ledger
+        )
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        """The limits on uploads."""
+        return Quotas(self.database, self.settings.uploads)
+
+    @cached_property
+    def access(self) -> Access:
+        """Groups, sharing, keys and tokens."""
+        return Access(
+            groups=Groups(self.database),
+            sharing=Sharing(self.database),
+            keys=Keys(self.database),
+            bearer=Bearer(self.database, self.settings.sessions, self._secret),
+            denials=Denials(self.database),
         )

@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from engine.commands import library, operations, providers, questions
+from engine.commands import access, library, operations, providers, questions
 from engine.commands.evaluation import evaluate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -26,6 +26,8 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(operations.user, name="user")
+app.add_typer(access.group, name="group")
+app.add_typer(access.key, name="key")
 app.add_typer(providers.provider, name="provider")
 
 # Documents are secrets: what these commands, and the server they become, write is for this account alone.

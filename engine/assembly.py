@@ -34,6 +34,7 @@ from engine.services.indexes import Indexes
 from engine.services.library import Library
 from engine.services.offers import Offers
 from engine.services.pace import Pace
+from engine.services.permits import guard
 from engine.services.prices import Prices
 from engine.services.quarantine import Quarantine
 from engine.services.retriever import Retriever
@@ -122,6 +123,7 @@ class Assembly(Foundation):
             sealer=self.sealer,
             render=partial(preview.render, limits=self.settings.limits),
             settings=self.settings,
+            quotas=self.quotas,
             wake=self.worker.wake,
         )
 
@@ -168,7 +170,7 @@ class Assembly(Foundation):
     @cached_property
     def workbench(self) -> Workbench:
         """The facade."""
-        return Workbench(
+        facade = Workbench(
             database=self.database,
             accounts=self.accounts,
             own_account=self.own_account,
@@ -193,7 +195,10 @@ class Assembly(Foundation):
                 database=self.database, parts=self.parts, spaces=self.spaces, indexes=self.indexes, configured=self.configured
             ),
             trail=self.trail,
+            access=self.access,
         )
+        guard(facade, self.access.denials.note)
+        return facade
 
     @asynccontextmanager
     async def opened(self, *, serve: bool) -> AsyncIterator[Workbench]:
@@ -241,6 +246,8 @@ class Assembly(Foundation):
                 partial(self.spaces.sweep, older_than=REVERT_PERIOD),
                 self.ledger.purge,
                 self.accounts.purge,
+                self.access.bearer.purge,
+                self.quotas.purge,
             ):
                 try:
                     await work()

@@ -13,6 +13,7 @@ EngineError
 │   ├── FileTooLarge            over a limit of bytes, pages, memory, time or unpacked size
 │   ├── EmptyDocument           there is no text in it (empty, or pictures of text)
 │   ├── QuestionRejected        an empty or over-long question
+│   ├── QuotaExceeded           too many uploads in an hour; `retry_after_seconds` says when to go on
 │   └── NotFound                no such collection, document, conversation or user (or not yours to see)
 ├── ProviderError           the vendor: wait, or choose another
 │   ├── ProviderTimeout *       no answer in time
@@ -100,6 +101,14 @@ class EmptyDocument(InputError):
 
 class QuestionRejected(InputError):
     """The question is empty or too long."""
+
+
+class QuotaExceeded(InputError):
+    """The user has had their share for now."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message, hint=f"Go on in about {max(1, round(retry_after_seconds / 60))} minutes.")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class NotFound(InputError):

@@ -10,11 +10,16 @@ from engine.protocols import Embedder
 from engine.security.egress import Egress
 from engine.security.passwords import Hasher, Passwords
 from engine.security.sealing import Sealer, audit_key
+from engine.services.access import Access
 from engine.services.accounts import Accounts
 from engine.services.audit_keeper import AuditKeeper
+from engine.services.bearer import Bearer
 from engine.services.codes import Codes
 from engine.services.configuration import Configured
+from engine.services.denials import Denials
+from engine.services.groups import Groups
 from engine.services.guesses import Guesses
+from engine.services.keys import Keys
 from engine.services.ledger import Ledger
 from engine.services.outgoing import Outgoing
 from engine.services.own_account import OwnAccount
@@ -22,6 +27,8 @@ from engine.services.parts import Parts
 from engine.services.people import People
 from engine.services.provider_tests import Tests
 from engine.services.providers import Providers
+from engine.services.quotas import Quotas
+from engine.services.sharing import Sharing
 from engine.services.spaces import Spaces
 from engine.services.trail import Trail
 from engine.settings import Settings, load_secrets
@@ -36,9 +43,9 @@ class Foundation:
         # Here, so that an entry that means nothing is told at the start.
         self.url_rules = Egress(egress.urls, ports=egress.url_ports)
         self.provider_rules = Egress(egress.providers)
-        secret = load_secrets(settings)["secret_key"].get_secret_value()
-        self.sealer = Sealer(secret)
-        self.audit_key = audit_key(secret)
+        self._secret = load_secrets(settings)["secret_key"].get_secret_value()
+        self.sealer = Sealer(self._secret)
+        self.audit_key = audit_key(self._secret)
         self._passwords = Passwords(hasher)
 
     def use_embedder(self, name: str, embedder: Embedder) -> None:
@@ -156,4 +163,20 @@ class Foundation:
             codes=self.codes,
             limits=self.settings.sessions,
             rules=self.settings.accounts,
+        )
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        """The limits on uploads."""
+        return Quotas(self.database, self.settings.uploads)
+
+    @cached_property
+    def access(self) -> Access:
+        """Groups, sharing, keys and tokens."""
+        return Access(
+            groups=Groups(self.database),
+            sharing=Sharing(self.database),
+            keys=Keys(self.database),
+            bearer=Bearer(self.database, self.settings.sessions, self._secret),
+            denials=Denials(self.database),
         )

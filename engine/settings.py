@@ -108,6 +108,13 @@ class AccountRules(Section):
     invite_hours: int = Field(default=72, ge=1, description="how long an invitation or a reset link lasts")
 
 
+class UploadLimits(Section):
+    """What one user may send in any 60 minutes. The command line on the machine itself is not limited."""
+
+    files_per_hour: int = Field(default=1000, ge=1)
+    mb_per_hour: int = Field(default=4000, ge=1, description="megabytes")
+
+
 class Settings(BaseSettings):
     """Everything an operator can set. Frozen: what changes at run time lives in SQL."""
 
@@ -134,6 +141,7 @@ class Settings(BaseSettings):
     egress: EgressLimits = EgressLimits()
     audit: Audit = Audit()
     accounts: AccountRules = AccountRules()
+    uploads: UploadLimits = UploadLimits()
 
     @classmethod
     def settings_customise_sources(

@@ -47,7 +47,7 @@ class Principal:
 
     `scopes` narrows what an API key or token may be used for (None = a signed-in person, not narrowed). `preview` marks an
     admin who looks at what somebody else may see: such a principal reads, and changes nothing. `ip` and `request_id` are for
-    the audit.
+    the audit. `token_id` is the jti of the short-lived token that was shown, "" for a session or a key.
     """
 
     user_id: str
@@ -58,6 +58,7 @@ class Principal:
     preview: bool = False
     ip: str = ""
     request_id: str = ""
+    token_id: str = ""
 
 
 class Guard(Protocol):

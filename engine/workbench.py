@@ -13,6 +13,7 @@ from engine.chat import Chat
 from engine.database.database import Database
 from engine.documents import Chunk, Page, PageImage
 from engine.pipelines.ask import Ask
+from engine.services.access import Access, AccessFacade
 from engine.services.accounts import Accounts, require_role
 from engine.services.checkup import Checkup
 from engine.services.choosing import Choosing
@@ -34,7 +35,7 @@ from engine.views import Check, CollectionInfo, DocumentInfo, UploadVerdict
 from engine.worker import Worker
 
 
-class Workbench:
+class Workbench(AccessFacade):
     """One installation. Made by `engine.build_workbench`; safe to use from many requests at once."""
 
     def __init__(
@@ -60,7 +61,9 @@ class Workbench:
         ledger: Ledger,
         moves: StoreMoves,
         trail: Trail,
+        access: Access,
     ) -> None:
+        super().__init__(access)
         self.database = database
         self._accounts = accounts
         self._collections = collections
@@ -251,7 +254,7 @@ class Workbench:
     ) -> list[Hit]:
         """Return up to `k` hits, best first. `mode` is "dense", "lexical" or "hybrid" (empty: the setting)."""
         found = await self._retriever.search(principal, query, collection_ids=collections, k=k, where=where, mode=mode)
-        await self._ledger.note(principal.user_id, found.calls)
+        await self._ledger.note("" if principal.preview else principal.user_id, found.calls)  # not the bill of who is looked at
         return found.hits
 
     # --- health ----------------------------------------------------------------------------------------

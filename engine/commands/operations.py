@@ -22,15 +22,17 @@ _MARKS = {"ok": "ok      ", "degraded": "degraded", "failed": "FAILED  "}
 
 def grant(
     collection: Annotated[str, typer.Argument(help="Name of the collection.")],
-    name: Annotated[str, typer.Argument(help="Name of the user.")],
-    right: Annotated[Right, typer.Option(help="What the user may do there.")] = Right.READ,
+    name: Annotated[str, typer.Argument(help="Name of the user, or of the group with --group.")],
+    right: Annotated[Right, typer.Option(help="What they may do there.")] = Right.READ,
     revoke: Annotated[bool, typer.Option("--revoke", help="Take every right away instead.")] = False,
+    group: Annotated[bool, typer.Option("--group", help="NAME is a group.")] = False,
 ) -> None:
-    """Share a collection with a user, or stop sharing it. It bites at once, also on open pages."""
+    """Share a collection with a user or a group, or stop sharing it. It bites at once, also on open pages."""
 
     async def work(workbench: Workbench) -> None:
         collection_id = await workbench.collection_id(LOCAL, collection)
-        await workbench.grant(LOCAL, collection_id, name, None if revoke else right)
+        give = workbench.grant_group if group else workbench.grant
+        await give(LOCAL, collection_id, name, None if revoke else right)
         out.print(f"{name} may {'not see' if revoke else right.value} {collection!r}", markup=False)
 
     run(work)

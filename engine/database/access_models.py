@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Integer, String
+from sqlalchemy import ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.database.columns import Base, new_id, now
@@ -83,3 +83,14 @@ class SignInFailure(Base):
     name: Mapped[str] = mapped_column(String(100), index=True)
     ip: Mapped[str] = mapped_column(String(64), index=True)
     at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Upload(Base):
+    """A file that a user sent within the last hour: what the limits on uploads count. Outlives the document, not the hour."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (Index("ix_uploads_user_id_at", "user_id", "at"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(default=now)
+    size_bytes: Mapped[int]

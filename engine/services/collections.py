@@ -16,9 +16,9 @@ from engine.database.audit import record
 from engine.database.blobs import Blobs
 from engine.database.columns import new_id, now
 from engine.database.database import Database
-from engine.database.models import Collection, Grant, VectorRow
+from engine.database.models import Collection, Grant, User, VectorRow
 from engine.database.provider_models import SpaceRow
-from engine.errors import InputError, NotFound
+from engine.errors import AccessDenied, InputError, NotFound
 from engine.services.configuration import Configured
 from engine.services.indexes import Indexes
 from engine.services.parts import Parts, same_space
@@ -65,6 +65,7 @@ class Collections:
         Its embedder is asked now what space it makes; that stays with the collection.
         """
         name = _clean_name(name)
+        collections.refuse_change(principal)
         chunker = chunker or self._settings.chunker
         registry.find(registry.CHUNKERS, "chunker", chunker)
         choices = (await self._configured.current(fresh=True)).choices
@@ -98,6 +99,8 @@ class Collections:
             if space:
                 session.add(SpaceRow(id=space, collection_id=row.id, store=row.store, dimension=row.dimension))
             if principal.role is not Role.ADMIN:  # admins hold every right already, and the command line is no user
+                if await session.get(User, principal.user_id) is None:
+                    raise AccessDenied("collections belong to users, and this is none any more", hint="Sign in again.")
                 session.add(Grant(collection_id=row.id, user_id=principal.user_id, right=Right.OWNER))
             await record(session, principal, "collection.create", row.id, name=name, chunker=chunker)
         if model_id != _short(found.model_id):
@@ -120,7 +123,10 @@ class Collections:
         )
 
     async def grant(self, principal: Principal, collection_id: str, user_name: str, right: Right | None) -> None:
-        """Give a user a right on a collection, or take it away. Raises NotFound, AccessDenied unless the principal owns it."""
+        """Give a user a right on a collection, or take it away; the last owner may go, too, for admins own every collection.
+
+        Raises NotFound, AccessDenied unless the principal owns it.
+        """
         async with self._database.write() as session:
             await collections.require(session, principal, collection_id, Right.OWNER)
             user = await users.by_name(session, user_name)

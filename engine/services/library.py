@@ -17,8 +17,9 @@ from engine.database.columns import now
 from engine.database.database import Database
 from engine.database.models import DocumentRow, Version, VersionState
 from engine.documents import Chunk, Page, PageImage
-from engine.errors import AccessDenied, InputError, NotFound
+from engine.errors import AccessDenied, EngineError, InputError, NotFound, QuotaExceeded
 from engine.security.sealing import Sealer
+from engine.services.quotas import Quotas
 from engine.settings import Settings
 from engine.types import Principal, Right
 from engine.views import DocumentInfo, UploadVerdict
@@ -38,6 +39,7 @@ class Library:
         sealer: Sealer,
         render: RenderPage,
         settings: Settings,
+        quotas: Quotas,
         wake: Callable[[], None],
     ) -> None:
         self._database = database
@@ -45,12 +47,16 @@ class Library:
         self._sealer = sealer
         self._render = render
         self._settings = settings
+        self._quotas = quotas
         self._wake = wake
 
     async def upload(
         self, principal: Principal, collection_id: str, name: str, data: bytes | Path, *, password: str | None
     ) -> tuple[DocumentInfo, UploadVerdict]:
-        """Store a file and queue it. When this returns, the file survives a crash. Raises InputError, AccessDenied."""
+        """Store a file and queue it. When this returns, the file survives a crash.
+
+        Raises InputError, QuotaExceeded, AccessDenied.
+        """
         name = clean_file_name(name)
         async with self._database.read() as session:
             await collections.require(session, principal, collection_id, Right.WRITE)
@@ -58,10 +64,11 @@ class Library:
         blob = await asyncio.to_thread(self._blobs.put, data, max_bytes=limit)
         try:
             version, verdict = await self._receive(principal, collection_id, name, blob, password)
-        except (InputError, AccessDenied):
+        except (InputError, AccessDenied) as error:
             # Refused before anything was written. After an interruption the row may be there all the same, and an original
             # too many is better than a document without one.
             await asyncio.to_thread(self._blobs.delete, blob.key)
+            await self._note_refusal(principal, collection_id, blob, error)
             raise
         if verdict is UploadVerdict.DUPLICATE:
             await asyncio.to_thread(self._blobs.delete, blob.key)
@@ -73,6 +80,7 @@ class Library:
     ) -> tuple[Version, UploadVerdict]:
         async with self._database.write() as session:
             await collections.require(session, principal, collection_id, Right.WRITE)
+            await self._quotas.take(session, principal, blob.size_bytes)
             version, verdict = await documents.receive(
                 session,
                 collection_id=collection_id,
@@ -86,6 +94,14 @@ class Library:
                 version.sealed_password = self._sealer.seal(password)
             await record(session, principal, "document.upload", version.document_id, sha256=blob.sha256, verdict=verdict.value)
         return version, verdict
+
+    async def _note_refusal(self, principal: Principal, collection_id: str, blob: Blob, error: EngineError) -> None:
+        if isinstance(error, QuotaExceeded):
+            async with self._database.write() as session:
+                size = blob.size_bytes
+                await record(
+                    session, principal, "upload.refused", collection_id, outcome="denied", size=size, reason=str(error)
+                )
 
     async def documents(self, principal: Principal, collection_id: str | None) -> list[DocumentInfo]:
         """Return the documents of one collection, or of all readable ones, newest change first."""

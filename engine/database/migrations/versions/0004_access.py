@@ -70,6 +70,16 @@ def upgrade() -> None:
     )
     op.create_index(op.f('ix_revoked_tokens_expires_at'), 'revoked_tokens', ['expires_at'])
 
+    op.create_table('uploads',
+    sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('user_id', sa.String(length=32), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('size_bytes', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_uploads_user_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_uploads'))
+    )
+    op.create_index('ix_uploads_user_id_at', 'uploads', ['user_id', 'at'])
+
     # Not in batch mode: that would copy the table, and dropping the old one takes every row that refers to it along.
     op.add_column('users', sa.Column('must_change', sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column('users', sa.Column('sealed_totp', sa.String(length=300), nullable=True))
@@ -82,5 +92,5 @@ def downgrade() -> None:
     op.drop_column('sessions', 'revoked_by')
     for name in ('totp_step', 'totp_confirmed', 'sealed_totp', 'must_change'):
         op.drop_column('users', name)
-    for name in ('revoked_tokens', 'tickets', 'api_keys', 'group_grants', 'group_members', 'user_groups'):
+    for name in ('uploads', 'revoked_tokens', 'tickets', 'api_keys', 'group_grants', 'group_members', 'user_groups'):
         op.drop_table(name)

@@ -1,0 +1,103 @@
+"""What keys, tokens and previews may call: one table, applied to every method of the facade that takes a principal.
+
+It narrows and never widens: roles and rights are still checked by each method, in SQL. A method that has no row here is for
+people who signed in themselves, so that a new one is closed to keys and previews until somebody decides otherwise.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, NamedTuple
+
+from engine.access_views import Scope
+from engine.errors import AccessDenied
+from engine.types import Principal, Role
+
+
+class Permit(NamedTuple):
+    """What a method is open to besides people: keys with one of these scopes, and previews."""
+
+    scopes: frozenset[Scope] = frozenset()
+    preview: bool = False
+
+
+_PEOPLE = Permit()
+_READ = Permit(frozenset({Scope.READ}), preview=True)
+_LIST = Permit(frozenset({Scope.READ, Scope.ASK}), preview=True)  # whoever asks must be able to name a collection
+_COPY = Permit(frozenset({Scope.READ}))  # a preview shows what somebody may see; files do not leave through it
+_ASK = Permit(frozenset({Scope.ASK}))  # conversations are private, so a preview sees none of them
+_WRITE = Permit(frozenset({Scope.WRITE}))
+_ADMIN = Permit(frozenset({Scope.ADMIN}))
+_ANY_KEY = Permit(frozenset(Scope))
+
+PERMITS: dict[str, Permit] = {
+    **dict.fromkeys(("collections", "collection_id"), _LIST),
+    **dict.fromkeys(("documents", "document", "page", "chunks", "page_image", "waiting", "search", "quarantine"), _READ),
+    "groups": Permit(frozenset({Scope.READ, Scope.ADMIN}), preview=True),
+    "original": _COPY,
+    "ask": _ASK,
+    **dict.fromkeys(("conversations", "create_conversation", "rename_conversation", "delete_conversation"), _ASK),
+    **dict.fromkeys(("set_scope", "messages", "message", "send", "stop", "citation_states"), _ASK),
+    **dict.fromkeys(("create_collection", "delete_collection", "upload", "process", "reprocess"), _WRITE),
+    **dict.fromkeys(("delete_document", "restore_document", "upload_url", "release_passage", "hold_passage"), _WRITE),
+    **dict.fromkeys(("grants", "grant", "grant_group", "shareable"), _WRITE),
+    **dict.fromkeys(("provider_kinds", "providers", "add_provider", "edit_provider", "remove_provider"), _ADMIN),
+    **dict.fromkeys(("test_provider", "provider_models", "choices", "choose", "impact", "simulate"), _ADMIN),
+    **dict.fromkeys(("offers", "accept_offer", "prices", "set_price", "usage", "move_store", "revert_store"), _ADMIN),
+    **dict.fromkeys(("users", "create_user", "invite_user", "import_users", "set_role", "delete_user"), _ADMIN),
+    **dict.fromkeys(("disable_user", "enable_user", "unlock_user", "reset_password", "reset_second_factor"), _ADMIN),
+    **dict.fromkeys(("create_group", "rename_group", "delete_group", "set_members", "reach"), _ADMIN),
+    **dict.fromkeys(("audit", "health", "api_keys", "revoke_api_key"), _ADMIN),
+    **dict.fromkeys(("audit_facets", "audit_verify", "audit_export", "audit_sources", "audit_retain"), _ADMIN),
+    **dict.fromkeys(("issue_token", "revoke_token"), _ANY_KEY),
+    "note_denied": Permit(frozenset(Scope), preview=True),
+}
+
+Method = Callable[..., Awaitable[Any]]
+Note = Callable[[Principal, str], Awaitable[None]]
+
+
+def require_permit(principal: Principal, method: str) -> None:
+    """Raise AccessDenied when a preview or a key may not call this method of the facade."""
+    permit = PERMITS.get(method, _PEOPLE)
+    if principal.preview and not permit.preview:
+        raise AccessDenied("a preview of what somebody may see does nothing else", hint="End the preview first.")
+    if principal.scopes is None or principal.scopes & permit.scopes:
+        return
+    if not permit.scopes:
+        raise AccessDenied("no key may do this", hint="Sign in for this.")
+    wanted = " or ".join(f"“{scope}”" for scope in Scope if scope in permit.scopes)
+    raise AccessDenied("this key may not do this", hint=f"Make a key with the scope {wanted}.")
+
+
+def acts_as_admin(principal: Principal) -> bool:
+    """Whether this is an admin who is narrowed by neither a preview nor a key."""
+    narrowed = principal.preview or (principal.scopes is not None and Scope.ADMIN not in principal.scopes)
+    return principal.role is Role.ADMIN and not narrowed
+
+
+def guard(facade: object, note: Note) -> None:
+    """Put the table in front of every async method of `facade` whose first argument is a principal.
+
+    `note(principal, method)` is awaited for each AccessDenied of such a method, whoever raised it.
+    """
+    for name in dir(facade):
+        method = None if name.startswith("_") else getattr(facade, name)
+        if inspect.iscoroutinefunction(method) and next(iter(inspect.signature(method).parameters), "") == "principal":
+            setattr(facade, name, _guarded(name, method, note))
+
+
+def _guarded(name: str, method: Method, note: Note) -> Method:
+    @wraps(method)
+    async def guarded(principal: Principal, *arguments: Any, **named: Any) -> Any:
+        try:
+            require_permit(principal, name)
+            return await method(principal, *arguments, **named)
+        except AccessDenied:
+            if name != "note_denied":
+                await note(principal, name)
+            raise
+
+    return guarded

@@ -1,0 +1,47 @@
+"""How much one user may upload in any 60 minutes, counted in SQL, so that it holds for all processes together."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from engine.database import uploads
+from engine.database.access_models import Upload
+from engine.database.columns import now
+from engine.database.database import Database
+from engine.database.models import User
+from engine.errors import QuotaExceeded
+from engine.settings import UploadLimits
+from engine.types import Principal
+
+WINDOW = timedelta(hours=1)
+
+
+class Quotas:
+    """The limits on uploads."""
+
+    def __init__(self, database: Database, limits: UploadLimits) -> None:
+        self._database = database
+        self._limits = limits
+
+    async def take(self, session: AsyncSession, principal: Principal, size_bytes: int) -> None:
+        """Count a file in the transaction that receives it. Raises QuotaExceeded.
+
+        Every file that arrives counts, also one that is there already: it cost its transfer and its hash. Who is no user (the
+        command line on the machine itself) is not limited.
+        """
+        if await session.get(User, principal.user_id) is None:
+            return
+        moment = now()
+        files, size, first = await uploads.since(session, principal.user_id, moment - WINDOW)
+        if files + 1 > self._limits.files_per_hour or size + size_bytes > self._limits.mb_per_hour << 20:
+            wait = (first + WINDOW - moment if first else WINDOW).total_seconds()
+            limits = f"{self._limits.files_per_hour} files and {self._limits.mb_per_hour} MB"
+            raise QuotaExceeded(f"you may upload {limits} in an hour", retry_after_seconds=wait)
+        session.add(Upload(user_id=principal.user_id, at=moment, size_bytes=size_bytes))
+
+    async def purge(self) -> None:
+        """Forget what no limit counts any more. For the engine."""
+        async with self._database.write() as session:
+            await uploads.purge(session, now() - WINDOW)

@@ -17,7 +17,7 @@ from engine.provider_views import Choice
 from engine.security.egress import Egress
 from engine.testing import ADMIN, HashedWords, offline_settings
 from engine.types import Endpoint, Principal, Right, Role
-from engine.views import AuditEntry, UploadVerdict
+from engine.audit_views import AuditEntry, UploadVerdict
 from engine.workbench import Workbench
 from tests.fixtures.addresses import HOSTILE, NAMES, PUBLIC, resolve
 from tests.upstreams.google import service_account

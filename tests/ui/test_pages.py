@@ -88,7 +88,7 @@ def test_the_state_of_another_session_is_thrown_away(visit, workbench, monkeypat
     test.session_state["workbench"].conversation_id = "k-secret"
     token = workbench.session("operator")
     monkeypatch.setattr("ui.session.session_token", lambda: token)
-    test.user = {"wb_session": workbench.sessions[token][1]}
+    test.user = {"wb_session": workbench.tokens[token][1]}
     test.run()
     assert test.session_state["workbench"].conversation_id != "k-secret"
 

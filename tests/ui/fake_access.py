@@ -36,7 +36,7 @@ class FakeAccess:
         self.numbers = itertools.count(1)
         self.stored_groups, self.stored_keys, self.stored_grants, self.agents = {}, {}, {}, {}
 
-    def _one(self, user_id):
+    def _user(self, user_id):
         for person in self.people.values():
             if person.id == user_id:
                 return person
@@ -49,7 +49,7 @@ class FakeAccess:
         return replace(person, groups=groups, sessions=sessions, keys=keys)
 
     def _change(self, user_id, **values):
-        person = self._one(user_id)
+        person = self._user(user_id)
         self.people[person.name] = replace(person, **values)
 
     def _spare_last_admin(self, user_id):
@@ -57,7 +57,7 @@ class FakeAccess:
         if able == [user_id]:
             raise InputError("the last admin stays", hint="make somebody else an admin first")
 
-    def _admin(self, p):
+    def _only_admins(self, p):
         if p.role is not Role.ADMIN or p.preview:
             raise AccessDenied("only admins may do this")
 
@@ -73,11 +73,11 @@ class FakeAccess:
     # --- people
 
     async def users(self, p):
-        self._admin(p)
+        self._only_admins(p)
         return sorted((self._info(one) for one in self.people.values()), key=lambda one: one.name)
 
     async def create_user(self, p, name, password, role, *, must_change=False):
-        self._admin(p)
+        self._only_admins(p)
         if name in self.people:
             raise InputError(f"a user named {name!r} exists", hint="choose another name")
         if len(password) < 10:
@@ -88,7 +88,7 @@ class FakeAccess:
         return self.people[name]
 
     async def invite_user(self, p, name, role, *, groups=()):
-        self._admin(p)
+        self._only_admins(p)
         if not name or name in self.people:
             raise InputError(f"a user named {name!r} exists", hint="choose another name")
         self.person(name, role, secrets.token_hex())
@@ -100,52 +100,52 @@ class FakeAccess:
         return self._link(self.people[name])
 
     async def reset_password(self, p, user_id):
-        self._admin(p)
-        person = self._one(user_id)
+        self._only_admins(p)
+        person = self._user(user_id)
         self.passwords[person.name] = secrets.token_hex()
         self._end(person.name)
         self.did.append(("reset_password", user_id))
         return self._link(person)
 
     async def set_role(self, p, user_id, role):
-        self._admin(p)
+        self._only_admins(p)
         if role is not Role.ADMIN:
             self._spare_last_admin(user_id)
         self._change(user_id, role=role)
         self.did.append(("set_role", user_id, role))
 
     async def disable_user(self, p, user_id):
-        self._admin(p)
+        self._only_admins(p)
         self._spare_last_admin(user_id)
         self._change(user_id, disabled=True)
-        self._end(self._one(user_id).name)
+        self._end(self._user(user_id).name)
         self.did.append(("disable_user", user_id))
 
     async def enable_user(self, p, user_id):
-        self._admin(p)
+        self._only_admins(p)
         self._change(user_id, disabled=False)
         self.did.append(("enable_user", user_id))
 
     async def delete_user(self, p, user_id):
-        self._admin(p)
+        self._only_admins(p)
         self._spare_last_admin(user_id)
-        name = self._one(user_id).name
+        name = self._user(user_id).name
         self._end(name)
         del self.people[name]
         self.did.append(("delete_user", user_id))
 
     async def reset_second_factor(self, p, user_id):
-        self._admin(p)
+        self._only_admins(p)
         self._change(user_id, second_factor=False)
         self.did.append(("reset_second_factor", user_id))
 
     async def unlock_user(self, p, user_id):
-        self._admin(p)
+        self._only_admins(p)
         self._change(user_id, locked_until=None)
         self.did.append(("unlock_user", user_id))
 
     async def import_users(self, p, text, *, apply):
-        self._admin(p)
+        self._only_admins(p)
         if not text.lower().startswith("name,role"):
             raise InputError("the first line is not name,role,groups", hint="begin with that line")
         self.did.append(("import_users", apply))
@@ -164,7 +164,7 @@ class FakeAccess:
     # --- own account
 
     async def my_account(self, p):
-        return self._info(self._one(p.user_id))
+        return self._info(self._user(p.user_id))
 
     async def change_password(self, p, old, new):
         if self.passwords[p.name] != old:
@@ -177,7 +177,9 @@ class FakeAccess:
 
     async def start_second_factor(self, p):
         secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-        return SecondFactor(secret=secret, uri=f"otpauth://totp/RAG%20Workbench:{p.name}?secret={secret}&issuer=RAG%20Workbench")
+        return SecondFactor(
+            secret=secret, uri=f"otpauth://totp/RAG%20Workbench:{p.name}?secret={secret}&issuer=RAG%20Workbench"
+        )
 
     async def confirm_second_factor(self, p, code):
         if code != CODE:
@@ -203,7 +205,7 @@ class FakeAccess:
 
     async def sessions(self, p, user_id=None):
         if user_id not in (None, p.user_id):
-            self._admin(p)
+            self._only_admins(p)
         wanted = user_id or p.user_id
         return [one for one in await self._all_sessions(p.session_id) if wanted in ("*", one.user_id)]
 
@@ -228,7 +230,7 @@ class FakeAccess:
         return [replace(one, members=(), collections=()) for one in mine]
 
     async def create_group(self, p, name):
-        self._admin(p)
+        self._only_admins(p)
         if not name or any(one.name == name for one in self.stored_groups.values()):
             raise InputError(f"a group named {name!r} exists", hint="choose another name")
         info = GroupInfo(id=f"g-{next(self.numbers)}", name=name, created_at=SINCE, members=(), collections=())
@@ -237,18 +239,18 @@ class FakeAccess:
         return info
 
     async def rename_group(self, p, group_id, name):
-        self._admin(p)
+        self._only_admins(p)
         self.stored_groups[group_id] = replace(self.stored_groups[group_id], name=name)
         self.did.append(("rename_group", group_id, name))
 
     async def delete_group(self, p, group_id):
-        self._admin(p)
+        self._only_admins(p)
         del self.stored_groups[group_id]
         self.did.append(("delete_group", group_id))
 
     async def set_members(self, p, group_id, user_ids):
-        self._admin(p)
-        members = tuple((user_id, self._one(user_id).name) for user_id in user_ids)
+        self._only_admins(p)
+        members = tuple((user_id, self._user(user_id).name) for user_id in user_ids)
         self.stored_groups[group_id] = replace(self.stored_groups[group_id], members=members)
         self.did.append(("set_members", group_id, tuple(user_ids)))
 
@@ -277,8 +279,8 @@ class FakeAccess:
         )
 
     async def reach(self, p, user_id):
-        self._admin(p)
-        role = self._one(user_id).role
+        self._only_admins(p)
+        role = self._user(user_id).role
         via = ("role admin",) if role is Role.ADMIN else ("granted", "group Research")
         return [
             Reach(collection_id=one.id, collection=one.name, right=Right.READ, via=via, documents=3)
@@ -286,8 +288,8 @@ class FakeAccess:
         ]
 
     async def view_as(self, p, user_id):
-        self._admin(p)
-        person = self._one(user_id)
+        self._only_admins(p)
+        person = self._user(user_id)
         if person.disabled:
             raise InputError(f"{person.name!r} is disabled and sees nothing", hint="look at what is granted instead")
         self.did.append(("view_as", user_id))
@@ -311,7 +313,7 @@ class FakeAccess:
 
     async def api_keys(self, p, user_id=None):
         if user_id not in (None, p.user_id):
-            self._admin(p)
+            self._only_admins(p)
         wanted = user_id or p.user_id
         return [one for one in self.stored_keys.values() if wanted in ("*", one.user_id)]
 
@@ -338,7 +340,10 @@ async def fill_access(workbench, admin):
         workbench.person(name, Role.ANALYST)
     workbench._change("u-carla", second_factor=True, locked_until=SINCE + timedelta(minutes=15), last_seen_at=SINCE)
     workbench._change("u-dmitri", disabled=True)
-    for name, members in (("Research", ["u-analyst", "u-carla", invited]), ("[Legal](https://evil.example) *team*", [f"u-{NASTY}"])):
+    for name, members in (
+        ("Research", ["u-analyst", "u-carla", invited]),
+        ("[Legal](https://evil.example) *team*", [f"u-{NASTY}"]),
+    ):
         group = await workbench.create_group(admin, name)
         await workbench.set_members(admin, group.id, members)
     first = next(iter(workbench.stored_groups.values()))

@@ -10,6 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from engine.types import Role
 from ui.components.account import account_menu
+from ui.components.people.state import forget_other_pages
 from ui.components.style import page_style
 from ui.session import open_page
 
@@ -26,6 +27,7 @@ PAGES = [
     (ADMINS, "audit", ":material/history:"),
     (OPERATORS, "health", ":material/monitor_heart:"),
 ]
+NOBODY: frozenset[Role] = frozenset()  # reached from the foot of the sidebar, where the name stands
 
 
 def _page(roles: frozenset[Role], name: str, icon: str) -> StreamlitPage:
@@ -34,6 +36,8 @@ def _page(roles: frozenset[Role], name: str, icon: str) -> StreamlitPage:
     return st.Page(f"../pages/{name}.py", title=name.capitalize(), icon=icon, default=name == "chat", visibility=seen)
 
 
-page = st.navigation([_page(*one) for one in PAGES], position="top")
+account = _page(NOBODY, "account", ":material/account_circle:")
+page = st.navigation([*(_page(*one) for one in PAGES), account], position="top")
+forget_other_pages(page.url_path)
 page.run()
-account_menu(desk.principal)
+account_menu(desk.principal, account)

@@ -74,6 +74,8 @@ class State:
     deleted: dict[str, str] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
     uploads: int = 0
+    sharing: str = ""
+    shared: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,19 @@ class Desk:
     def call(self, method: Callable[Concatenate[Principal, P], Awaitable[T]], /, *args: P.args, **options: P.kwargs) -> T:
         """Call a method of the workbench as the signed-in user. Raises EngineError."""
         return server.call(method, self.principal, *args, **options)
+
+    def call_as(
+        self,
+        preview: Principal,
+        method: Callable[Concatenate[Principal, P], Awaitable[T]],
+        /,
+        *args: P.args,
+        **options: P.kwargs,
+    ) -> T:
+        """Call a method as a preview that this user was given, while the user is still signed in. Raises EngineError."""
+        if preview.session_id != self.principal.session_id or not preview.preview:
+            raise AccessDenied("this preview has ended", hint="Begin it again.")
+        return server.call(method, preview, *args, **options)
 
 
 def session_token() -> str:
@@ -132,6 +147,8 @@ def open_page(*, roles: Collection[Role] = tuple(Role)) -> Desk:
         st.info("You are signed out. [Sign in](/login) to go on.", icon=":material/login:")
         st.stop()
     if principal.role not in roles:
+        workbench = server.connection().workbench
+        server.call(workbench.note_denied, principal, f"a page for the role {' or '.join(role.value for role in roles)}")
         allowed = " or ".join(role.value for role in roles)
         st.error(f"This page is for the role {allowed}; yours is {principal.role.value}.", icon=":material/lock:")
         st.stop()

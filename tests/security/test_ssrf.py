@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from engine.assembly import Assembly
+from engine.audit_views import AuditEntry
 from engine.errors import AccessDenied, AddressDenied, EngineError, InputError, NotFound, ProviderDenied
 from engine.provider_views import Choice
 from engine.security.egress import Egress
 from engine.testing import ADMIN, HashedWords, offline_settings
 from engine.types import Endpoint, Principal, Right, Role
-from engine.audit_views import AuditEntry, UploadVerdict
+from engine.views import UploadVerdict
 from engine.workbench import Workbench
 from tests.fixtures.addresses import HOSTILE, NAMES, PUBLIC, resolve
 from tests.upstreams.google import service_account

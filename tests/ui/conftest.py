@@ -36,7 +36,7 @@ def visit(workbench, monkeypatch):
         token = workbench.session(name) if name else ""
         monkeypatch.setattr(session, "session_token", lambda: token)
         test = AppTest.from_file(ROOT / page, default_timeout=20)
-        test.user = {"wb_session": workbench.sessions[token][1]} if token else {}
+        test.user = {"wb_session": workbench.tokens[token][1]} if token else {}
         return test.run()
 
     return opened

@@ -22,25 +22,27 @@ from engine.errors import (
 )
 from engine.types import Principal, Right, Role
 from engine.views import CollectionInfo, ConversationInfo, DocumentInfo, MessageInfo, UploadVerdict
+from tests.ui.fake_access import FakeAccess, fill_access
 from tests.ui.fake_answer import TEXT, finished
 from tests.ui.fake_audit import FakeAudit
 from tests.ui.fake_people import START, FakePeople
 from tests.ui.fake_providers import FakeProviders, fill_providers
 
 
-class FakeWorkbench(FakeAudit, FakePeople, FakeProviders):
+class FakeWorkbench(FakeAccess, FakeAudit, FakePeople, FakeProviders):
     """Keeps everything in dictionaries; `fail` makes the named methods raise."""
 
     def __init__(self, *, step_seconds=0.0):
         self.setup_token = "set-up-token-for-the-fake"
         self.fail = {}
         self.step_seconds = step_seconds
-        self.people, self.passwords, self.sessions = {}, {}, {}
+        self.people, self.passwords, self.tokens = {}, {}, {}
         self.stored_collections, self.stored_documents, self.texts = {}, {}, {}
         self.stored_conversations, self.stored_messages = {}, {}
         self.stored_held, self.tasks = {}, {}
         self.start_providers()
         self.start_audit()
+        self.start_access()
         self.ids = (f"{kind:04d}" for kind in itertools.count(1))
 
     def __getattribute__(self, name):
@@ -308,6 +310,7 @@ def seeded():
         one = workbench.stored_conversations[conversation.id]
         workbench.stored_conversations[conversation.id] = replace(one, updated_at=datetime.now(UTC) - timedelta(days=3))
         await fill_providers(workbench, admin)
+        await fill_access(workbench, admin)
 
     asyncio.run(fill())
     return workbench

@@ -64,6 +64,13 @@ class SessionLimits(Section):
     per_user: int = 5
 
 
+class Uploads(Section):
+    """What one user may upload within an hour."""
+
+    files_per_hour: int = 1000
+    mb_per_hour: int = 4000
+
+
 class Settings(BaseSettings):
     """Everything an operator can set. Frozen: what changes at run time lives in SQL."""
 
@@ -83,9 +90,16 @@ class Settings(BaseSettings):
     threads: int = Field(default=0, ge=0, description="threads of local models; 0 = all cores")
     ingest_workers: int = Field(default=2, ge=1, description="files in work at the same time")
     secure_cookies: bool = Field(default=False, description="TLS is in front: Secure cookies, HSTS")
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), description="names this server answers to; empty = any (on loopback: its names)"
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(), description="networks (CIDR) whose X-Forwarded-For is believed; empty = none"
+    )
     limits: Limits = Limits()
     retrieval: Retrieval = Retrieval()
     sessions: SessionLimits = SessionLimits()
+    uploads: Uploads = Uploads()
 
     @classmethod
     def settings_customise_sources(

@@ -64,11 +64,11 @@ class SessionLimits(Section):
     per_user: int = 5
 
 
-class Uploads(Section):
-    """What one user may upload within an hour."""
+class UploadLimits(Section):
+    """What one user may send in any 60 minutes. The command line on the machine itself is not limited."""
 
-    files_per_hour: int = 1000
-    mb_per_hour: int = 4000
+    files_per_hour: int = Field(default=1000, ge=1)
+    mb_per_hour: int = Field(default=4000, ge=1, description="megabytes")
 
 
 class Settings(BaseSettings):
@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     retrieval: Retrieval = Retrieval()
     sessions: SessionLimits = SessionLimits()
-    uploads: Uploads = Uploads()
+    uploads: UploadLimits = UploadLimits()
 
     @classmethod
     def settings_customise_sources(

@@ -14,7 +14,7 @@ from engine.security.gate import COOKIE, cookie_name
 from engine.types import Principal, Role
 from engine.views import UploadVerdict
 from ui import server
-from ui.failures import show_failure
+from ui.failures import friendly_errors, show_failure
 
 if TYPE_CHECKING:
     from engine.workbench import Workbench
@@ -132,6 +132,8 @@ def open_page(*, roles: Collection[Role] = tuple(Role)) -> Desk:
         st.info("You are signed out. [Sign in](/login) to go on.", icon=":material/login:")
         st.stop()
     if principal.role not in roles:
+        with friendly_errors():
+            server.call(server.connection().workbench.note_denied, principal, "a page of another role")
         allowed = " or ".join(role.value for role in roles)
         st.error(f"This page is for the role {allowed}; yours is {principal.role.value}.", icon=":material/lock:")
         st.stop()

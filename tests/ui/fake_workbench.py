@@ -26,7 +26,7 @@ class FakeWorkbench(FakePeople, FakeProviders):
         self.setup_token = "set-up-token-for-the-fake"
         self.fail = {}
         self.step_seconds = step_seconds
-        self.people, self.passwords, self.sessions = {}, {}, {}
+        self.start_people()
         self.stored_collections, self.stored_documents, self.texts = {}, {}, {}
         self.stored_conversations, self.stored_messages = {}, {}
         self.tasks = {}

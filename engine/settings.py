@@ -134,6 +134,12 @@ class Settings(BaseSettings):
     threads: int = Field(default=0, ge=0, description="threads of local models; 0 = all cores")
     ingest_workers: int = Field(default=2, ge=1, description="files in work at the same time")
     secure_cookies: bool = Field(default=False, description="TLS is in front: Secure cookies, HSTS")
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), description="names this server answers to; empty = any (on loopback: its names)"
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(), description="networks (CIDR) whose X-Forwarded-For is believed; empty = none"
+    )
     limits: Limits = Limits()
     retrieval: Retrieval = Retrieval()
     injection: Injection = Injection()

@@ -29,6 +29,10 @@ button { width: 100%; margin-top: 1.5rem; padding: .65rem 1rem; font: inherit; f
 button:hover { filter: brightness(1.08); }
 .message { border-radius: .5rem; padding: .65rem .85rem; margin: 1rem 0 0; background: var(--good-ground); color: var(--ink); }
 .message.bad { background: var(--bad-ground); color: var(--bad); }
+.foot { margin: 1.25rem 0 0; }
+a { color: var(--accent); }
+strong { color: var(--ink); overflow-wrap: anywhere; }
+.unseen { position: absolute; width: 1px; height: 1px; padding: 0; border: 0; overflow: hidden; clip-path: inset(50%); }
 code { font-family: "Source Code Pro", ui-monospace, monospace; font-size: .9em; overflow-wrap: anywhere; }
 """
 
@@ -61,9 +65,9 @@ def login_page(*, csrf: str, name: str = "", target: str = "/", error: str = "",
         "<p>Ask your documents, and check every answer against the page it came from.</p>"
         + message(error, bad=True)
         + message(notice)
-        + f'<form method="post" action="/login">{_hidden("csrf", csrf)}{_hidden("next", target)}'
-        + _field("name", "User name", value=name, autocomplete="username", focus=not focus_password)
-        + _field("password", "Password", kind="password", autocomplete="current-password", focus=focus_password)
+        + f'<form method="post" action="/login">{hidden("csrf", csrf)}{hidden("next", target)}'
+        + field("name", "User name", value=name, autocomplete="username", focus=not focus_password)
+        + field("password", "Password", kind="password", autocomplete="current-password", focus=focus_password)
         + '<button type="submit">Sign in</button></form>'
     )
     return page("Sign in", body)
@@ -74,15 +78,15 @@ def setup_page(*, csrf: str, token: str = "", name: str = "", error: str = "") -
     body = (
         "<p>Nobody can sign in yet. Make the first account: it will be an admin and can add the others.</p>"
         + message(error, bad=True)
-        + f'<form method="post" action="/setup">{_hidden("csrf", csrf)}'
-        + _field(
+        + f'<form method="post" action="/setup">{hidden("csrf", csrf)}'
+        + field(
             "token",
             "One-time set-up token",
             value=token,
             focus=not token,
             note="The server printed it when it started: in the terminal where you ran it, or in its log.",
         )
-        + _field(
+        + field(
             "name",
             "User name",
             value=name,
@@ -90,7 +94,7 @@ def setup_page(*, csrf: str, token: str = "", name: str = "", error: str = "") -
             focus=bool(token) and not name,
             note="No spaces: for example anna or anna.berg.",
         )
-        + _field(
+        + field(
             "password",
             "Password",
             kind="password",
@@ -107,15 +111,16 @@ def logout_page(*, csrf: str) -> str:
     """Return the question that stands between a foreign link and a sign-out."""
     return page(
         "Sign out?",
-        f'<form method="post" action="/logout">{_hidden("csrf", csrf)}<button type="submit">Sign out</button></form>',
+        f'<form method="post" action="/logout">{hidden("csrf", csrf)}<button type="submit">Sign out</button></form>',
     )
 
 
-def _hidden(name: str, value: str) -> str:
+def hidden(name: str, value: str) -> str:
+    """Return a field that is not shown."""
     return f'<input type="hidden" name="{name}" value="{escape(value)}">'
 
 
-def _field(
+def field(
     name: str,
     label: str,
     *,
@@ -124,10 +129,14 @@ def _field(
     autocomplete: str = "off",
     note: str = "",
     focus: bool = False,
+    numeric: bool = False,
 ) -> str:
+    """Return a labelled field; its note is read out with it. `numeric` asks phones for their keys with digits."""
+    digits = ' inputmode="numeric"' if numeric else ""
+    focused = " autofocus" if focus else ""
     described = f' aria-describedby="{name}-note"' if note else ""
     return (
         f'<label for="{name}">{escape(label)}</label><input id="{name}" name="{name}" type="{kind}" value="{escape(value)}" '
-        f'autocomplete="{autocomplete}" autocapitalize="none" spellcheck="false" required{described}{" autofocus" * focus}>'
+        f'autocomplete="{autocomplete}" autocapitalize="none" spellcheck="false" required{described}{digits}{focused}>'
         + (f'<p class="note" id="{name}-note">{escape(note)}</p>' if note else "")
     )

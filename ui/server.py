@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import streamlit as st
 from anyio.from_thread import BlockingPortal
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime import Runtime, get_instance
 
 from engine.errors import ConfigError
 from engine.types import Principal
@@ -44,6 +45,11 @@ def connection() -> Connection:
     return _connections[-1]
 
 
+def workbench() -> Workbench:
+    """Return the running workbench, for routes: they run in its own loop. Raises ConfigError outside of a running server."""
+    return connection().workbench
+
+
 def connect(workbench: Workbench, portal: BlockingPortal) -> None:
     """Make `workbench` the one that pages and routes use."""
     _connections[:] = [Connection(workbench, portal)]
@@ -57,6 +63,21 @@ def disconnect() -> None:
 def call(method: Callable[..., Awaitable[T]], *args: Any, **options: Any) -> T:
     """Run an async method of the workbench in the server's loop and wait for it: for scripts, never for routes."""
     return connection().portal.call(functools.partial(method, *args, **options))
+
+
+async def authenticate_bearer(text: str, address: str) -> Principal | None:
+    """Return whom an API key or a token belongs to, for the gate."""
+    return await connection().workbench.authenticate_bearer(text, ip=address) if _connections else None
+
+
+def owner_of(tab: str) -> str | None:
+    """Return the user id for whom a Streamlit session was opened: the gate's own header at its handshake."""
+    if not Runtime.exists():
+        return None
+    # The runtime has no public way from a session to its user; tests/security uploads into a foreign one to see this work.
+    found = get_instance()._session_mgr.get_session_info(tab)
+    owner = found.session._user_info.get("wb_user") if found else None
+    return owner if isinstance(owner, str) else None
 
 
 async def authenticate(token: str) -> Principal | None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import streamlit as st
 
 from engine.errors import AccessDenied, EngineError
-from engine.security.gate import COOKIE, cookie_name
+from engine.security.wire import COOKIE, cookie_name
 from engine.types import Principal, Role
 from engine.views import UploadVerdict
 from ui import server
-from ui.failures import show_failure
+from ui.failures import friendly_errors, show_failure
 
 if TYPE_CHECKING:
     from engine.workbench import Workbench
@@ -147,8 +147,9 @@ def open_page(*, roles: Collection[Role] = tuple(Role)) -> Desk:
         st.info("You are signed out. [Sign in](/login) to go on.", icon=":material/login:")
         st.stop()
     if principal.role not in roles:
-        workbench = server.connection().workbench
-        server.call(workbench.note_denied, principal, f"a page for the role {' or '.join(role.value for role in roles)}")
+        with friendly_errors():
+            wanted = " or ".join(role.value for role in roles)
+            server.call(server.connection().workbench.note_denied, principal, f"a page for the role {wanted}")
         allowed = " or ".join(role.value for role in roles)
         st.error(f"This page is for the role {allowed}; yours is {principal.role.value}.", icon=":material/lock:")
         st.stop()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from engine.security.gate import ASGIApp, Event, Receive, Scope, Send
 from engine.security.refusals import Refused
 from engine.security.request import Exchange, Request, claims_identity
 from engine.security.rules import Rules
 from engine.security.validation import body_limit, check_type, is_parsed, too_large
+from engine.security.wire import ASGIApp, Event, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from engine.security.integration import SecurityIntegration

@@ -1,69 +1,69 @@
-"""The one door: a pure-ASGI wrapper that decides who reaches pages, uploads, media and websockets.
+"""The one door: a pure-ASGI wrapper that decides who reaches pages, uploads, media, the API and websockets.
 
-It knows sessions only through `authenticate`, and nothing of Streamlit but the bytes it may be given as `farewell`.
-(A wrapper built on Starlette's BaseHTTPMiddleware would never see a websocket.)
+It knows sessions and keys only through the functions it is given, and nothing of Streamlit but the bytes it may be given as
+`farewell` and whom a tab belongs to (`owner_of`). (A wrapper built on Starlette's BaseHTTPMiddleware never sees a websocket.)
 """
 
 from __future__ import annotations
 
+import math
 import re
+import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any, TypeAlias
-from urllib.parse import quote, urlsplit
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
+from engine.security.addresses import address_key, client_address, parse_address, parse_networks, within
+from engine.security.gate_forwarding import identified, labelled, untrusted, with_headers
+from engine.security.gate_policy import (
+    CONSTANT_PATHS,
+    host_problem,
+    is_odd,
+    is_open,
+    login_url,
+    media_id,
+    uploads_to,
+)
+from engine.security.gate_socket import POLICY, REVOKED, FramePace, GuardedSocket, OpenSockets, Sleep
+from engine.security.media_owners import MediaOwners
+from engine.security.rate_limit import SlidingWindow
+from engine.security.upload_quota import UploadQuota
+from engine.security.verdicts import Verdicts
+from engine.security.wire import (
+    COOKIE,
+    ASGIApp,
+    Receive,
+    Scope,
+    Send,
+    cookie_name,
+    cookie_values,
+    header,
+    header_values,
+    is_api,
+    refuse,
+    same_origin,
+)
 from engine.types import Principal
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Event: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Event]]
-Send: TypeAlias = Callable[[Event], Awaitable[None]]
-ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+__all__ = ["COOKIE", "REVOKED", "Gate", "cookie_name", "cookie_values", "header", "same_origin"]
+
 Authenticate: TypeAlias = Callable[[str], Awaitable[Principal | None]]
-Headers: TypeAlias = list[tuple[bytes, bytes]]
+AuthenticateBearer: TypeAlias = Callable[[str, str], Awaitable[Principal | None]]
 
-COOKIE = "wb_session"
-OPEN_PATHS = frozenset({"/login", "/login/style.css", "/setup", "/healthz/live"})
-TRUSTED_PREFIX = b"x-wb-"
-REVOKED = 4401  # websocket close codes 4000-4999 are private (RFC 6455, 7.4.2)
-MAX_CACHED = 1000
-MAX_QUERY = 500  # characters that are carried through a sign-in
+MINUTE = 60.0
+USER_REQUESTS, OPEN_REQUESTS, UNKNOWN_CREDENTIALS = 600, 120, 120  # in a minute: by user, by address, by address
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,128}")
-
-
-def cookie_name(name: str, *, secure: bool) -> str:
-    """Return the name in force: the `__Host-` prefix makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis)."""
-    return f"__Host-{name}" if secure else name
-
-
-def header(headers: Headers, name: bytes) -> str:
-    """Return the first value of a header, or ""."""
-    return next((value.decode("latin-1") for key, value in headers if key.lower() == name), "")
-
-
-def cookie_values(headers: Headers, name: str) -> set[str]:
-    """Return the different values that a request carries for one cookie; malformed pairs are passed over."""
-    pairs = (
-        pair.partition("=") for key, value in headers if key.lower() == b"cookie" for pair in value.decode("latin-1").split(";")
-    )
-    return {value.strip() for found, _, value in pairs if found.strip() == name}
-
-
-def same_origin(headers: Headers) -> bool:
-    """Tell whether a request comes from our own pages; without an Origin header it does not come from a foreign page."""
-    origin = header(headers, b"origin")
-    try:
-        return not origin or urlsplit(origin).netloc.lower() == header(headers, b"host").lower() != ""
-    except ValueError:
-        return False
+_BEARER = re.compile(r"[Bb]earer ([A-Za-z0-9._~+/=-]{20,4096})")
 
 
 class Gate:
-    """Checks the session cookie of every request, websocket handshake and websocket frame.
+    """Checks the credential of every request, websocket handshake and websocket frame.
 
-    `authenticate` turns a token into a principal, or None when the session is unknown, expired or revoked; an answer is
-    reused for at most `cache_seconds`. Identity headers (x-wb-*) of the client are dropped; the verified `x-wb-session` and
-    `x-wb-user` are added, for `server.trustedUserHeaders`. `farewell` is sent on an open websocket whose session ended.
+    `authenticate(token)` and `authenticate_bearer(text, address)` return a principal, or None for what is unknown, expired or
+    revoked; an answer is reused for at most `cache_seconds`. Below /api only a bearer counts, everywhere else only the cookie.
+    Identity headers (x-wb-*) of the client are dropped; the verified `x-wb-session` and `x-wb-user` are added for
+    `server.trustedUserHeaders`, and the principal as `scope["state"]["principal"]`. `owner_of(tab)` returns the user id that
+    a Streamlit session was opened for, or None. `farewell` is sent on an open websocket whose session ended.
     """
 
     def __init__(
@@ -71,116 +71,181 @@ class Gate:
         app: ASGIApp,
         *,
         authenticate: Authenticate,
+        authenticate_bearer: AuthenticateBearer | None = None,
+        owner_of: Callable[[str], str | None] | None = None,
         secure_cookies: bool = False,
         headers: Sequence[tuple[bytes, bytes]] = (),
         farewell: bytes = b"",
+        allowed_hosts: Sequence[str] = (),
+        trusted_proxies: Sequence[str] = (),
+        files_per_hour: int = 1000,
+        mb_per_hour: int = 4000,
         cache_seconds: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep | None = None,
     ) -> None:
         self._app = app
         self._authenticate = authenticate
+        self._authenticate_bearer = authenticate_bearer
+        self._owner_of = owner_of
         self._cookie = cookie_name(COOKIE, secure=secure_cookies)
         self._headers = tuple(headers)
         self._farewell = farewell
-        self._cache_seconds = cache_seconds
-        self._clock = clock
-        self._known: dict[str, tuple[float, Principal | None]] = {}
+        self._hosts = frozenset(host.lower().rstrip(".") for host in allowed_hosts)
+        self._proxies = parse_networks(trusted_proxies)
+        self._verdicts = Verdicts(seconds=cache_seconds, clock=clock)
+        self._requests = SlidingWindow(USER_REQUESTS, MINUTE, clock=clock)
+        self._visits = SlidingWindow(OPEN_REQUESTS, MINUTE, clock=clock)
+        self._guesses = SlidingWindow(UNKNOWN_CREDENTIALS, MINUTE, clock=clock)
+        self._pace = FramePace(clock=clock, sleep=sleep) if sleep else FramePace(clock=clock)
+        self._sockets = OpenSockets()
+        self._media = MediaOwners()
+        self._quota = UploadQuota(files=files_per_hour, megabytes=mb_per_hour, clock=clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
-        if scope["type"] == "http":
-            await self._http(scope, receive, self._with_headers(send))
-        elif scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
-        else:
+        if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
+            return
+        scope = labelled(self._as_seen(scope), secrets.token_hex(8))
+        if scope["type"] == "http":
+            await self._http(scope, receive, with_headers(send, scope, self._headers))
+        else:
+            await self._websocket(scope, receive, send)
+
+    def _as_seen(self, scope: Scope) -> Scope:
+        """Return the scope with the address and scheme of the real client, as far as trusted proxies tell them."""
+        peer = scope.get("client") or ("", 0)
+        if not within(parse_address(peer[0]), self._proxies):
+            return scope
+        address = client_address(peer[0], scope["headers"], self._proxies)
+        scheme = header(scope["headers"], b"x-forwarded-proto").strip().lower()
+        known = scheme if scheme in {"http", "https"} and scope["type"] == "http" else scope.get("scheme", "http")
+        return dict(scope, client=(address, peer[1]), scheme=known)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in OPEN_PATHS:
-            await self._app(dict(scope, headers=_untrusted(scope)), receive, send)
-            return
-        principal = await self._principal(self._token(scope))
-        if principal:
-            await self._app(_identified(scope, principal), receive, send)
+        if problem := host_problem(scope, self._hosts):
+            await refuse(send, scope, problem, "This server does not answer to that name.", hint=_HOST_HINT)
+        elif is_open(scope):
+            await self._open(scope, receive, send)
+        elif wait := self._guessing(scope):
+            await _slow_down(send, scope, wait)
+        elif principal := await self._principal(scope):
+            await self._serve(scope, receive, send, principal)
+        elif is_api(scope):
+            challenge = [(b"www-authenticate", b'Bearer realm="RAG Workbench"')]
+            await refuse(
+                send,
+                scope,
+                401,
+                "A valid API key or token is needed.",
+                hint="Send it as Authorization: Bearer.",
+                headers=challenge,
+            )
         elif scope["method"] == "GET" and "text/html" in header(scope["headers"], b"accept"):
-            await _respond(send, 303, location=_login_url(scope))
+            await refuse(send, scope, 303, "", headers=[(b"location", login_url(scope))])
         else:
-            await _respond(send, 401)
+            await refuse(send, scope, 401, "Sign in first.")
+
+    async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
+        wait = 0.0 if scope["path"] in CONSTANT_PATHS else self._visits.hit(_address(scope)).retry_after_seconds
+        if wait:
+            await _slow_down(send, scope, wait)
+        else:
+            await self._app(dict(scope, headers=untrusted(scope)), receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, principal: Principal) -> None:
+        """Serve a request of a known user, within limits and only what is theirs."""
+        # Pieces of the page itself are many, small, and the same for everybody.
+        counted = not scope["path"].startswith("/static/")
+        wait = self._requests.hit(principal.user_id).retry_after_seconds if counted else 0.0
+        target = uploads_to(scope)
+        if wait:
+            await _slow_down(send, scope, wait)
+        elif is_odd(scope):
+            await refuse(send, scope, 400, "This address is not written in its plain form.")
+        elif not self._theirs(scope, principal, target):
+            await refuse(send, scope, 404, "Not found.")
+        elif target is not None and scope["method"] in {"PUT", "POST"}:
+            await self._quota.serve(self._app, principal.user_id, identified(scope, principal), receive, send)
+        else:
+            await self._app(identified(scope, principal), receive, send)
+
+    def _theirs(self, scope: Scope, principal: Principal, target: str | None) -> bool:
+        if target and self._owner_of is not None:
+            return self._owner_of(target) == principal.user_id
+        file_id = media_id(scope)
+        return not file_id or self._media.may_read(principal.user_id, file_id)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        token = self._token(scope)
-        principal = await self._principal(token) if same_origin(scope["headers"]) else None
-        if principal is None:
+        welcome = same_origin(scope["headers"]) and not is_api(scope) and not is_odd(scope)
+        welcome = welcome and not host_problem(scope, self._hosts) and not self._guessing(scope)
+        principal = await self._principal(scope) if welcome else None
+        if principal is None or not self._sockets.enter(principal.user_id):
             await receive()
-            await send({"type": "websocket.close", "code": 1008})  # before accept: the server answers 403
+            await send({"type": "websocket.close", "code": POLICY})  # before accept: the server answers 403
             return
+        user_id, session_id = principal.user_id, principal.session_id
 
-        async def receive_while_valid() -> Event:
-            message = await receive()
-            if message["type"] != "websocket.receive" or await self._principal(token):
-                return message
-            if self._farewell:
-                await send({"type": "websocket.send", "bytes": self._farewell})
-            await send({"type": "websocket.close", "code": REVOKED})
-            return {"type": "websocket.disconnect", "code": REVOKED}
+        async def alive() -> bool:
+            return await self._principal(scope) is not None
 
-        await self._app(_identified(scope, principal), receive_while_valid, send)
+        guarded = GuardedSocket(
+            receive,
+            send,
+            alive=alive,
+            admit=lambda: self._pace.admit(session_id),
+            sent=lambda frame: self._media.note(user_id, frame),
+            farewell=self._farewell,
+        )
+        try:
+            await self._app(identified(scope, principal), guarded.receive, guarded.send)
+        finally:
+            self._sockets.leave(user_id)
 
-    def _token(self, scope: Scope) -> str:
-        # Two different values mean that somebody planted one: neither is believed.
-        values = cookie_values(scope["headers"], self._cookie)
-        value = values.pop() if len(values) == 1 else ""
-        return value if _TOKEN.fullmatch(value) else ""
+    def _credential(self, scope: Scope) -> str:
+        """Return the one well-formed credential of a request, or "". Of two that differ one was planted: neither counts."""
+        if is_api(scope):
+            values = header_values(scope["headers"], b"authorization")
+            found = _BEARER.fullmatch(values[0].strip()) if len(values) == 1 else None
+            return found[1] if found else ""
+        tokens = cookie_values(scope["headers"], self._cookie)
+        token = tokens.pop() if len(tokens) == 1 else ""
+        return token if _TOKEN.fullmatch(token) else ""
 
-    async def _principal(self, token: str) -> Principal | None:
-        if not token:
+    def _guessing(self, scope: Scope) -> float:
+        """Return how long an address must wait that has shown too many unknown credentials; 0 for one that is known."""
+        credential = self._credential(scope)
+        if not credential or self._verdicts.known(_kind(scope) + credential):
+            return 0.0
+        return self._guesses.hit(_address(scope)).retry_after_seconds
+
+    async def _principal(self, scope: Scope) -> Principal | None:
+        credential = self._credential(scope)
+        if not credential:
             return None
-        now = self._clock()
-        checked, principal = self._known.get(token, (float("-inf"), None))
-        if now - checked < self._cache_seconds:
-            return principal
-        principal = await self._authenticate(token)
-        if len(self._known) >= MAX_CACHED:
-            self._known.clear()
-        self._known[token] = (now, principal)
-        return principal
-
-    def _with_headers(self, send: Send) -> Send:
-        async def send_with_headers(message: Event) -> None:
-            if message["type"] == "http.response.start":
-                present = {key.lower() for key, _ in message.get("headers", ())}
-                added = [pair for pair in self._headers if pair[0] not in present]
-                kept = message.get("headers", ())
-                if header(kept, b"content-type").startswith("text/html"):
-                    # A page out of a browser's store, after signing out, would be a dead one.
-                    kept = [pair for pair in kept if pair[0].lower() != b"cache-control"]
-                    added.append((b"cache-control", b"no-store"))
-                message = dict(message, headers=[*kept, *added])
-            await send(message)
-
-        return send_with_headers
+        if not is_api(scope):
+            return await self._verdicts.of(_kind(scope) + credential, lambda: self._authenticate(credential))
+        bearer = self._authenticate_bearer
+        if bearer is None:
+            return None
+        address = (scope.get("client") or ("", 0))[0]
+        return await self._verdicts.of(_kind(scope) + credential, lambda: bearer(credential, address))
 
 
-def _untrusted(scope: Scope) -> Headers:
-    return [pair for pair in scope["headers"] if not pair[0].lower().startswith(TRUSTED_PREFIX)]
+_HOST_HINT = "An operator can add it to the setting allowed_hosts."
 
 
-def _identified(scope: Scope, principal: Principal) -> Scope:
-    identity = [(b"x-wb-session", principal.session_id.encode()), (b"x-wb-user", principal.user_id.encode())]
-    return dict(scope, headers=[*_untrusted(scope), *identity])
+def _kind(scope: Scope) -> str:
+    # A session token is no API key and the other way round, also in memory.
+    return "bearer:" if is_api(scope) else "cookie:"
 
 
-def _login_url(scope: Scope) -> bytes:
-    query = scope.get("query_string", b"").decode("latin-1")
-    if scope["path"] == "/" and not query:
-        return b"/login"
-    target = quote(scope["path"], safe="/") + (f"?{query}" if 0 < len(query) <= MAX_QUERY else "")
-    return b"/login?next=" + quote(target, safe="/").encode()
+def _address(scope: Scope) -> str:
+    return address_key((scope.get("client") or ("", 0))[0])
 
 
-async def _respond(send: Send, status: int, *, location: bytes = b"") -> None:
-    body = b"" if location else b"Sign in first.\n"
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
-    headers += [(b"content-length", str(len(body)).encode())] + ([(b"location", location)] if location else [])
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _slow_down(send: Send, scope: Scope, wait: float) -> None:
+    seconds = math.ceil(wait)
+    headers = [(b"retry-after", str(seconds).encode())]
+    await refuse(send, scope, 429, "Too many requests.", hint=f"Try again in {seconds} seconds.", headers=headers)

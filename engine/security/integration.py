@@ -16,12 +16,12 @@ from typing import Any
 from engine.errors import ConfigError
 from engine.security.asgi import SecurityASGI
 from engine.security.credentials import Credentials
-from engine.security.gate import ASGIApp
 from engine.security.identity import Identity
 from engine.security.jwt import Tokens
 from engine.security.options import options_from
 from engine.security.revocation import Revocations
 from engine.security.rules import Rules
+from engine.security.wire import ASGIApp
 from engine.security.wsgi import SecurityWSGI, WSGIApp
 
 

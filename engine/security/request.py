@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engine.security.gate import header
 from engine.security.headers import Headers
 from engine.security.identity import Identity
+from engine.security.wire import header
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # What claims an identity is set by us or by nobody. Underscores are read as hyphens, as CGI does.

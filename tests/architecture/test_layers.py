@@ -84,12 +84,25 @@ def test_the_engine_knows_no_screen_and_loads_no_foreign_code(path: Path) -> Non
 
 @pytest.mark.parametrize(
     "path",
-    [*modules(), *sorted((ROOT / "ui").rglob("*.py")), *sorted((ROOT / "pages").glob("*.py"))],
+    [
+        *modules(),
+        *sorted((ROOT / "ui").rglob("*.py")),
+        *sorted((ROOT / "pages").glob("*.py")),
+        *sorted((ROOT / "api").glob("*.py")),
+    ],
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_files_are_small(path: Path) -> None:
     limit = 90 if path.parent.name == "pages" else MAX_LINES
     assert len(path.read_text().splitlines()) <= limit
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "api").glob("*.py")), ids=lambda path: path.name)
+def test_the_api_is_a_screen_of_its_own(path: Path) -> None:
+    names = {target.split(".")[0] for target in imports(path)}
+    assert not names & {"streamlit", "ui", "pages"}
+    assert all(target.split(".")[1] in {"access_views", "errors", "security", "settings", "types", "views", "workbench"}
+               for target in imports(path) if target.startswith("engine.")), "the API calls the facade and nothing below it"  # fmt: skip
 
 
 def test_import_engine_is_quick_and_loads_no_vendor() -> None:

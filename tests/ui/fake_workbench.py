@@ -36,7 +36,7 @@ class FakeWorkbench(FakeAccess, FakeAudit, FakePeople, FakeProviders):
         self.setup_token = "set-up-token-for-the-fake"
         self.fail = {}
         self.step_seconds = step_seconds
-        self.people, self.passwords, self.tokens = {}, {}, {}
+        self.start_people()
         self.stored_collections, self.stored_documents, self.texts = {}, {}, {}
         self.stored_conversations, self.stored_messages = {}, {}
         self.stored_held, self.tasks = {}, {}

@@ -14,8 +14,9 @@ from starlette.routing import Route, WebSocketRoute
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from engine.security.gate import REVOKED, Gate, cookie_values
+from engine.security.gate import REVOKED, Gate
 from engine.security.headers import content_security_policy, security_headers
+from engine.security.wire import cookie_values
 from engine.types import Principal, Role
 from ui.login import local_path
 

@@ -107,11 +107,11 @@ async def test_each_sign_in_has_a_new_token(client, workbench):
     planted = "planted-token-0123456789abcdef"
     client.cookies.set("wb_session", planted, domain="workbench.test")
     await sign_in(client)
-    first = set(workbench.sessions)
+    first = set(workbench.tokens)
     client.cookies.delete("wb_session")
     await sign_in(client)
-    assert planted not in workbench.sessions
-    assert len(set(workbench.sessions) - first) == 1
+    assert planted not in workbench.tokens
+    assert len(set(workbench.tokens) - first) == 1
 
 
 async def test_every_wrong_sign_in_reads_the_same_and_keeps_the_name(client, workbench):
@@ -123,7 +123,7 @@ async def test_every_wrong_sign_in_reads_the_same_and_keeps_the_name(client, wor
     assert alert.search(wrong.text)[1] == alert.search(unknown.text)[1]
     assert 'value="anna"' in wrong.text
     assert "wrong password" not in wrong.text
-    assert not workbench.sessions
+    assert not workbench.tokens
 
 
 async def test_what_was_typed_is_escaped(client, workbench):
@@ -140,7 +140,7 @@ async def test_what_was_typed_is_escaped(client, workbench):
 async def test_a_form_posted_from_elsewhere_is_refused(client, workbench, headers):
     workbench.person("anna", Role.ANALYST)
     assert (await sign_in(client, headers=headers)).status_code == 403
-    assert not workbench.sessions
+    assert not workbench.tokens
 
 
 @pytest.mark.parametrize("csrf", ["", "other", "ünicode"])
@@ -169,7 +169,7 @@ async def test_signing_out_ends_the_session_on_the_server(client, workbench):
     await sign_in(client)
     out = await client.get("/auth/logout", headers={"sec-fetch-site": "same-origin"})
     assert (out.status_code, out.headers["location"]) == (303, "/login?out=1")
-    assert not workbench.sessions
+    assert not workbench.tokens
     assert (await client.get("/")).status_code == 303
     assert "You are signed out." in (await client.get("/login?out=1")).text
 
@@ -179,10 +179,10 @@ async def test_a_foreign_link_cannot_sign_anybody_out(client, workbench):
     await sign_in(client)
     asked = await client.get("/logout", headers={"sec-fetch-site": "cross-site"})
     assert "Sign out?" in asked.text
-    assert workbench.sessions
+    assert workbench.tokens
     csrf = re.search(r'name="csrf" value="([^"]+)"', asked.text)[1]
     assert (await client.post("/logout", data={"csrf": csrf})).status_code == 303
-    assert not workbench.sessions
+    assert not workbench.tokens
 
 
 async def test_the_pages_need_no_script_and_name_their_fields(client, workbench):

@@ -1,0 +1,41 @@
+"""Collections."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.access import Reader, Writer, engine
+from engine.views import CollectionInfo, DocumentInfo
+
+router = APIRouter(prefix="/collections", tags=["collections"])
+
+
+class NewCollection(BaseModel):
+    """A collection to be made. Without a chunker the installation's own is used."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=200)
+    description: str = Field(default="", max_length=2000)
+    chunker: str = Field(default="", max_length=50)
+
+
+@router.get("")
+async def collections(request: Request, principal: Reader) -> list[CollectionInfo]:
+    """Return the collections that the caller may read, by name."""
+    return await engine(request).collections(principal)
+
+
+@router.post("", status_code=201)
+async def create_collection(request: Request, principal: Writer, wanted: NewCollection) -> CollectionInfo:
+    """Make a collection that the caller owns."""
+    return await engine(request).create_collection(
+        principal, wanted.name, description=wanted.description, chunker=wanted.chunker
+    )
+
+
+@router.get("/{collection_id}/documents")
+async def collection_documents(request: Request, principal: Reader, collection_id: str) -> list[DocumentInfo]:
+    """Return the documents of a collection, newest change first."""
+    return await engine(request).documents(principal, collection_id)

@@ -47,7 +47,9 @@ async def test_names_of_groups_are_clean_and_unique_in_any_script_and_case(workb
         await workbench.rename_group(ADMIN, "f" * 32, "x")
 
 
-async def test_members_are_set_as_a_whole_and_unknown_ones_change_nothing(workbench: Workbench, bob: Principal, legal: str) -> None:
+async def test_members_are_set_as_a_whole_and_unknown_ones_change_nothing(
+    workbench: Workbench, bob: Principal, legal: str
+) -> None:
     eve = await user(workbench, "eve")
     with pytest.raises(NotFound):
         await workbench.set_members(ADMIN, legal, [eve.user_id, "f" * 32])
@@ -135,7 +137,9 @@ async def test_sharing_is_for_owners_and_audited_with_before_and_after(
     assert await workbench.grants(ADMIN, handbook) == []
 
 
-async def test_reach_says_what_somebody_may_read_and_why(workbench: Workbench, bob: Principal, legal: str, handbook: str) -> None:
+async def test_reach_says_what_somebody_may_read_and_why(
+    workbench: Workbench, bob: Principal, legal: str, handbook: str
+) -> None:
     await workbench.grant(ADMIN, handbook, "bob", Right.WRITE)
     await workbench.create_collection(ADMIN, "secret")
     [one] = await workbench.reach(ADMIN, bob.user_id)

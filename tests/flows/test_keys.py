@@ -177,6 +177,8 @@ async def test_guessing_is_limited_by_address_and_names_no_user(workbench: Workb
     assert await bearer(workbench, made.text) is not None
 
 
-@pytest.mark.parametrize("text", ["", "wb_", "wb_x_y", "nonsense", "a.b.c", "wb_" + "0" * 12 + "_short", "\ud800", "x" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "wb_", "wb_x_y", "nonsense", "a.b.c", "wb_" + "0" * 12 + "_short", "\ud800", "x" * 100_000]
+)
 async def test_what_is_no_key_is_nobody(workbench: Workbench, text: str) -> None:
     assert await bearer(workbench, text) is None

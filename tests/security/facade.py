@@ -40,7 +40,13 @@ class World:
     count: int = 0
 
     async def begin(self) -> None:
-        roles = {"owner": Role.ANALYST, "reader": Role.ANALYST, "other": Role.ANALYST, "operator": Role.OPERATOR, "admin": Role.ADMIN}
+        roles = {
+            "owner": Role.ANALYST,
+            "reader": Role.ANALYST,
+            "other": Role.ANALYST,
+            "operator": Role.OPERATOR,
+            "admin": Role.ADMIN,
+        }
         for name, role in roles.items():
             await self.workbench.create_user(ADMIN, name, PASSWORD, role)
             token = await self.workbench.sign_in(name, PASSWORD, ip="127.0.0.1", user_agent="test")

@@ -39,7 +39,18 @@ async def test_everybody_may_do_what_the_table_says_and_nothing_else() -> None:
 def test_the_table_lets_a_preview_change_nothing_and_read_no_conversation() -> None:
     rows = written()
     allowed = {name for name, row in rows.items() if row["preview of owner"].startswith("allowed")}
-    readable = {"collections", "documents", "document", "page", "chunks", "page_image", "waiting", "search", "groups", "note_denied"}
+    readable = {
+        "collections",
+        "documents",
+        "document",
+        "page",
+        "chunks",
+        "page_image",
+        "waiting",
+        "search",
+        "groups",
+        "note_denied",
+    }
     assert allowed == readable
     assert not [name for name, row in rows.items() if "changed" in " ".join(row.values())]
 

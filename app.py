@@ -1,8 +1,10 @@
 """The ASGI application: Streamlit pages, the sign-in and the API behind one gate. `streamlit run app.py` serves it."""
 
+import streamlit as st
+
 from engine import build_workbench, load_settings
 from ui.hasher import AuthenticatorHasher
-from ui.start import build_app
+from ui.start import FRAME, app_options
 
 settings = load_settings()
-app = build_app(settings, lambda: build_workbench(settings, serve=True, hasher=AuthenticatorHasher()))
+app = st.App(FRAME, **app_options(settings, lambda: build_workbench(settings, serve=True, hasher=AuthenticatorHasher())))

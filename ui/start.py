@@ -22,7 +22,7 @@ from ui import files, login, server
 if TYPE_CHECKING:
     from engine.workbench import Workbench
 
-ROOT = Path(__file__).resolve().parents[1]
+FRAME = Path(__file__).with_name("frame.py")
 REQUIRED: dict[str, Any] = {
     "server.enableAgentApi": False,
     "server.enableCORS": True,
@@ -73,13 +73,16 @@ def routes(settings: Settings) -> list[BaseRoute]:
     return [*login.routes(settings), *files.routes(), Mount("/api", build_api(server.workbench, settings))]
 
 
-def build_app(settings: Settings, build: Callable[[], AbstractAsyncContextManager[Workbench]]) -> st.App:
-    """Return the whole application over the workbench that `build` makes. Raises ConfigError."""
+def app_options(settings: Settings, build: Callable[[], AbstractAsyncContextManager[Workbench]]) -> dict[str, Any]:
+    """Return what st.App gets beside its script, for the application over the workbench that `build` makes.
+
+    The call of st.App itself stands in app.py: `streamlit run` reads that file for it without running it and, where it finds
+    none, serves the file as a page, without routes and without the gate. Raises ConfigError.
+    """
     check_streamlit()
-    return st.App(
-        ROOT / "ui" / "frame.py",
-        routes=routes(settings),
-        middleware=[gate(settings)],
-        lifespan=server.lifespan(build),
-        on_script_error=server.on_script_error,
-    )
+    return {
+        "routes": routes(settings),
+        "middleware": [gate(settings)],
+        "lifespan": server.lifespan(build),
+        "on_script_error": server.on_script_error,
+    }

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.web.server.app_discovery import discover_asgi_app
 
 from engine import registry
 
@@ -121,3 +122,10 @@ def test_every_row_of_the_registry_leads_to_a_class(table: str) -> None:
     for name, spec in getattr(registry, table).items():
         assert isinstance(spec.load(), type), name
         assert spec.label, f"{name} needs a label for the screens"
+
+
+@pytest.mark.parametrize("script", ["app.py", "tests/ui/fake_app.py"])
+def test_streamlit_finds_the_application_and_with_it_the_gate(script: str) -> None:
+    """Streamlit looks for a call of st.App in the text of the file; without one it would serve a page that has no gate."""
+    found = discover_asgi_app(ROOT / script)
+    assert (found.is_asgi_app, found.app_name) == (True, "app")

@@ -338,7 +338,7 @@ async def fill_access(workbench, admin):
     invited = (await workbench.invite_user(admin, "ben.ode", Role.ANALYST)).user.id
     for name in ("carla", "dmitri", NASTY):
         workbench.person(name, Role.ANALYST)
-    workbench._change("u-carla", second_factor=True, locked_until=SINCE + timedelta(minutes=15), last_seen_at=SINCE)
+    workbench._change("u-carla", second_factor=True, locked_until=datetime.now(UTC) + timedelta(minutes=15), last_seen_at=SINCE)
     workbench._change("u-dmitri", disabled=True)
     for name, members in (
         ("Research", ["u-analyst", "u-carla", invited]),

@@ -14,5 +14,5 @@ def account_menu(principal: Principal, account: StreamlitPage) -> None:
     with st.sidebar:
         st.divider()
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.page_link(account, label=f"**{escape(short(principal.name, 24))}**  :small[{principal.role.value}]")
+            st.page_link(account, label=f"**{escape(short(principal.name, 24))}** · :small[{principal.role.value}]")
             st.button("Sign out", key="frame_sign_out", icon=":material/logout:", type="tertiary", on_click=st.logout)

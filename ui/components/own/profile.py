@@ -12,7 +12,7 @@ from ui.components.own.password import password_box
 from ui.components.own.second_factor import second_factor_box
 from ui.components.people.sessions import session_rows
 from ui.components.people.state import Notice, PageState, failure_box, notice_bar
-from ui.components.people.words import ROLES, bold
+from ui.components.people.words import bold
 from ui.components.safe_text import counted, escape, short
 from ui.session import Desk
 
@@ -23,7 +23,7 @@ def profile(desk: Desk, state: PageState) -> None:
     """Draw who is signed in, the switch and the chosen section."""
     me = desk.call(desk.workbench.my_account)
     groups = ", ".join(escape(short(name, 40)) for name in me.groups) or "none"
-    st.markdown(f"{bold(me.name)} :gray-badge[{me.role.value}]  \nRole: {ROLES[me.role]}. Groups: {groups}.")
+    st.markdown(f"{bold(me.name)} :gray-badge[{me.role.value}] · Groups: {groups}")
     if KEY not in st.session_state and KEY not in st.query_params:
         st.session_state[KEY] = "Sign-in"
     chosen = st.segmented_control(
@@ -50,7 +50,7 @@ def _sessions(desk: Desk, state: PageState, _me: UserInfo) -> None:
     found = desk.call(desk.workbench.sessions)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            f"You are signed in with {counted(len(found), 'browser')}. End those that you do not know, then change your password.",
+            f"{counted(len(found), 'open session')}. End those that you do not know, then change your password.",
             width="stretch",
         )
         with st.popover("Sign out everywhere", icon=":material/logout:", key="account_everywhere"):

@@ -39,14 +39,14 @@ def second_factor_box(desk: Desk, state: PageState, me: UserInfo) -> None:
 
 
 def _confirm(desk: Desk, state: PageState, factor: SecondFactor) -> None:
-    st.markdown("**1.** In an authenticator app, choose “enter a key by hand”, time-based, and give it this key:")
+    st.markdown("**1.** Choose “enter a key by hand” in an authenticator app, and give it this key (time-based):")
     st.code(grouped(factor.secret), language=None, wrap_lines=True)
     with st.expander("The same as an address, for apps and password managers that take one", type="compact"):
         st.code(factor.uri, language=None, wrap_lines=True)
     with st.form(f"account_factor_form_{state.number}", border=False):
         code = st.text_input(
-            "**2.** Enter the code that it shows", key=f"account_code_{state.number}", max_chars=12, autocomplete="one-time-code",
-            placeholder="6 digits",
+            "**2.** Enter the code that it shows", key=f"account_code_{state.number}", max_chars=12, placeholder="6 digits",
+            autocomplete="one-time-code",
         )  # fmt: skip
         with st.container(horizontal=True):
             sent = st.form_submit_button("Turn it on", type="primary")

@@ -20,7 +20,10 @@ RESET = (
     "The present password stops working at once, and {sessions} end. You get a link for {name} to choose a new one. "
     "A second factor stays."
 )
-DISABLE = "{name} cannot sign in any more, and {sessions} and all API keys stop working at once. Everything is kept: you can enable {name} again."
+DISABLE = (
+    "{name} cannot sign in any more; {sessions} and all API keys stop working at once. Everything is kept, and you can enable "
+    "{name} again."
+)
 DELETE = (
     "**Gone for good:** the account of {name}, its {sessions}, {keys}, memberships of groups, what was shared with it, and its "
     "conversations.  \n**Kept:** documents and collections, and what the audit recorded."
@@ -114,8 +117,8 @@ def _reset(desk: Desk, state: PageState, one: UserInfo, last: bool) -> None:
 
 def _sessions(desk: Desk, state: PageState, one: UserInfo, _last: bool) -> None:
     st.markdown(
-        f"{bold(one.name)} is signed out of {counted(one.sessions, 'session')} at once and can sign in again. What is not saved "
-        "in an open tab is lost."
+        f"{bold(one.name)} is signed out of {counted(one.sessions, 'session')} at once and can sign in again. What is not "
+        "saved in an open tab is lost."
     )
     if st.button("End sessions", key="users_sessions_now", type="primary"):
         state.attempt(lambda: end_all(desk, one.id), Notice(f"The sessions of {bold(one.name)} have ended."))

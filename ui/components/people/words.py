@@ -68,7 +68,7 @@ def facts(one: UserInfo) -> str:
     if one.keys:
         parts.append(f"{one.keys} API key{'s' * (one.keys != 1)}")
     parts += ["must change the password"] * one.must_change
-    return " · ".join([*parts, f"last seen {ago(one.last_seen_at)}"])
+    return " · ".join([*parts, f"last seen {ago(one.last_seen_at)}" if one.last_seen_at else "never seen"])
 
 
 def bold(name: str) -> str:

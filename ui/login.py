@@ -60,7 +60,7 @@ class LoginRoutes:
             return RedirectResponse("/login", 303, NO_STORE)
         token = request.query_params.get("token", "")
         return self._cookies.page(
-            request, lambda csrf: login_pages.setup_page(csrf=csrf, token=token), headers={"referrer-policy": "no-referrer"}
+            request, lambda csrf: login_pages.setup_page(csrf=csrf, token=token), headers={"referrer-policy": "strict-origin"}
         )
 
     async def setup(self, request: Request) -> Response:

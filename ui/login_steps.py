@@ -19,7 +19,7 @@ from ui.login_cookies import NO_STORE, LoginCookies, local_path, read_form
 
 EXPIRED_FORM = "This form was open for too long, or cookies are switched off. Please try again."
 UNEQUAL = "The two passwords differ. Type the new one twice."
-NO_REFERRER = {"referrer-policy": "no-referrer"}
+NO_PATH = {"referrer-policy": "strict-origin"}
 
 
 def origin(request: Request) -> dict[str, str]:
@@ -140,14 +140,14 @@ class Invitations:
             return self._dead(request, dead)
         except EngineError as failed:
             reason = sentence(failed)
-            return self._cookies.page(request, lambda _csrf: pages.failure_page(reason), status=503, headers=NO_REFERRER)
+            return self._cookies.page(request, lambda _csrf: pages.failure_page(reason), status=503, headers=NO_PATH)
         return self._cookies.page(
             request,
             lambda csrf: pages.invite_page(csrf=csrf, token=ticket, name=name, error=error),
             status=status,
-            headers=NO_REFERRER,
+            headers=NO_PATH,
         )
 
     def _dead(self, request: Request, error: AccessDenied) -> Response:
         reason = sentence(error)
-        return self._cookies.page(request, lambda _csrf: pages.dead_link_page(reason), status=403, headers=NO_REFERRER)
+        return self._cookies.page(request, lambda _csrf: pages.dead_link_page(reason), status=403, headers=NO_PATH)

@@ -17,6 +17,7 @@ from engine.security.addresses import address_key, client_address, parse_address
 from engine.security.gate_forwarding import identified, labelled, untrusted, with_headers
 from engine.security.gate_policy import (
     CONSTANT_PATHS,
+    HIDDEN_PATHS,
     host_problem,
     is_odd,
     is_open,
@@ -164,7 +165,7 @@ class Gate:
             await _slow_down(send, scope, wait)
         elif is_odd(scope):
             await refuse(send, scope, 400, "This address is not written in its plain form.")
-        elif not self._theirs(scope, principal, target):
+        elif scope["path"] in HIDDEN_PATHS or not self._theirs(scope, principal, target):
             await refuse(send, scope, 404, "Not found.")
         elif target is not None and scope["method"] in {"PUT", "POST"}:
             await self._quota.serve(self._app, principal.user_id, identified(scope, principal), receive, send)

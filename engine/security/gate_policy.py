@@ -10,6 +10,7 @@ from engine.security.wire import Scope, header_values
 
 OPEN_PATHS = frozenset({"/login", "/login/code", "/login/password", "/login/style.css", "/invite", "/setup", "/healthz/live"})
 CONSTANT_PATHS = frozenset({"/login/style.css", "/healthz/live"})
+HIDDEN_PATHS = frozenset({"/_stcore/metrics"})  # Streamlit's own figures, of no use to anybody who uses pages
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 MAX_QUERY = 500  # characters that are carried through a sign-in
 

@@ -1,0 +1,68 @@
+"""What an attacker has: HTTP requests, websockets, and an account of their own."""
+
+import asyncio
+import json
+import re
+import time
+from pathlib import Path
+
+import httpx
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import connect
+
+from tests.security.people import PASSWORD
+
+SCRIPT = "tests/security/secured_app.py"
+
+
+def seed_of(data):
+    """Return what the server wrote about its rows, once it is ready."""
+    file, until = Path(data) / "seed.json", time.monotonic() + 120
+    while not file.exists():
+        assert time.monotonic() < until, "the server did not become ready"
+        time.sleep(0.1)
+    return json.loads(file.read_text())
+
+
+def signed_in(url, name):
+    """Return an HTTP client that has the session cookie of this person."""
+    client = httpx.Client(base_url=url, timeout=30)
+    csrf = re.search(r'name="csrf" value="([^"]+)"', client.get("/login").text)[1]
+    answer = client.post("/login", data={"csrf": csrf, "name": name, "password": PASSWORD})
+    assert answer.status_code == 303, answer.text
+    client.headers["cookie"] = f"wb_session={client.cookies['wb_session']}"
+    return client
+
+
+def tab(url, cookie, *, replay="", headers=(), origin=None):
+    """Open a tab's websocket; `replay` is a Streamlit session id to come back to."""
+    protocols = ["streamlit", "x", *([replay] if replay else [])]
+    return connect(
+        url.replace("http", "ws") + "/_stcore/stream",
+        additional_headers=[("cookie", cookie), *headers],
+        subprotocols=protocols, origin=origin, max_size=None,
+    )  # fmt: skip
+
+
+def rerun(page="", query=""):
+    """Return the frame that asks for a run of the page."""
+    message = BackMsg()
+    message.rerun_script.query_string = query
+    message.rerun_script.page_name = page
+    return message.SerializeToString()
+
+
+async def run(websocket, page="", query=""):
+    """Run the page once; return the Streamlit session id, the raw frames and their messages."""
+    await websocket.send(rerun(page, query))
+    frames, messages, session_id = [], [], ""
+    while True:
+        frame = await asyncio.wait_for(websocket.recv(), 30)
+        message = ForwardMsg.FromString(frame)
+        frames.append(frame)
+        messages.append(message)
+        if message.WhichOneof("type") == "new_session":
+            session_id = message.new_session.initialize.session_id
+        if message.WhichOneof("type") == "script_finished":
+            return session_id, frames, messages

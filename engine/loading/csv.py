@@ -25,7 +25,7 @@ class CsvLoader:
     def load(self, path: Path, *, name: str, password: str | None = None) -> Document:
         """See `engine.protocols.Loader`."""
         text, warnings = read_text(path)
-        csv.field_size_limit(len(text) + 1)
+        csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
         flow = Flow()
         with reading("the table"):
             rows = csv.reader(io.StringIO(text, newline=""), delimiter=sniff_delimiter(text)[0])

@@ -18,12 +18,12 @@ def opened(visit, name="analyst"):
 
 
 def right_of(test, key):
-    return next(one for one in test.selectbox if one.key.startswith(f"sharing_{key}"))
+    return next(one for one in test.selectbox if (one.key or "").startswith(f"sharing_{key}"))
 
 
 def add(test, kind, name, right):
-    next(one for one in test.selectbox if one.key.startswith("sharing_who_")).set_value((kind, name))
-    next(one for one in test.selectbox if one.key.startswith("sharing_right_")).set_value(right).run()
+    next(one for one in test.selectbox if (one.key or "").startswith("sharing_who_")).set_value((kind, name))
+    next(one for one in test.selectbox if (one.key or "").startswith("sharing_right_")).set_value(right).run()
     button(test, "sharing_add").click().run()
     assert not test.exception
     return test

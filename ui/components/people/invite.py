@@ -37,8 +37,11 @@ def invite_section(desk: Desk, state: PageState) -> None:
         name = st.text_input(
             "User name", max_chars=100, autocomplete="off", placeholder="no spaces, such as anna.berg", key=_key("name", state)
         )
-        role = st.radio(
-            "Role", list(Role), captions=list(ROLES.values()), format_func=lambda one: one.value, key=_key("role", state)
+        role = (
+            st.radio(
+                "Role", list(Role), captions=list(ROLES.values()), format_func=lambda one: one.value, key=_key("role", state)
+            )
+            or Role.ANALYST
         )
         if how == LINK:
             chosen = st.multiselect(

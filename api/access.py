@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from fastapi import Depends, Request
@@ -27,6 +28,9 @@ def needs(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
         principal = request.scope.get("state", {}).get("principal")
         if not isinstance(principal, Principal):
             raise AccessDenied("this request did not come through the gate", hint="Send a valid API key or token.")
+        # For the audit; the gate's own copy is shared by all requests of a key.
+        address = request.client.host if request.client else ""
+        principal = replace(principal, ip=address, request_id=str(request.scope["state"].get("request_id", "")))
         if principal.scopes is not None and scope not in principal.scopes:
             await engine(request).note_denied(principal, f"{request.method} {getattr(request.scope.get('route'), 'path', '')}")
             raise AccessDenied(f"this key is not for {scope.value!r}", hint=f"Use a key with the scope {scope.value}.")

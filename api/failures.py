@@ -20,14 +20,18 @@ from engine.errors import (
     InputError,
     NotFound,
     ProviderError,
+    QuotaExceeded,
     RateLimited,
     StoreError,
+    TooMany,
 )
 
 logger = logging.getLogger(__name__)
 
 # The first family that fits; what is in none (settings, missing parts) is the operator's, and its text stays in the log.
 STATUS: tuple[tuple[type[EngineError], int], ...] = (
+    (TooMany, 429),
+    (QuotaExceeded, 429),
     (AccessDenied, 403),
     (NotFound, 404),
     (FileTooLarge, 413),
@@ -53,7 +57,7 @@ async def _engine_error(request: Request, error: Exception) -> JSONResponse:
     if status == 500:
         return await _unexpected(request, error)
     headers = {}
-    if isinstance(error, RateLimited) and error.retry_after_seconds is not None:
+    if isinstance(error, (RateLimited, TooMany, QuotaExceeded)) and error.retry_after_seconds is not None:
         headers["retry-after"] = str(max(1, round(error.retry_after_seconds)))
     return _answer(request, status, str(error), error.hint, headers)
 

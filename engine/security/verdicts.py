@@ -35,10 +35,15 @@ class Verdicts:
         key = _key(credential)
         return key in self._users or self._clock() - self._strangers.get(key, float("-inf")) < self._seconds
 
-    async def of(self, credential: str, ask: Callable[[], Awaitable[Principal | None]]) -> Principal | None:
-        """Return whose `credential` is, by `ask()` unless that was answered less than `seconds` ago."""
+    async def of(
+        self, credential: str, ask: Callable[[], Awaitable[Principal | None]], *, fresh: bool = False
+    ) -> Principal | None:
+        """Return whose `credential` is, by `ask()` unless that was answered less than `seconds` ago.
+
+        With `fresh` a good credential is looked up each time, so that taking it back acts at once.
+        """
         key, now = _key(credential), self._clock()
-        if key in self._users and now - self._users[key][0] < self._seconds:
+        if not fresh and key in self._users and now - self._users[key][0] < self._seconds:
             return self._users[key][1]
         if now - self._strangers.get(key, float("-inf")) < self._seconds:
             return None

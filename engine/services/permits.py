@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 from engine.access_views import Scope
-from engine.errors import AccessDenied
+from engine.errors import AccessDenied, AddressDenied, TooMany
 from engine.types import Principal, Role
 
 
@@ -95,6 +95,8 @@ def _guarded(name: str, method: Method, note: Note) -> Method:
         try:
             require_permit(principal, name)
             return await method(principal, *arguments, **named)
+        except (TooMany, AddressDenied):  # no question of permission; the latter is audited where it is decided
+            raise
         except AccessDenied:
             if name != "note_denied":
                 await note(principal, name)

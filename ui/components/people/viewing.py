@@ -48,7 +48,10 @@ def _choice(desk: Desk, state: PageState) -> None:
         "User", list(names), None, format_func=names.__getitem__, placeholder="Choose a user", key=f"users_view_{state.number}",
         width=360,
     )  # fmt: skip
-    if st.button("View as this user", key="users_view_now", type="primary", icon=":material/visibility:", disabled=not user_id):
+    pressed = st.button(
+        "View as this user", key="users_view_now", type="primary", icon=":material/visibility:", disabled=not user_id
+    )
+    if pressed and user_id:
         state.attempt(lambda: setattr(state, "preview", desk.call(desk.workbench.view_as, user_id)))
         st.rerun()
     failure_box(state)

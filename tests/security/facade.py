@@ -9,6 +9,7 @@ import asyncio
 import csv
 import inspect
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +19,12 @@ from sqlalchemy import func, select
 
 from engine.access_views import Scope
 from engine.database.columns import Base
-from engine.database.models import Audit
-from engine.errors import AccessDenied, EngineError, NotFound
+from engine.database.audit_models import Audit
+from engine.audit_views import AuditQuery
+from engine.errors import AccessDenied, AddressDenied, EngineError, NotFound
 from engine.provider_views import Choice
+from engine.security.passwords import BcryptHasher
+from engine.security.totp import STEP_SECONDS, code_at
 from engine.testing import ADMIN, offline_workbench
 from engine.types import Principal, Right, Role
 from engine.workbench import Workbench
@@ -29,6 +33,7 @@ TABLE = Path(__file__).with_name("facade_matrix.csv")
 WHO = ("stranger", "owner", "reader", "other", "operator", "admin",
        "preview of owner", "key read", "key ask", "key write", "key admin")  # fmt: skip
 PASSWORD = "a long enough password"
+NEW_PASSWORD = "another long enough password"
 
 
 @dataclass
@@ -37,9 +42,11 @@ class World:
 
     workbench: Workbench
     people: dict[str, Principal] = field(default_factory=dict)
+    caller: str = ""
     count: int = 0
 
     async def begin(self) -> None:
+        """Let everybody come in anew, under names that nobody had."""
         roles = {
             "owner": Role.ANALYST,
             "reader": Role.ANALYST,
@@ -47,12 +54,9 @@ class World:
             "operator": Role.OPERATOR,
             "admin": Role.ADMIN,
         }
-        for name, role in roles.items():
-            await self.workbench.create_user(ADMIN, name, PASSWORD, role)
-            token = await self.workbench.sign_in(name, PASSWORD, ip="127.0.0.1", user_agent="test")
-            found = await self.workbench.authenticate(getattr(token, "token", token))
-            assert found is not None
-            self.people[name] = found
+        for who, role in roles.items():
+            user = await self.workbench.create_user(ADMIN, self.name(), PASSWORD, role)
+            self.people[who] = await self.signed_in(user.name)
         self.people["stranger"] = Principal(user_id="f" * 32, name="stranger", role=Role.ANALYST, session_id="f" * 32)
         self.people["preview of owner"] = await self.workbench.view_as(self.people["admin"], self.people["owner"].user_id)
         for scope in Scope:
@@ -62,14 +66,20 @@ class World:
             assert key is not None
             self.people[f"key {scope.value}"] = key
 
+    async def signed_in(self, name: str) -> Principal:
+        done = await self.workbench.sign_in(name, PASSWORD, ip="127.0.0.1", user_agent="test")
+        found = await self.workbench.authenticate(done.token)
+        assert found is not None
+        return found
+
     def name(self) -> str:
         self.count += 1
         return f"n{self.count}"
 
     async def collection(self) -> str:
         made = await self.workbench.create_collection(ADMIN, self.name())
-        await self.workbench.grant(ADMIN, made.id, "owner", Right.OWNER)
-        await self.workbench.grant(ADMIN, made.id, "reader", Right.READ)
+        await self.workbench.grant(ADMIN, made.id, self.people["owner"].name, Right.OWNER)
+        await self.workbench.grant(ADMIN, made.id, self.people["reader"].name, Right.READ)
         return made.id
 
     async def document(self) -> str:
@@ -80,6 +90,34 @@ class World:
 
     async def user(self) -> str:
         return (await self.workbench.create_user(ADMIN, self.name(), PASSWORD, Role.ANALYST)).id
+
+    async def disabled(self) -> str:
+        user_id = await self.user()
+        await self.workbench.disable_user(ADMIN, user_id)
+        return user_id
+
+    async def passage(self) -> str:
+        return (await self.workbench.chunks(ADMIN, await self.document()))[0].id
+
+    def owner_id(self) -> str:
+        return self.people["owner"].user_id
+
+    def other_name(self) -> str:
+        return self.people["other"].name
+
+    async def session(self) -> str:
+        """One of the owner's, beside the one that the owner calls from."""
+        return (await self.signed_in(self.people["owner"].name)).session_id
+
+    async def code(self) -> str:
+        """One that confirms a second factor of the caller, who can begin one only when signed in."""
+        if self.caller == "stranger" or self.caller.startswith(("key", "preview")):
+            return "000000"
+        begun = await self.workbench.start_second_factor(self.people[self.caller])
+        return code_at(begun.secret, int(time.time() // STEP_SECONDS))
+
+    def list_of_users(self) -> str:
+        return f"name,role\n{self.name()},analyst\n"
 
     async def group(self) -> str:
         return (await self.workbench.create_group(ADMIN, self.name())).id
@@ -191,7 +229,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "delete_group": args(G),
     "set_members": args(G, ()),
     "grants": args(C),
-    "grant": args(C, "other", Right.READ),
+    "grant": args(C, World.other_name, Right.READ),
     "grant_group": args(C, "nobody", None),
     "shareable": args(C),
     "reach": args(U),
@@ -202,7 +240,38 @@ ARGUMENTS: dict[str, Arguments] = {
     "issue_token": args(),
     "revoke_token": args("A" * 22),
     "note_denied": args("a page"),
+    "my_account": args(),
+    "change_password": args(PASSWORD, NEW_PASSWORD),
+    "start_second_factor": args(),
+    "confirm_second_factor": args(World.code),
+    "remove_second_factor": args(PASSWORD),
+    "sessions": args(World.owner_id),
+    "revoke_session": args(World.session),
+    "sign_out_everywhere": args(),
+    "invite_user": args(World.name, Role.ANALYST),
+    "reset_password": args(U),
+    "set_role": args(U, Role.OPERATOR),
+    "disable_user": args(U),
+    "enable_user": args(World.disabled),
+    "delete_user": args(U),
+    "reset_second_factor": args(U),
+    "unlock_user": args(U),
+    "import_users": args(World.list_of_users, apply=True),
+    "audit_facets": args(),
+    "audit_verify": args(),
+    "audit_export": args(),
+    "audit_sources": args(),
+    "audit_retain": args(older_than_days=4000, apply=True),
+    "audit_views": args(),
+    "save_audit_view": args("denied", AuditQuery(outcome="denied")),
+    "delete_audit_view": args("denied"),
+    "quarantine": args(C),
+    "release_passage": args(World.passage),
+    "hold_passage": args(World.passage),
+    "upload_url": args(C, "http://127.0.0.1/a.txt"),
 }
+CHANGE_THE_CALLER = {"change_password", "confirm_second_factor", "remove_second_factor", "sign_out_everywhere"}
+"""After these the callers are not who they were, so everybody comes in anew."""
 
 
 def methods(workbench: Workbench) -> list[str]:
@@ -217,10 +286,13 @@ def methods(workbench: Workbench) -> list[str]:
 
 async def outcome(world: World, name: str, who: str) -> str:
     """Call one method as somebody. Whatever else fails, fails behind the permissions."""
+    world.caller = who
     arguments, named = await ARGUMENTS[name](world)
     before = await _rows(world.workbench)
     try:
         await getattr(world.workbench, name)(world.people[who], *arguments, **named)
+    except AddressDenied:  # the address was refused, not the caller
+        result = "allowed (AddressDenied)"
     except AccessDenied:
         result = "denied"
     except NotFound:
@@ -235,15 +307,18 @@ async def outcome(world: World, name: str, who: str) -> str:
     return f"{result}, changed" if changed and who.startswith("preview") else result
 
 
+UNWATCHED = {"audit_head", "sign_in_failures", "jobs", "versions", "snapshots", "counters"}
+
+
 async def _rows(workbench: Workbench) -> dict[str, object]:
-    """Return a picture of every table; of the audit without refusals, and without what any request touches."""
+    """Return a picture of every table; of the audit what succeeded, and nothing of what any request or wrong password touches."""
     found: dict[str, object] = {}
     async with workbench.database.read() as session:
         for table in Base.metadata.sorted_tables:
             if table.name == "audit":
-                kept = select(func.count()).where(Audit.action != "permission.denied")
+                kept = select(func.count()).where(Audit.outcome == "success")
                 found["audit"] = await session.scalar(kept)
-            elif table.name not in {"jobs", "versions", "snapshots", "counters", "ai_calls"}:
+            elif table.name not in UNWATCHED:
                 found[table.name] = sorted(map(repr, (await session.execute(select(table))).all()))
     return found
 
@@ -251,12 +326,14 @@ async def _rows(workbench: Workbench) -> dict[str, object]:
 async def matrix(names: list[str] | None = None) -> dict[str, dict[str, str]]:
     """Return method -> who -> outcome, in a workbench of their own."""
     with tempfile.TemporaryDirectory() as folder:
-        async with offline_workbench(Path(folder), uploads={"files_per_hour": 100_000}) as workbench:
+        async with offline_workbench(Path(folder), hasher=BcryptHasher(4), uploads={"files_per_hour": 100_000}) as workbench:
             world = World(workbench)
             await world.begin()
             rows: dict[str, dict[str, str]] = {}
             for name in names or methods(workbench):
                 rows[name] = {who: await outcome(world, name, who) for who in WHO}
+                if name in CHANGE_THE_CALLER:
+                    await world.begin()
     return rows
 
 

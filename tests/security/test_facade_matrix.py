@@ -49,6 +49,7 @@ def test_the_table_lets_a_preview_change_nothing_and_read_no_conversation() -> N
         "waiting",
         "search",
         "groups",
+        "quarantine",
         "note_denied",
     }
     assert allowed == readable

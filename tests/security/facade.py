@@ -18,9 +18,9 @@ from typing import Any
 from sqlalchemy import func, select
 
 from engine.access_views import Scope
-from engine.database.columns import Base
-from engine.database.audit_models import Audit
 from engine.audit_views import AuditQuery
+from engine.database.audit_models import Audit
+from engine.database.columns import Base
 from engine.errors import AccessDenied, AddressDenied, EngineError, NotFound
 from engine.provider_views import Choice
 from engine.security.passwords import BcryptHasher

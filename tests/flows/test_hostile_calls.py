@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+import engine
 from engine.access_views import Scope
 from engine.audit_views import AuditQuery
+from engine.database.audit_actions import ACTIONS
 from engine.database.audit_models import AuditView
 from engine.errors import AccessDenied, EngineError, InputError
 from engine.testing import ADMIN
@@ -134,3 +137,20 @@ async def test_a_preview_is_audited_from_the_address_of_who_looks(workbench: Wor
     seen_as = await workbench.view_as(ada, bob.id)
     assert (seen_as.ip, seen_as.session_id, seen_as.preview) == (ada.ip, ada.session_id, True)
     assert ada.ip == "10.0.0.1"
+
+
+async def test_a_token_that_was_taken_back_is_nobody(workbench: Workbench) -> None:
+    await person(workbench, "bob")
+    bob = await signed_in(workbench, "bob")
+    token = (await workbench.issue_token(bob)).token
+    by_token = await workbench.authenticate_bearer(token, ip="10.0.0.1")
+    assert by_token is not None
+    await workbench.revoke_token(by_token, by_token.token_id)
+    assert await workbench.authenticate_bearer(token, ip="10.0.0.1") is None
+
+
+def test_every_action_that_is_recorded_is_known() -> None:
+    text = "\n".join(path.read_text() for path in Path(engine.__file__).parent.rglob("*.py"))
+    named = set(re.findall(r'record\(\s*\w+,\s*[^"()]*"([a-z_]+\.[a-z_.]+)"', text))
+    assert {"group.rename", "token.revoke", "user.create"} <= named
+    assert named <= set(ACTIONS)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.access_models import GroupGrant, Member
 from engine.database.models import Collection, DocumentRow, Grant, Version, VersionState
-from engine.errors import AccessDenied, NotFound
+from engine.errors import AccessDenied, InputError, NotFound
 from engine.types import Principal, Right, Role
 from engine.views import CollectionInfo
 
@@ -53,6 +53,13 @@ def refuse_change(principal: Principal, right: Right = Right.WRITE) -> None:
         raise AccessDenied("a preview of what somebody may see changes nothing", hint="End the preview first.")
     if principal.scopes is not None and "write" not in principal.scopes:
         raise AccessDenied("this key may not change anything", hint="Make a key with the scope “write”.")
+
+
+def known_right(right: Right | str | None) -> Right | None:
+    """Return the right, None for none. Raises InputError: an unknown one in a row would break every read of who has it."""
+    if right is not None and right not in list(Right):
+        raise InputError(f"unknown right {right!r}", hint=f"known rights: {', '.join(Right)}")
+    return None if right is None else Right(right)
 
 
 async def readable(session: AsyncSession, principal: Principal, wanted: Sequence[str]) -> list[Collection]:

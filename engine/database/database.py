@@ -17,7 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from engine.database.audit import PENDING
 from engine.database.audit_chain import Chain, head_of
 from engine.database.models import Counter
-from engine.errors import ConfigError, StoreError
+from engine.errors import ConfigError, InputError, StoreError
 
 MIGRATION_LOCK = 0x5242_4D49  # any number, the same in every process
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -101,7 +101,7 @@ async def next_sequence(session: AsyncSession) -> int:
 
 
 class _translated:  # noqa: N801 - reads as a clause: `with _translated():`
-    """Turn driver failures into StoreError; programming mistakes stay what they are."""
+    """Driver failures become StoreError, values that no column takes InputError; programming mistakes stay what they are."""
 
     def __enter__(self) -> None:
         return None
@@ -109,7 +109,9 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated():`
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, PoolTimeout):
             raise StoreError("the database has no connection free", hint="Nothing was saved; try again in a moment.") from error
-        if isinstance(error, DBAPIError) and not isinstance(error, (IntegrityError, ProgrammingError, DataError)):
+        if isinstance(error, (UnicodeEncodeError, DataError)):  # half a surrogate pair; a NUL, or too long, for PostgreSQL
+            raise InputError("this holds characters that cannot be stored, or is too long", hint="Type it anew.") from error
+        if isinstance(error, DBAPIError) and not isinstance(error, (IntegrityError, ProgrammingError)):
             raise StoreError(
                 f"the database failed: {error.orig}", hint="Nothing of this step was saved; try again in a moment."
             ) from error

@@ -11,8 +11,7 @@ from engine.access_views import KeyInfo, Scope
 from engine.database.access_models import ApiKey, RevokedToken, SignInFailure
 from engine.database.columns import now
 from engine.database.models import Session, User
-
-FAILURES_OF_KEYS = "api key"  # no user can have this name, for it has a space
+from engine.database.sign_ins import FAILURES_OF_KEYS, network_of
 
 
 def _alive(moment: datetime) -> ColumnElement[bool]:
@@ -94,13 +93,13 @@ async def is_revoked(session: AsyncSession, token_id: str) -> bool:
 
 async def failures(session: AsyncSession, *, ip: str, since: datetime) -> int:
     """Return how many wrong keys came from an address since then."""
-    wrong = (SignInFailure.name == FAILURES_OF_KEYS) & (SignInFailure.ip == ip[:64]) & (SignInFailure.at > since)
+    wrong = (SignInFailure.name == FAILURES_OF_KEYS) & (SignInFailure.ip == network_of(ip)) & (SignInFailure.at > since)
     return await session.scalar(select(func.count()).select_from(SignInFailure).where(wrong)) or 0
 
 
 async def add_failure(session: AsyncSession, *, ip: str) -> None:
     """Count a wrong key."""
-    session.add(SignInFailure(name=FAILURES_OF_KEYS, ip=ip[:64]))
+    session.add(SignInFailure(name=FAILURES_OF_KEYS, ip=network_of(ip)))
 
 
 async def purge(session: AsyncSession, *, failures_before: datetime) -> None:

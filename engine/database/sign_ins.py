@@ -20,6 +20,7 @@ from engine.database.models import Counter, Session, User
 from engine.settings import AccountRules
 
 KNOWN_FOR = timedelta(days=30)
+FAILURES_OF_KEYS = "api key"  # no user can have this name, for it has a space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,9 @@ async def attempt(session: AsyncSession, *, name: str, ip: str, rules: AccountRu
     network = network_of(ip)
     since = now() - timedelta(minutes=rules.lock_minutes)
     query = select(SignInFailure.name, SignInFailure.ip).where(
-        SignInFailure.at > since, or_(SignInFailure.name == name, SignInFailure.ip == network)
+        SignInFailure.at > since,
+        SignInFailure.name != FAILURES_OF_KEYS,  # a script with an old key must not keep everybody at its address out
+        or_(SignInFailure.name == name, SignInFailure.ip == network),
     )
     tries = [tuple(row) for row in await session.execute(query)]
     known = await _known(session, name, network)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.access_views import UserInfo
 from engine.database import sign_ins
 from engine.database.access_models import ApiKey, Group, Member
+from engine.database.audit_models import AuditView
 from engine.database.columns import now
 from engine.database.models import Conversation, Session, User
 from engine.database.sessions import open_now
@@ -89,14 +90,6 @@ async def create(
     return user
 
 
-async def set_password(session: AsyncSession, user_id: str, password_hash: str, *, instead_of: str | None = None) -> bool:
-    """Store a hash; with `instead_of` only in the place of that one. Returns whether it was stored."""
-    statement = update(User).where(User.id == user_id).values(password_hash=password_hash)
-    if instead_of is not None:
-        statement = statement.where(User.password_hash == instead_of)
-    return cast("CursorResult[Any]", await session.execute(statement)).rowcount == 1
-
-
 async def accept_step(session: AsyncSession, user_id: str, step: int) -> bool:
     """Note that the code of a time step was used; False when it, or a later one, was used before. Of two at once one wins."""
     statement = update(User).where(User.id == user_id, User.totp_step < step).values(totp_step=step)
@@ -118,6 +111,7 @@ async def hashes(session: AsyncSession, prefixes: Sequence[str]) -> list[str]:
 async def remove(session: AsyncSession, user: User) -> None:
     """Remove a user with sessions, keys, grants, memberships and conversations; documents and audit rows stay."""
     await session.execute(delete(Conversation).where(Conversation.user_id == user.id))
+    await session.execute(delete(AuditView).where(AuditView.user_id == user.id))
     await session.delete(user)  # the rest follows by foreign keys
     await session.flush()
 

@@ -62,7 +62,7 @@ class Accounts:
 
     async def set_up(self, setup_token: str, name: str, password: str, *, ip: str, user_agent: str) -> str:
         """Make the first admin and return a session token. Raises AccessDenied, InputError."""
-        if not self.setup_token or not secrets.compare_digest(setup_token.strip().encode(), self.setup_token.encode()):
+        if not self.setup_token or not secrets.compare_digest(digest(setup_token.strip()), digest(self.setup_token)):
             raise AccessDenied(
                 "this is not the set-up token", hint="It is printed where the server was started; copy all of it."
             )

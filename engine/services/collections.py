@@ -127,6 +127,7 @@ class Collections:
 
         Raises NotFound, AccessDenied unless the principal owns it.
         """
+        right = collections.known_right(right)
         async with self._database.write() as session:
             await collections.require(session, principal, collection_id, Right.OWNER)
             user = await users.by_name(session, user_name)

@@ -191,6 +191,8 @@ def known_role(role: Role | str) -> Role:
 async def _spared(session: AsyncSession, user_id: str, what: str) -> User:
     # The admins' rows are locked first, then this one: two admins who demote each other wait here, and the second is refused.
     admins = await users.active_admins(session)
-    if admins == {user_id}:
+    user = await users.by_id(session, user_id)
+    # None may be left already: a reset takes the password of the last one, who comes back with the link.
+    if user.role == Role.ADMIN.value and user.disabled_at is None and not admins - {user_id}:
         raise InputError(f"the last admin who can sign in cannot be {what}", hint="Make somebody else an admin first.")
-    return await users.by_id(session, user_id)
+    return user

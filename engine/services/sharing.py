@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -34,6 +36,7 @@ class Sharing:
         The last owner may go, too: admins own every collection, so none is ever out of reach. Raises NotFound, AccessDenied
         unless the principal owns the collection.
         """
+        right = collections.known_right(right)
         async with self._database.write() as session:
             await collections.require(session, principal, collection_id, Right.OWNER)
             group = await groups.by_name(session, group_name)
@@ -77,7 +80,8 @@ class Sharing:
     async def view_as(self, principal: Principal, user_id: str) -> Principal:
         """Return a principal that reads as this user and changes nothing. Raises AccessDenied, NotFound, InputError.
 
-        It has the user's id, name and role and the admin's session. Ask for it anew when the admin's session is checked anew.
+        It has the user's id, name and role, and the admin's session and address. Ask for it anew when the admin's session is
+        checked anew.
         """
         require_role(principal, Role.ADMIN)
         async with self._database.write() as session:
@@ -96,4 +100,4 @@ async def _user(session: AsyncSession, user_id: str) -> User:
 
 
 def _as(user: User, admin: Principal) -> Principal:
-    return Principal(user_id=user.id, name=user.name, role=Role(user.role), session_id=admin.session_id, preview=True)
+    return replace(admin, user_id=user.id, name=user.name, role=Role(user.role), preview=True)

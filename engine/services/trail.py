@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 EXPORT_ROWS = 100_000
 PAGE_ROWS = 1000
 VIEWS = 50
+OLDEST_DAYS = 36_500  # no audit is older, and no date is out of range
 VIEW_NAME_CHARS = 80
 EVERYTHING = AuditQuery()
 
@@ -149,7 +150,7 @@ class Trail:
         if apply and not (result := await self._verification()).ok:
             raise InputError(f"the audit does not verify: {result.problem}", hint="Nothing is removed until it is explained.")
         checkpoints, _ = await asyncio.to_thread(self._checkpoints.read)
-        limit = self._clock() - timedelta(days=older_than_days)
+        limit = self._clock() - timedelta(days=min(older_than_days, OLDEST_DAYS))
         async with self._database.read() as session:
             first = await session.scalar(select(func.min(Audit.seq))) or 0
         # A checkpoint is younger than all rows that it saw.

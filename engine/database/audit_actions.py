@@ -31,7 +31,6 @@ ACTIONS = {
     "user.import": "users were added from a file",
     "user.view_as": "an admin looked at the workbench as another user",
     "group.create": "a group was made",
-    "group.rename": "a group got another name",
     "group.delete": "a group was removed",
     "group.rename": "a group was given another name",
     "group.members": "somebody joined or left a group",
@@ -40,7 +39,6 @@ ACTIONS = {
     "api_key.first_use": "an API key was used for the first time",
     "token.revoke": "a token was taken back before its end",
     "token.issue": "a token for the API was issued",
-    "token.revoke": "a token for the API was taken back",
     "permission.denied": "somebody tried what is not allowed",
     "rate.limited": "somebody was slowed down",
     # documents and answers

@@ -113,9 +113,9 @@ class LocalEmbedder:
             yield [CLS, *ids[start:end], SEP]
 
     def _encode(self, batch: list[list[int]]) -> Array:
+        model = self._loaded()  # first: the libraries are imported under its lock, never by two threads at once
         import torch
 
-        model = self._loaded()
         ids = np.full((len(batch), max(map(len, batch))), PAD, dtype=np.int64)
         mask = np.zeros_like(ids)
         for row, window in enumerate(batch):

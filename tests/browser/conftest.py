@@ -53,6 +53,7 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        print("".join(self.output))  # pytest shows it beside a failure
 
 
 @pytest.fixture

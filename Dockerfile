@@ -6,6 +6,7 @@ COPY Makefile requirements.txt ./
 RUN make setup
 COPY app.py ./
 COPY .streamlit .streamlit
+COPY api api
 COPY engine engine
 COPY pages pages
 COPY ui ui

@@ -62,7 +62,7 @@ async def test_an_invited_user_chooses_the_password_and_is_in(workbench: Workben
             await call
     info = await user(workbench, "bob")
     assert (info.invited, info.sessions, info.last_seen_at is None) == (False, 1, False)
-    assert [row.action for row in await workbench.audit(ADMIN)] == ["auth.login", "user.accept", "user.invite"]
+    assert [row.action for row in await workbench.audit(ADMIN)] == ["auth.login", "user.accept", "user.invite", "audit.start"]
     assert ticket not in str(await workbench.audit(ADMIN))
 
 

@@ -111,7 +111,14 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated():`
             raise StoreError("the database has no connection free", hint="Nothing was saved; try again in a moment.") from error
         if isinstance(error, (UnicodeEncodeError, DataError)):  # half a surrogate pair; a NUL, or too long, for PostgreSQL
             raise InputError("this holds characters that cannot be stored, or is too long", hint="Type it anew.") from error
-        if isinstance(error, DBAPIError) and not isinstance(error, (IntegrityError, ProgrammingError)):
+        if isinstance(
+            error, IntegrityError
+        ):  # two transactions side by side: the same new row, or one that refers to what goes
+            raise InputError(
+                "somebody else changed the same thing at the same moment, so nothing was changed",
+                hint="Load the page again; if it is not as you want it, try once more.",
+            ) from error
+        if isinstance(error, DBAPIError) and not isinstance(error, ProgrammingError):
             raise StoreError(
                 f"the database failed: {error.orig}", hint="Nothing of this step was saved; try again in a moment."
             ) from error

@@ -94,6 +94,10 @@ async def test_refusals_are_noted_once_a_minute_in_bounded_memory(
     await noted.note(bob, "what cannot be written")  # quiet for the caller
 
 
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / "blobs").rglob("*") if path.is_file())
+
+
 @pytest.mark.parametrize("limits", [{"files_per_hour": 2}, {"mb_per_hour": 1}])
 async def test_uploads_are_limited_by_files_and_bytes_and_a_refused_file_leaves_nothing(
     tmp_path: Path, limits: dict[str, int]
@@ -104,11 +108,11 @@ async def test_uploads_are_limited_by_files_and_bytes_and_a_refused_file_leaves_
         half = b"x" * (500 << 10)
         await workbench.upload(bob, mine, "1.txt", half)
         await workbench.upload(bob, mine, "1.txt", half)  # there already, and it cost its transfer all the same
-        blobs = sorted((tmp_path / "blobs").rglob("*"))
+        blobs = files(tmp_path)
         with pytest.raises(QuotaExceeded) as refusal:
             await workbench.upload(bob, mine, "2.txt", half + b"y")
         assert 3500 < refusal.value.retry_after_seconds <= 3600
-        assert sorted((tmp_path / "blobs").rglob("*")) == blobs
+        assert files(tmp_path) == blobs
         row = next(row for row in await workbench.audit(ADMIN) if row.action == "upload.refused")
         assert (row.outcome, row.actor, row.object) == ("denied", "bob", mine)
         await workbench.upload(ADMIN, mine, "3.txt", half + b"z")  # no user in SQL, as the command line

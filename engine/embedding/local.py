@@ -6,6 +6,7 @@ Model: Wang et al. 2020 (MiniLM), trained for sentences by the sentence-transfor
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib.util
 import threading
 from collections.abc import Iterator, Sequence
@@ -143,7 +144,9 @@ class LocalEmbedder:
         disable_progress_bar()  # type: ignore[no-untyped-call]
         if self._threads:
             torch.set_num_threads(self._threads)
-        return SentenceTransformer(str(self._folder), device="cpu", local_files_only=True).eval()
+        model = SentenceTransformer(str(self._folder), device="cpu", local_files_only=True).eval()
+        gc.freeze()  # what was just imported stays for good: no later collection walks it again
+        return model
 
 
 def _give_memory_back() -> None:

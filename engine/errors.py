@@ -23,6 +23,7 @@ EngineError
 │   │   └── ProviderDenied          the provider's address is none that this server may connect to
 │   └── BadResponse             the answer cannot be understood
 ├── StoreError              the operator: an index or the database
+│   ├── DatabaseBusy *          others were changing the same rows
 │   ├── DimensionMismatch       vectors of another embedding space
 │   └── CollectionMissing       the index of a collection does not exist
 ├── CircuitOpen *           refused without a call, for the dependency keeps failing
@@ -155,6 +156,12 @@ class BadResponse(ProviderError):
 
 class StoreError(EngineError):
     """An index or the database failed."""
+
+
+class DatabaseBusy(StoreError):
+    """The database gave up waiting for others who were changing the same rows."""
+
+    retryable = True
 
 
 class DimensionMismatch(StoreError):

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.database.audit import PENDING
 from engine.database.audit_models import Audit, AuditHead
 from engine.database.columns import now
+from engine.database.mariadb import is_busy
 from engine.errors import StoreError
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,8 @@ class Chain:
         try:
             await self._write(session, session.info[PENDING])
         except SQLAlchemyError as error:
+            if is_busy(error):  # nothing is wrong with the audit
+                raise
             logger.error("the audit cannot be written: %s", error)  # noqa: TRY400 - the error itself goes up
             raise StoreError(
                 "the audit cannot be written, so nothing was changed",

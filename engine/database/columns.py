@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     DateTime,
+    Float,
     LargeBinary,
     MetaData,
     Text,
@@ -16,10 +17,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
-# MySQL's TEXT ends at 64 KB; a page of a long document does not.
+# MariaDB's TEXT and BLOB end at 64 KB (a page of a long document does not), its FLOAT has four bytes, its DATETIME whole seconds.
 LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+Bytes = LargeBinary().with_variant(mysql.LONGBLOB(), "mariadb")
+Real = Float().with_variant(mysql.DOUBLE(), "mariadb")
+_MICROSECONDS = mysql.DATETIME(fsp=6)
 
 
 def new_id() -> str:
@@ -33,10 +37,14 @@ def now() -> datetime:
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite and MySQL drop the zone, so it is put back on the way out."""
+    """A moment in UTC. SQLite and MariaDB drop the zone, so it is put back on the way out."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Keep microseconds on every database: what was signed must come back."""
+        return dialect.type_descriptor(_MICROSECONDS if dialect.name == "mariadb" else self.impl_instance)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Store in UTC."""
@@ -60,4 +68,4 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[Any]: JSON, bytes: LargeBinary}
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[Any]: JSON, bytes: Bytes}

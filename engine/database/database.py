@@ -1,25 +1,26 @@
-"""Connections and transactions over one SQLAlchemy engine; the rules of SQLite live here and nowhere else."""
+"""Connections and transactions over one SQLAlchemy engine; the rules of SQLite live here and nowhere else (MariaDB's: mariadb.py)."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import event, inspect, text, update
+from sqlalchemy import CursorResult, Update, event, inspect, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InvalidRequestError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from engine.database import mariadb
 from engine.database.audit import PENDING
 from engine.database.audit_chain import Chain, head_of
 from engine.database.models import Counter
-from engine.errors import ConfigError, InputError, StoreError
+from engine.errors import ConfigError, DatabaseBusy, InputError, StoreError
 
 MIGRATION_LOCK = 0x5242_4D49  # any number, the same in every process
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -34,12 +35,17 @@ class Database:
         try:
             self.url = make_url(url)
             options: dict[str, Any] = {} if self.is_sqlite else {"pool_pre_ping": True}
+            if self.url.get_backend_name() == "mariadb":
+                options |= mariadb.options()
+            elif self.url.get_backend_name() == "mysql":
+                raise ArgumentError("not run on MySQL")
             self._engine = create_async_engine(self.url, **options)
         except (ArgumentError, InvalidRequestError, ImportError) as error:
             # The URL may hold a password, so it is not repeated.
             raise ConfigError(
                 "database_url is not an async SQLAlchemy URL whose driver is installed",
-                hint="for example sqlite+aiosqlite:///workbench.db or postgresql+asyncpg://user:password@host/name",
+                hint="for example sqlite+aiosqlite:///workbench.db, postgresql+asyncpg://user:password@host/name or"
+                " mariadb+aiomysql://user:password@host/name",
             ) from error
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _configure_sqlite)
@@ -93,6 +99,11 @@ class Database:
         await self._engine.dispose()
 
 
+async def changed(session: AsyncSession, statement: Update) -> int:
+    """Return how many rows an UPDATE found; not every database has RETURNING for it."""
+    return cast("CursorResult[Any]", await session.execute(statement)).rowcount
+
+
 async def next_sequence(session: AsyncSession) -> int:
     """Return the next number of the global order, inside the caller's write transaction."""
     await session.execute(update(Counter).where(Counter.name == "sequence").values(value=Counter.value + 1))
@@ -120,6 +131,8 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated():`
                 "somebody else changed the same thing at the same moment, so nothing was changed",
                 hint="Load the page again; if it is not as you want it, try once more.",
             ) from error
+        if isinstance(error, DBAPIError) and mariadb.is_busy(error):
+            raise DatabaseBusy("others were changing the same things", hint="Nothing was saved; try again.") from error
         if isinstance(error, DBAPIError) and not isinstance(error, ProgrammingError):
             raise StoreError(
                 f"the database failed: {error.orig}", hint="Nothing of this step was saved; try again in a moment."
@@ -157,16 +170,20 @@ def _begin_sqlite(connection: Any) -> None:
 
 
 def _upgrade(connection: Any) -> None:
-    if connection.dialect.name == "postgresql":  # what BEGIN IMMEDIATE is for SQLite: others who migrate wait here
+    dialect = connection.dialect.name
+    if dialect == "postgresql":  # what BEGIN IMMEDIATE is for SQLite: others who migrate wait here
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
-    if inspect(connection).has_table("alembic_version"):
-        newest = max(path.name for path in (MIGRATIONS / "versions").glob("*.py")).split("_")[0]
-        if connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == newest:
-            return
-    from alembic import command  # noqa: PLC0415 - 0.3 s that only the first start of a process pays
-    from alembic.config import Config
+    with mariadb.migrating(connection) if dialect == "mariadb" else nullcontext():
+        if inspect(connection).has_table("alembic_version"):
+            newest = max(path.name for path in (MIGRATIONS / "versions").glob("*.py")).split("_")[0]
+            if connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == newest:
+                return
+        if dialect == "mariadb":
+            mariadb.prepare(connection)
+        from alembic import command  # noqa: PLC0415 - 0.3 s that only the first start of a process pays
+        from alembic.config import Config
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.database import content, quarantine
 from engine.database.collections import WORKING
 from engine.database.columns import now
-from engine.database.database import next_sequence
+from engine.database.database import changed, next_sequence
 from engine.database.jobs import JobLost
 from engine.database.models import IN_INDEXES, ChunkRow, Collection, DocumentRow, Job, PageRow, Version, VersionState
 from engine.errors import InputError, NotFound
@@ -115,8 +115,7 @@ async def advance(session: AsyncSession, version: Version, *, expected: VersionS
     The given object is brought in line. Raises JobLost when another worker has moved the version meanwhile.
     """
     mine = (Version.id == version.id) & (Version.state == expected)
-    done = await session.execute(update(Version).where(mine).values(**values).returning(Version.id))
-    if done.first() is None:
+    if not await changed(session, update(Version).where(mine).values(**values)):
         raise JobLost(version.id)
     for name, value in values.items():
         setattr(version, name, value)

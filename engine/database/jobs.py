@@ -9,6 +9,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.columns import now
+from engine.database.database import changed
 from engine.database.models import Job, Version
 
 
@@ -52,16 +53,14 @@ async def beat(session: AsyncSession, version_id: str, owner: str, *, progress: 
     if progress is not None:
         values["progress"] = progress
     mine = (Job.version_id == version_id) & (Job.lease_owner == owner) & (Job.state == "running")
-    result = await session.execute(update(Job).where(mine).values(**values).returning(Job.id))
-    return result.first() is not None
+    return await changed(session, update(Job).where(mine).values(**values)) > 0
 
 
 async def finish(session: AsyncSession, version_id: str, owner: str, state: str) -> None:
     """End a job as "done" or "failed". Raises JobLost when it is somebody else's by now."""
     mine = (Job.version_id == version_id) & (Job.lease_owner == owner)
     values = {"state": state, "lease_owner": "", "lease_until": None, "progress": 1.0}
-    result = await session.execute(update(Job).where(mine).values(**values).returning(Job.id))
-    if result.first() is None:
+    if not await changed(session, update(Job).where(mine).values(**values)):
         raise JobLost(version_id)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.access_views import KeyInfo, Scope
 from engine.database.access_models import ApiKey, RevokedToken, SignInFailure
 from engine.database.columns import now
+from engine.database.database import changed
 from engine.database.models import Session, User
 from engine.database.sign_ins import FAILURES_OF_KEYS, network_of
 
@@ -60,8 +61,7 @@ async def find(session: AsyncSession, key_id: str) -> tuple[ApiKey, User, bool] 
 async def first_use(session: AsyncSession, key_id: str) -> bool:
     """Note that a key is in use; tell whether it never was before."""
     mine = update(ApiKey).where(ApiKey.id == key_id)
-    first = await session.execute(mine.where(ApiKey.last_used_at.is_(None)).values(last_used_at=now()).returning(ApiKey.id))
-    if first.first() is not None:
+    if await changed(session, mine.where(ApiKey.last_used_at.is_(None)).values(last_used_at=now())):
         return True
     await session.execute(mine.values(last_used_at=now()))
     return False

@@ -6,10 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Float, ForeignKey, Index, Integer, String, UniqueConstraint, func
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from engine.database.columns import Base, LongText, new_id, now
+from engine.database.columns import Base, LongText, Real, new_id, now
 
 
 class VersionState(StrEnum):
@@ -183,7 +183,7 @@ class ChunkRow(Base):
     section: Mapped[list[Any]] = mapped_column(default=list)
     context: Mapped[str] = mapped_column(LongText, default="")
     vector_sha256: Mapped[str] = mapped_column(String(64), index=True)
-    suspicion: Mapped[float] = mapped_column(Float, default=0.0)
+    suspicion: Mapped[float] = mapped_column(Real, default=0.0)
     findings: Mapped[list[Any]] = mapped_column(default=list)
     quarantine: Mapped[str] = mapped_column(String(10), default="", index=True)
     decided_by: Mapped[str] = mapped_column(String(100), default="")
@@ -215,7 +215,7 @@ class Job(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     version_id: Mapped[str] = mapped_column(ForeignKey("versions.id", ondelete="CASCADE"), unique=True)
     state: Mapped[str] = mapped_column(String(10), default="queued", index=True)
-    progress: Mapped[float] = mapped_column(Float, default=0.0)
+    progress: Mapped[float] = mapped_column(Real, default=0.0)
     attempts: Mapped[int] = mapped_column(default=0)
     crashes: Mapped[int] = mapped_column(default=0)
     lease_owner: Mapped[str] = mapped_column(String(64), default="")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Float, Integer, String
+from sqlalchemy import Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from engine.database.columns import Base, LongText, now
+from engine.database.columns import Base, LongText, Real, now
 
 
 class Provider(Base):
@@ -21,7 +21,7 @@ class Provider(Base):
     sealed_key: Mapped[str | None] = mapped_column(LongText)
     key_last4: Mapped[str] = mapped_column(String(4), default="")
     options: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    timeout_seconds: Mapped[float] = mapped_column(Float, default=60.0)
+    timeout_seconds: Mapped[float] = mapped_column(Real, default=60.0)
     revision: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
@@ -37,7 +37,7 @@ class ProviderTest(Base):
     ok: Mapped[bool]
     detail: Mapped[str] = mapped_column(LongText, default="")
     hint: Mapped[str] = mapped_column(LongText, default="")
-    elapsed_ms: Mapped[float] = mapped_column(Float)
+    elapsed_ms: Mapped[float] = mapped_column(Real)
     at: Mapped[datetime] = mapped_column(default=now)
 
 
@@ -57,8 +57,8 @@ class PriceRow(Base):
     __tablename__ = "prices"
     provider: Mapped[str] = mapped_column(String(40), primary_key=True)
     model: Mapped[str] = mapped_column(String(200), primary_key=True)
-    input_usd: Mapped[float] = mapped_column(Float)
-    output_usd: Mapped[float] = mapped_column(Float)
+    input_usd: Mapped[float] = mapped_column(Real)
+    output_usd: Mapped[float] = mapped_column(Real)
 
 
 class CallRow(Base):
@@ -75,8 +75,8 @@ class CallRow(Base):
     error: Mapped[str] = mapped_column(String(60), default="")
     input_tokens: Mapped[int] = mapped_column(default=0)
     output_tokens: Mapped[int] = mapped_column(default=0)
-    cost_usd: Mapped[float | None] = mapped_column(Float)
-    elapsed_ms: Mapped[float] = mapped_column(Float)
+    cost_usd: Mapped[float | None] = mapped_column(Real)
+    elapsed_ms: Mapped[float] = mapped_column(Real)
 
 
 class SpaceRow(Base):

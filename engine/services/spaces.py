@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database import content, documents
 from engine.database.columns import now
-from engine.database.database import Database
+from engine.database.database import Database, changed
 from engine.database.models import IN_INDEXES, ChunkRow, Collection, Version
 from engine.database.provider_models import SpaceRow
 from engine.errors import EngineError, StoreError
@@ -182,8 +182,7 @@ class Spaces:
         which = (SpaceRow.id == space) & free & (SpaceRow.retired_at.is_not(None) if retired else True)
         async with self._database.write() as session:
             values = {"owner": self._me, "lease_until": now() + timedelta(seconds=seconds)}
-            done = await session.execute(update(SpaceRow).where(which).values(**values).returning(SpaceRow.id))
-            return done.first() is not None
+            return await changed(session, update(SpaceRow).where(which).values(**values)) > 0
 
     async def _release(self, space: str) -> None:
         async with self._database.write() as session:

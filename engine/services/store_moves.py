@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.database import collections, content
 from engine.database.audit import record
 from engine.database.columns import new_id, now
-from engine.database.database import Database
+from engine.database.database import Database, changed
 from engine.database.models import ChunkRow, Collection
 from engine.database.provider_models import SpaceRow
 from engine.errors import InputError, NotFound, StoreError
@@ -196,8 +196,7 @@ async def _retire(session: AsyncSession, space: str, *, retired: bool) -> bool:
     which = update(SpaceRow).where(SpaceRow.id == space)
     if not retired:
         which = which.where(or_(SpaceRow.owner == "", SpaceRow.lease_until < now()))
-    done = await session.execute(which.values(retired_at=now() if retired else None).returning(SpaceRow.id))
-    return done.first() is not None
+    return await changed(session, which.values(retired_at=now() if retired else None)) > 0
 
 
 def _fetched(store: VectorStore, ids: list[str], dimension: int) -> Array:

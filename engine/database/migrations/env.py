@@ -9,7 +9,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,
     render_as_batch=True,
-    render_item=lambda kind, item, _context: "sa.DateTime(timezone=True)" if isinstance(item, UtcDateTime) else False,
+    render_item=lambda kind, item, _context: "MOMENT" if isinstance(item, UtcDateTime) else False,
     transactional_ddl=True,
 )
 context.run_migrations()

@@ -4,6 +4,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from alembic import op
 
+from engine.database.migrations.portable import BYTES, MOMENT, REAL
+
 revision = '0001'
 down_revision = None
 branch_labels = None
@@ -13,7 +15,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table('audit',
     sa.Column('seq', sa.Integer(), autoincrement=True, nullable=False),
-    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('at', MOMENT, nullable=False),
     sa.Column('actor_id', sa.String(length=32), nullable=False),
     sa.Column('actor', sa.String(length=100), nullable=False),
     sa.Column('session_id', sa.String(length=32), nullable=False),
@@ -41,7 +43,7 @@ def upgrade() -> None:
     sa.Column('model_id', sa.String(length=120), nullable=False),
     sa.Column('dimension', sa.Integer(), nullable=False),
     sa.Column('created_by', sa.String(length=32), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('created_at', MOMENT, nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_collections')),
     sa.UniqueConstraint('name', name=op.f('uq_collections_name'))
     )
@@ -50,8 +52,8 @@ def upgrade() -> None:
     sa.Column('user_id', sa.String(length=32), nullable=False),
     sa.Column('title', sa.String(length=200), nullable=False),
     sa.Column('collections', sa.JSON(), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('created_at', MOMENT, nullable=False),
+    sa.Column('updated_at', MOMENT, nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_conversations'))
     )
     with op.batch_alter_table('conversations', schema=None) as batch_op:
@@ -66,7 +68,7 @@ def upgrade() -> None:
     sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
     sa.Column('name', sa.String(length=100), nullable=False),
     sa.Column('ip', sa.String(length=64), nullable=False),
-    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('at', MOMENT, nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_sign_in_failures'))
     )
     with op.batch_alter_table('sign_in_failures', schema=None) as batch_op:
@@ -78,15 +80,15 @@ def upgrade() -> None:
     sa.Column('name', sa.String(length=100), nullable=False),
     sa.Column('password_hash', sa.String(length=200), nullable=False),
     sa.Column('role', sa.String(length=20), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('disabled_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('created_at', MOMENT, nullable=False),
+    sa.Column('disabled_at', MOMENT, nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_users')),
     sa.UniqueConstraint('name', name=op.f('uq_users_name'))
     )
     op.create_table('vectors',
     sa.Column('model_id', sa.String(length=120), nullable=False),
     sa.Column('text_sha256', sa.String(length=64), nullable=False),
-    sa.Column('data', sa.LargeBinary(), nullable=False),
+    sa.Column('data', BYTES, nullable=False),
     sa.PrimaryKeyConstraint('model_id', 'text_sha256', name=op.f('pk_vectors'))
     )
     op.create_table('documents',
@@ -94,8 +96,8 @@ def upgrade() -> None:
     sa.Column('collection_id', sa.String(length=32), nullable=False),
     sa.Column('name', sa.String(length=500), nullable=False),
     sa.Column('created_by', sa.String(length=32), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('deleted_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('created_at', MOMENT, nullable=False),
+    sa.Column('deleted_at', MOMENT, nullable=True),
     sa.ForeignKeyConstraint(['collection_id'], ['collections.id'], name=op.f('fk_documents_collection_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_documents'))
     )
@@ -128,7 +130,7 @@ def upgrade() -> None:
     sa.Column('sentences', sa.JSON(), nullable=False),
     sa.Column('nearest', sa.JSON(), nullable=False),
     sa.Column('trace', sa.JSON(), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('created_at', MOMENT, nullable=False),
     sa.ForeignKeyConstraint(['conversation_id'], ['conversations.id'], name=op.f('fk_messages_conversation_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_messages')),
     sa.UniqueConstraint('conversation_id', 'position', name=op.f('uq_messages_conversation_id_position'))
@@ -140,12 +142,12 @@ def upgrade() -> None:
     sa.Column('id', sa.String(length=32), nullable=False),
     sa.Column('user_id', sa.String(length=32), nullable=False),
     sa.Column('token_sha256', sa.String(length=64), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('last_seen_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('created_at', MOMENT, nullable=False),
+    sa.Column('last_seen_at', MOMENT, nullable=False),
+    sa.Column('expires_at', MOMENT, nullable=False),
     sa.Column('ip', sa.String(length=64), nullable=False),
     sa.Column('user_agent', sa.String(length=300), nullable=False),
-    sa.Column('revoked_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('revoked_at', MOMENT, nullable=True),
     sa.Column('reason', sa.String(length=100), nullable=False),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_sessions_user_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_sessions')),
@@ -202,8 +204,8 @@ def upgrade() -> None:
     sa.Column('chunks', sa.Integer(), nullable=False),
     sa.Column('live_seq', sa.Integer(), nullable=True),
     sa.Column('dead_seq', sa.Integer(), nullable=True),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('created_at', MOMENT, nullable=False),
+    sa.Column('updated_at', MOMENT, nullable=False),
     sa.ForeignKeyConstraint(['collection_id'], ['collections.id'], name=op.f('fk_versions_collection_id'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['document_id'], ['documents.id'], name=op.f('fk_versions_document_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_versions')),
@@ -237,12 +239,12 @@ def upgrade() -> None:
     sa.Column('id', sa.String(length=32), nullable=False),
     sa.Column('version_id', sa.String(length=32), nullable=False),
     sa.Column('state', sa.String(length=10), nullable=False),
-    sa.Column('progress', sa.Float(), nullable=False),
+    sa.Column('progress', REAL, nullable=False),
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('lease_owner', sa.String(length=64), nullable=False),
-    sa.Column('lease_until', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('lease_until', MOMENT, nullable=True),
+    sa.Column('created_at', MOMENT, nullable=False),
+    sa.Column('updated_at', MOMENT, nullable=False),
     sa.ForeignKeyConstraint(['version_id'], ['versions.id'], name=op.f('fk_jobs_version_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_jobs')),
     sa.UniqueConstraint('version_id', name=op.f('uq_jobs_version_id'))
@@ -265,59 +267,21 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # Indexes go with their tables; MariaDB would not drop one that a foreign key uses.
     op.drop_table('pages')
-    with op.batch_alter_table('jobs', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_jobs_state'))
-        batch_op.drop_index(batch_op.f('ix_jobs_created_at'))
-
     op.drop_table('jobs')
-    with op.batch_alter_table('chunks', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_chunks_version_id'))
-        batch_op.drop_index(batch_op.f('ix_chunks_vector_sha256'))
-
     op.drop_table('chunks')
-    with op.batch_alter_table('versions', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_versions_sha256'))
-        batch_op.drop_index('ix_versions_live')
-        batch_op.drop_index(batch_op.f('ix_versions_document_id'))
-        batch_op.drop_index('ix_versions_dead')
-
     op.drop_table('versions')
-    with op.batch_alter_table('citations', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_citations_document_id'))
-
     op.drop_table('citations')
     op.drop_table('snapshots')
-    with op.batch_alter_table('sessions', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_sessions_user_id'))
-
     op.drop_table('sessions')
-    with op.batch_alter_table('messages', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_messages_conversation_id'))
-
     op.drop_table('messages')
     op.drop_table('grants')
-    with op.batch_alter_table('documents', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_documents_collection_id'))
-
     op.drop_table('documents')
     op.drop_table('vectors')
     op.drop_table('users')
-    with op.batch_alter_table('sign_in_failures', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_sign_in_failures_name'))
-        batch_op.drop_index(batch_op.f('ix_sign_in_failures_ip'))
-
     op.drop_table('sign_in_failures')
     op.drop_table('counters')
-    with op.batch_alter_table('conversations', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_conversations_user_id'))
-
     op.drop_table('conversations')
     op.drop_table('collections')
-    with op.batch_alter_table('audit', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_audit_object'))
-        batch_op.drop_index(batch_op.f('ix_audit_at'))
-        batch_op.drop_index(batch_op.f('ix_audit_actor_id'))
-        batch_op.drop_index(batch_op.f('ix_audit_action'))
-
     op.drop_table('audit')

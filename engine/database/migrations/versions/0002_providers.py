@@ -4,6 +4,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from alembic import op
 
+from engine.database.migrations.portable import BYTES, MOMENT, REAL
+
 revision = '0002'
 down_revision = '0001'
 branch_labels = None
@@ -13,7 +15,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table('calls',
     sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
-    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('at', MOMENT, nullable=False),
     sa.Column('day', sa.String(length=10), nullable=False),
     sa.Column('user_id', sa.String(length=32), nullable=False),
     sa.Column('provider', sa.String(length=40), nullable=False),
@@ -22,8 +24,8 @@ def upgrade() -> None:
     sa.Column('error', sa.String(length=60), nullable=False),
     sa.Column('input_tokens', sa.Integer(), nullable=False),
     sa.Column('output_tokens', sa.Integer(), nullable=False),
-    sa.Column('cost_usd', sa.Float(), nullable=True),
-    sa.Column('elapsed_ms', sa.Float(), nullable=False),
+    sa.Column('cost_usd', REAL, nullable=True),
+    sa.Column('elapsed_ms', REAL, nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_calls'))
     )
     with op.batch_alter_table('calls', schema=None) as batch_op:
@@ -32,15 +34,15 @@ def upgrade() -> None:
     op.create_table('configurations',
     sa.Column('version', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('value', sa.JSON(), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('created_at', MOMENT, nullable=False),
     sa.Column('created_by', sa.String(length=100), nullable=False),
     sa.PrimaryKeyConstraint('version', name=op.f('pk_configurations'))
     )
     op.create_table('prices',
     sa.Column('provider', sa.String(length=40), nullable=False),
     sa.Column('model', sa.String(length=200), nullable=False),
-    sa.Column('input_usd', sa.Float(), nullable=False),
-    sa.Column('output_usd', sa.Float(), nullable=False),
+    sa.Column('input_usd', REAL, nullable=False),
+    sa.Column('output_usd', REAL, nullable=False),
     sa.PrimaryKeyConstraint('provider', 'model', name=op.f('pk_prices'))
     )
     op.create_table('provider_tests',
@@ -50,8 +52,8 @@ def upgrade() -> None:
     sa.Column('ok', sa.Boolean(), nullable=False),
     sa.Column('detail', sa.Text().with_variant(mysql.LONGTEXT(), 'mariadb').with_variant(mysql.LONGTEXT(), 'mysql'), nullable=False),
     sa.Column('hint', sa.Text().with_variant(mysql.LONGTEXT(), 'mariadb').with_variant(mysql.LONGTEXT(), 'mysql'), nullable=False),
-    sa.Column('elapsed_ms', sa.Float(), nullable=False),
-    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('elapsed_ms', REAL, nullable=False),
+    sa.Column('at', MOMENT, nullable=False),
     sa.PrimaryKeyConstraint('provider', 'role', name=op.f('pk_provider_tests'))
     )
     op.create_table('providers',
@@ -61,10 +63,10 @@ def upgrade() -> None:
     sa.Column('sealed_key', sa.Text().with_variant(mysql.LONGTEXT(), 'mariadb').with_variant(mysql.LONGTEXT(), 'mysql'), nullable=True),
     sa.Column('key_last4', sa.String(length=4), nullable=False),
     sa.Column('options', sa.JSON(), nullable=False),
-    sa.Column('timeout_seconds', sa.Float(), nullable=False),
+    sa.Column('timeout_seconds', REAL, nullable=False),
     sa.Column('revision', sa.Integer(), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('created_at', MOMENT, nullable=False),
+    sa.Column('updated_at', MOMENT, nullable=False),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_providers'))
     )
     op.create_table('spaces',
@@ -74,9 +76,9 @@ def upgrade() -> None:
     sa.Column('dimension', sa.Integer(), nullable=False),
     sa.Column('seq', sa.Integer(), nullable=False),
     sa.Column('owner', sa.String(length=32), nullable=False),
-    sa.Column('lease_until', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('retired_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('lease_until', MOMENT, nullable=True),
+    sa.Column('created_at', MOMENT, nullable=False),
+    sa.Column('retired_at', MOMENT, nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_spaces'))
     )
     with op.batch_alter_table('spaces', schema=None) as batch_op:
@@ -87,7 +89,7 @@ def upgrade() -> None:
         op.add_column(table, sa.Column(name, sa.String(length=length), nullable=False, server_default=default))
 
     text('collections', 'embedding_model', 200)
-    op.add_column('collections', sa.Column('probe', sa.LargeBinary(), nullable=True))
+    op.add_column('collections', sa.Column('probe', BYTES, nullable=True))
     op.add_column('collections', sa.Column('normalised', sa.Boolean(), nullable=False, server_default=sa.true()))
     op.add_column('collections', sa.Column('max_tokens', sa.Integer(), nullable=False, server_default='0'))
     text('collections', 'store', 40, 'faiss')

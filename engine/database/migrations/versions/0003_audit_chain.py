@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from alembic import op
 
+from engine.database.migrations.portable import MOMENT
+
 revision = '0003'
 down_revision = '0002'
 branch_labels = None
@@ -27,16 +29,15 @@ POSTGRESQL = (
     "CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION audit_guard()",
     "CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION audit_guard()",
 )
-# Without parts of seconds the time that was signed would not come back; without AUTO_INCREMENT the number is ours.
+# Without AUTO_INCREMENT the number is ours. OR REPLACE: an interrupted migration is done again.
 MARIADB = (
-    'ALTER TABLE audit MODIFY `at` DATETIME(6) NOT NULL, MODIFY seq INTEGER NOT NULL',
-    'ALTER TABLE audit_head MODIFY `at` DATETIME(6) NOT NULL',
-    "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit FOR EACH ROW "
+    'ALTER TABLE audit MODIFY seq INTEGER NOT NULL',
+    "CREATE OR REPLACE TRIGGER audit_no_update BEFORE UPDATE ON audit FOR EACH ROW "
     f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{REFUSAL}'",
-    f"CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit FOR EACH ROW IF NOT EXISTS ({RETAINED}) THEN "
+    f"CREATE OR REPLACE TRIGGER audit_no_delete BEFORE DELETE ON audit FOR EACH ROW IF NOT EXISTS ({RETAINED}) THEN "
     f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{REFUSAL}'; END IF",
 )
-STATEMENTS = {'sqlite': SQLITE, 'postgresql': POSTGRESQL, 'mysql': MARIADB, 'mariadb': MARIADB}
+STATEMENTS = {'sqlite': SQLITE, 'postgresql': POSTGRESQL, 'mariadb': MARIADB}
 COLUMNS = (('request_id', 64), ('object_type', 40), ('reason', 200), ('prev_hash', 64), ('hash', 64))
 
 
@@ -44,7 +45,7 @@ def upgrade() -> None:
     head = op.create_table('audit_head',
     sa.Column('name', sa.String(length=20), nullable=False),
     sa.Column('seq', sa.Integer(), nullable=False),
-    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('at', MOMENT, nullable=False),
     sa.Column('hash', sa.String(length=64), nullable=False),
     sa.Column('written', sa.Integer(), nullable=False),
     sa.Column('deletable_to', sa.Integer(), nullable=False),
@@ -54,17 +55,18 @@ def upgrade() -> None:
     sa.Column('user_id', sa.String(length=32), nullable=False),
     sa.Column('name', sa.String(length=80), nullable=False),
     sa.Column('query', sa.JSON(), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('created_at', MOMENT, nullable=False),
     sa.PrimaryKeyConstraint('user_id', 'name', name=op.f('pk_audit_views'))
     )
     # Never in batch mode, now or later: that would copy the table, and the triggers would stay behind.
     for name, length in COLUMNS:
         op.add_column('audit', sa.Column(name, sa.String(length=length), nullable=False, server_default=''))
-    # An empty hash: the first row that is chained seals the rows that are there already. The key is not known here.
-    start = {'name': 'audit', 'seq': 0, 'at': datetime.now(UTC), 'hash': '', 'written': 0, 'deletable_to': 0}
-    op.bulk_insert(head, [start])
     for statement in STATEMENTS[op.get_context().dialect.name]:
         op.execute(statement)
+    # An empty hash: the first row that is chained seals the rows that are there already. The key is not known here. Last, for
+    # DDL would commit it on MariaDB, and an interrupted migration would find it there.
+    start = {'name': 'audit', 'seq': 0, 'at': datetime.now(UTC), 'hash': '', 'written': 0, 'deletable_to': 0}
+    op.bulk_insert(head, [start])
 
 
 def downgrade() -> None:
@@ -76,6 +78,8 @@ def downgrade() -> None:
     else:
         for name in ('audit_no_update', 'audit_no_delete', *(['audit_no_replace'] if dialect == 'sqlite' else [])):
             op.execute(f'DROP TRIGGER {name}')
+    if dialect == 'mariadb':
+        op.execute('ALTER TABLE audit MODIFY seq INTEGER NOT NULL AUTO_INCREMENT')
     for name, _ in COLUMNS:
         op.drop_column('audit', name)
     op.drop_table('audit_views')

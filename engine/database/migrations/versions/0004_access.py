@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from engine.database.migrations.portable import MOMENT
+
 revision = '0004'
 down_revision = '0003'
 branch_labels = None
@@ -13,7 +15,7 @@ def upgrade() -> None:
     op.create_table('user_groups',
     sa.Column('id', sa.String(length=32), nullable=False),
     sa.Column('name', sa.String(length=100), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('created_at', MOMENT, nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_user_groups')),
     sa.UniqueConstraint('name', name=op.f('uq_user_groups_name'))
     )
@@ -40,10 +42,10 @@ def upgrade() -> None:
     sa.Column('name', sa.String(length=100), nullable=False),
     sa.Column('secret_sha256', sa.String(length=64), nullable=False),
     sa.Column('scopes', sa.JSON(), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('last_used_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('revoked_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('created_at', MOMENT, nullable=False),
+    sa.Column('expires_at', MOMENT, nullable=True),
+    sa.Column('last_used_at', MOMENT, nullable=True),
+    sa.Column('revoked_at', MOMENT, nullable=True),
     sa.Column('revoked_by', sa.String(length=32), nullable=False),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_api_keys_user_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_api_keys'))
@@ -55,9 +57,9 @@ def upgrade() -> None:
     sa.Column('kind', sa.String(length=20), nullable=False),
     sa.Column('user_id', sa.String(length=32), nullable=False),
     sa.Column('tries', sa.Integer(), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('used_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('created_at', MOMENT, nullable=False),
+    sa.Column('expires_at', MOMENT, nullable=False),
+    sa.Column('used_at', MOMENT, nullable=True),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_tickets_user_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_tickets')),
     sa.UniqueConstraint('token_sha256', name=op.f('uq_tickets_token_sha256'))
@@ -65,7 +67,7 @@ def upgrade() -> None:
     op.create_index(op.f('ix_tickets_user_id'), 'tickets', ['user_id'])
     op.create_table('revoked_tokens',
     sa.Column('jti', sa.String(length=64), nullable=False),
-    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('expires_at', MOMENT, nullable=False),
     sa.PrimaryKeyConstraint('jti', name=op.f('pk_revoked_tokens'))
     )
     op.create_index(op.f('ix_revoked_tokens_expires_at'), 'revoked_tokens', ['expires_at'])
@@ -73,7 +75,7 @@ def upgrade() -> None:
     op.create_table('uploads',
     sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
     sa.Column('user_id', sa.String(length=32), nullable=False),
-    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('at', MOMENT, nullable=False),
     sa.Column('size_bytes', sa.Integer(), nullable=False),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_uploads_user_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_uploads'))

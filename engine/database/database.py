@@ -45,7 +45,7 @@ class Database:
             raise ConfigError(
                 "database_url is not an async SQLAlchemy URL whose driver is installed",
                 hint="for example sqlite+aiosqlite:///workbench.db, postgresql+asyncpg://user:password@host/name or"
-                " mariadb+aiomysql://user:password@host/name",
+                " mariadb+asyncmy://user:password@host/name",
             ) from error
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _configure_sqlite)
@@ -178,8 +178,6 @@ def _upgrade(connection: Any) -> None:
             newest = max(path.name for path in (MIGRATIONS / "versions").glob("*.py")).split("_")[0]
             if connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == newest:
                 return
-        if dialect == "mariadb":
-            mariadb.prepare(connection)
         from alembic import command  # noqa: PLC0415 - 0.3 s that only the first start of a process pays
         from alembic.config import Config
 

@@ -28,14 +28,14 @@ _BUSY = {1020, 1205, 1213}  # the row changed since it was read; a lock was wait
 
 def options() -> dict[str, Any]:
     """Return what `create_async_engine` needs. Raises ImportError without the driver."""
-    from pymysql.constants import FIELD_TYPE  # noqa: PLC0415 - only where this database is used
-    from pymysql.converters import decoders
+    from asyncmy.constants import FIELD_TYPE  # noqa: PLC0415 - only where this database is used
+    from asyncmy.converters import conversions
 
     # We have no decimal columns; what is one is a sum or a mean, which other databases give as plain numbers.
     numbers = {FIELD_TYPE.DECIMAL: _number, FIELD_TYPE.NEWDECIMAL: _number}
     return {
         "isolation_level": "READ COMMITTED",  # PostgreSQL's; the default would give stale reads after a wait for a lock
-        "connect_args": {"charset": "utf8mb4", "init_command": GREETING, "conv": {**decoders, **numbers}},
+        "connect_args": {"charset": "utf8mb4", "init_command": GREETING, "conv": {**conversions, **numbers}},
     }
 
 

@@ -1,4 +1,4 @@
-"""Databases with an audit, for tests that write to them as an intruder would: SQLite in a folder, and a real PostgreSQL."""
+"""Databases with an audit, for tests that write to them as an intruder would: SQLite in a folder, and real servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from engine.audit_views import Verification
 from engine.database.audit import record
@@ -18,8 +17,8 @@ from engine.database.audit_checkpoints import Checkpoint, Checkpoints
 from engine.database.audit_verify import verify
 from engine.database.columns import now
 from engine.database.database import Database
-from tests.servers.pgvector import server
-from tests.servers.postgres import PASSWORD, running
+from tests.servers import mariadb, postgres
+from tests.servers.databases import database
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = b"k" * 32
@@ -42,8 +41,8 @@ asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 class Place:
     """A database: its address for the workbench, and SQL past the workbench."""
 
-    def __init__(self, url: str, folder: Path, name: str = "") -> None:
-        self.url, self.folder, self._name = url, folder, name
+    def __init__(self, kind: str, url: str, folder: Path, name: str = "") -> None:
+        self.kind, self.url, self.folder, self._name = kind, url, folder, name
         self.checkpoints = Checkpoints(folder / "checkpoints.jsonl", KEY)
 
     def database(self, key: bytes = KEY) -> Database:
@@ -51,7 +50,8 @@ class Place:
 
     def sql(self, *statements: str) -> str:
         if self._name:
-            return "\n".join(running().sql(statement, self._name) for statement in statements)
+            server = mariadb.running() if self.kind == "mariadb" else postgres.running()
+            return "\n".join(server.sql(statement, self._name) for statement in statements)
         with sqlite3.connect(self.folder / "x.db") as connection:
             found = [row for statement in statements for row in connection.execute(statement).fetchall()]
         connection.close()
@@ -61,7 +61,7 @@ class Place:
         """What the owner of a database can do: put the triggers away first."""
         off = (
             ["ALTER TABLE audit DISABLE TRIGGER USER"]
-            if self._name
+            if self.kind == "postgresql"
             else [f"DROP TRIGGER IF EXISTS audit_no_{what}" for what in ("update", "delete", "replace")]
         )
         self.sql(*off, *statements)
@@ -108,11 +108,9 @@ async def add(database: Database, name: str) -> None:
 
 @contextmanager
 def place(kind: str, folder: Path) -> Iterator[Place]:
-    """Give an empty database of a kind: "sqlite" or "postgresql"."""
+    """Give an empty database of a kind: "sqlite", or one of `SERVERS`."""
     if kind == "sqlite":
-        yield Place(f"sqlite+aiosqlite:///{folder}/x.db", folder)
+        yield Place(kind, f"sqlite+aiosqlite:///{folder}/x.db", folder)
         return
-    with server() as endpoint:
-        parts = urlsplit(endpoint.base_url)
-        name = parts.path.lstrip("/")
-        yield Place(f"postgresql+asyncpg://{parts.username}:{PASSWORD}@{parts.hostname}:{parts.port}/{name}", folder, name)
+    with database(kind) as (url, name):
+        yield Place(kind, url, folder, name)

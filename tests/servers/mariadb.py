@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.servers.postgres import NOBODY
 
 MISSING = next(
@@ -25,7 +27,8 @@ MISSING = next(
 USER = "workbench"
 PASSWORD = "maria-canary-7be04c1d93f2a865"
 # The server's own character set and modes are the least helpful ones: what matters is set by the engine.
-SETTINGS = {"bind-address": "127.0.0.1", "skip-networking": "0", "innodb-flush-log-at-trx-commit": "0", "sync-binlog": "0",
+SETTINGS = {"bind-address": "127.0.0.1", "skip-networking": "0", "innodb-flush-log-at-trx-commit": "0", "sync-binlog": "0", "sync-frm": "0", "innodb-flush-method": "nosync",
+            "innodb-stats-persistent": "0", "innodb-file-per-table": "0",
             "innodb-buffer-pool-size": "32M", "innodb-log-file-size": "16M", "innodb-doublewrite": "0", "max-connections": "120",
             "character-set-server": "latin1", "sql-mode": "", "skip-name-resolve": "1", "performance-schema": "0"}  # fmt: skip
 
@@ -43,7 +46,7 @@ class MariaDB:
             os.chown(self.folder, NOBODY["user"], NOBODY["group"])
         self._run(
             "mariadb-install-db", "--no-defaults", f"--datadir={self.folder / 'data'}", "--auth-root-authentication-method=normal",
-            "--skip-test-db", "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=16M",
+            "--skip-test-db", "--skip-name-resolve", "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--innodb-log-file-size=16M",
         )  # fmt: skip
 
     def start(self) -> None:
@@ -124,11 +127,13 @@ def running() -> MariaDB:
 @contextmanager
 def database() -> Iterator[tuple[str, str]]:
     """Give the address of an empty database for the workbench, and its name; it is dropped afterwards."""
+    if MISSING:
+        pytest.skip(MISSING)
     server = running()
     name = f"test_{uuid.uuid4().hex}"
     server.create(name)
     try:
-        yield f"mariadb+aiomysql://{USER}:{PASSWORD}@127.0.0.1:{server.port}/{name}", name
+        yield f"mariadb+asyncmy://{USER}:{PASSWORD}@127.0.0.1:{server.port}/{name}", name
     finally:
         server.drop(name)
 

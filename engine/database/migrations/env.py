@@ -4,9 +4,13 @@ from alembic import context
 
 from engine.database import access_models, audit_models, models, provider_models  # noqa: F401 - fills the metadata
 from engine.database.columns import Base, UtcDateTime
+from engine.database.mariadb import prepare
 
+connection = context.config.attributes["connection"]
+if connection.dialect.name == "mariadb":
+    prepare(connection)
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=connection,
     target_metadata=Base.metadata,
     render_as_batch=True,
     render_item=lambda kind, item, _context: "MOMENT" if isinstance(item, UtcDateTime) else False,

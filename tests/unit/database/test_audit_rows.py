@@ -16,6 +16,7 @@ from engine.database.audit_actions import ACTIONS
 from engine.database.audit_chain import batches, canonical, is_signed
 from engine.types import Principal, Role
 from tests.servers.audited import KEY, place
+from tests.servers.databases import SERVERS
 
 ENGINE = Path(__file__).resolve().parents[3] / "engine"
 TEXT = st.text(st.characters(), max_size=300)
@@ -27,7 +28,7 @@ DETAILS = st.dictionaries(
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", *SERVERS])
 def here(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
     with place(request.param, tmp_path_factory.mktemp("audit")) as found:
         yield found

@@ -1,4 +1,4 @@
-"""The promises about things that happen at once, on a database whose transactions do run side by side: PostgreSQL."""
+"""The promises about things that happen at once, on databases whose transactions do run side by side."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from engine.testing import ADMIN
 from engine.types import Role
 from engine.workbench import Workbench
 from tests.flows.people import NEW, PASSWORD, audited, opened, person, signed_in, token_of
-from tests.servers import pgvector
+from tests.servers.databases import SERVERS, database
 
 
-@pytest.fixture
-async def workbench(tmp_path: Path) -> AsyncIterator[Workbench]:
-    with pgvector.server() as endpoint:
-        url = endpoint.base_url.replace("postgresql://", "postgresql+asyncpg://").replace("@", f":{endpoint.api_key}@")
+@pytest.fixture(params=SERVERS)
+async def workbench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Workbench]:
+    with database(request.param) as (url, _):
         async with opened(tmp_path, database_url=url) as made:
             yield made
 

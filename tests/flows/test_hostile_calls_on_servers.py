@@ -1,4 +1,4 @@
-"""Hostile calls on PostgreSQL, which takes less than SQLite does and lets transactions run side by side."""
+"""Hostile calls on servers, which take less than SQLite does and let transactions run side by side."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from engine.testing import ADMIN
 from engine.types import Right, Role
 from engine.workbench import Workbench
 from tests.flows.people import FROM, PASSWORD, opened, person, signed_in
-from tests.servers import pgvector
+from tests.servers.databases import SERVERS, database
 
 
-@pytest.fixture
-async def workbench(tmp_path: Path) -> AsyncIterator[Workbench]:
-    with pgvector.server() as endpoint:
-        url = endpoint.base_url.replace("postgresql://", "postgresql+asyncpg://").replace("@", f":{endpoint.api_key}@")
+@pytest.fixture(params=SERVERS)
+async def workbench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Workbench]:
+    with database(request.param) as (url, _):
         async with opened(tmp_path, database_url=url) as made:
             yield made
 

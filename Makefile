@@ -23,8 +23,9 @@ setup: .venv/ready
 run: setup
 	$(BIN)/python -m engine serve --port $(PORT)
 
+# Two processes: much of the time goes to waiting for servers. A file stays in one of them, with the servers that it started.
 test: .venv/ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/ready-dev
 	$(BIN)/ruff format --check .

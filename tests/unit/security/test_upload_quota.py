@@ -136,8 +136,9 @@ async def test_a_body_without_a_length_is_counted_while_it_streams(quota):
     assert len(taken) == 5  # and the rest not even taken off the wire
 
 
-async def test_a_length_that_lies_low_is_counted_while_it_streams(quota):
-    answer, app, _ = await put(quota, *[b"x" * (MB // 2)] * 10, announced=10)
+@pytest.mark.parametrize("announced", [0, 10, MB // 2])
+async def test_a_length_that_lies_low_is_counted_while_it_streams(quota, announced):
+    answer, app, _ = await put(quota, *[b"x" * (MB // 2)] * 10, announced=announced)
     assert answer.status == 429
     assert sum(map(len, app.read)) <= 2 * MB
 

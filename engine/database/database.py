@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, inspect, text, update
+from sqlalchemy import Dialect, event, inspect, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InvalidRequestError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -44,6 +44,8 @@ class Database:
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _configure_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
+        else:
+            event.listen(self._engine.sync_engine, "do_connect", _connect)
 
     @property
     def is_sqlite(self) -> bool:
@@ -124,6 +126,14 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated():`
             raise StoreError(
                 f"the database failed: {error.orig}", hint="Nothing of this step was saved; try again in a moment."
             ) from error
+
+
+def _connect(dialect: Dialect, _entry: ConnectionPoolEntry, arguments: list[Any], options: dict[str, Any]) -> Any:
+    # asyncpg tells of a server that is not there by a plain OSError, which SQLAlchemy passes on as none of the driver's.
+    try:
+        return dialect.connect(*arguments, **options)
+    except OSError as error:
+        raise StoreError("the database cannot be reached", hint="Nothing was saved; try again in a moment.") from error
 
 
 def _configure_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:

@@ -221,8 +221,6 @@ async def test_five_wrong_codes_end_the_sign_in_and_ten_lock_the_account(site, b
         await browser.sign_in("tom")
         for n in range(5):
             assert "The code is wrong" in said(await browser.post_form("/login/code", code=site.code(7 + n)))
-        locked = await site.workbench.users(ADMIN)
-        assert locked
     answer = await browser.sign_in("tom")
     assert (answer.status_code, said(answer)) == (429, LOCKED)
 

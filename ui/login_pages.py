@@ -8,7 +8,8 @@ STYLE = """
 :root { color-scheme: light dark; --ink: #1d2733; --soft: #5a6878; --paper: #fff; --ground: #eef2f6; --line: #cdd7e1;
   --edge: #7a8896; --accent: #1f5f8b; --on-accent: #fff; --bad: #9c1c1c; --bad-ground: #fdeeee; --good-ground: #eaf3fa; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e9ef; --soft: #a3b0be; --paper: #1d252e; --ground: #14191f;
-  --line: #3a4856; --edge: #728294; --accent: #5fa8d8; --on-accent: #0d1318; --bad: #ffb3b3; --bad-ground: #3d2020; --good-ground: #1b3040; } }
+  --line: #3a4856; --edge: #728294; --accent: #5fa8d8; --on-accent: #0d1318; --bad: #ffb3b3;
+  --bad-ground: #3d2020; --good-ground: #1b3040; } }
 * { box-sizing: border-box; }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem; background: var(--ground);
   color: var(--ink); font: 1rem/1.5 "Source Sans 3", "Source Sans Pro", system-ui, -apple-system, "Segoe UI", sans-serif; }

@@ -157,16 +157,16 @@ async def test_sign_out_everywhere_on_the_page_closes_the_other_tabs(url, newcom
 # --- the session goes on --------------------------------------------------------------------------------------------------
 
 
-async def test_a_role_comes_from_sql_at_the_next_run_of_the_page(url, data, newcomer):
+async def test_a_role_comes_from_sql_at_the_next_run_of_the_page(url, data, newcomer, seed):
     client = await newcomer("olga", Role.ADMIN)
     async with tab(url, client.headers["cookie"]) as websocket:
         _, frames, _ = await run(websocket, "health")
         assert b"This page is for the role" not in b"".join(frames)
-        _, frames, _ = await run(websocket, "documents")
+        _, frames, _ = await run(websocket, "documents", f"document={seed['document_id']}")
         assert b"report.pdf" in b"".join(frames)  # an admin sees what others own
         with contextlib.closing(sqlite3.connect(data / "workbench.db", timeout=30)) as database, database:
             assert database.execute("UPDATE users SET role = 'analyst' WHERE name = 'olga'").rowcount == 1
-        _, frames, _ = await run(websocket, "documents")
+        _, frames, _ = await run(websocket, "documents", f"document={seed['document_id']}")
         assert b"report.pdf" not in b"".join(frames)
         _, frames, _ = await run(websocket, "health")
         assert b"This page is for the role" in b"".join(frames)

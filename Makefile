@@ -23,8 +23,11 @@ setup: .venv/ready
 run: setup
 	$(BIN)/python -m engine serve --port $(PORT)
 
+# Two processes: much of the time goes to waiting for servers. A file stays in one of them, with the servers that it started.
+# A browser and the server it drives fill two cores by themselves, so these tests come one after the other.
 test: .venv/ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"; first=$$?; \
+	$(BIN)/python -m pytest -m browser && exit $$first
 
 check: .venv/ready-dev
 	$(BIN)/ruff format --check .

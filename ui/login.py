@@ -7,12 +7,12 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from engine.access_views import SignIn, Step
-from engine.errors import AccessDenied, EngineError, InputError
+from engine.errors import AccessDenied, EngineError
 from engine.security.wire import same_origin
 from engine.settings import Settings
 from ui import login_pages, server
 from ui.login_cookies import NO_STORE, LoginCookies, local_path, read_form
-from ui.login_steps import EXPIRED_FORM, Invitations, Steps, go_on, origin, sentence
+from ui.login_steps import EXPIRED_FORM, Invitations, Steps, go_on, origin, outcome, sentence
 
 __all__ = ["local_path", "routes"]
 
@@ -39,20 +39,19 @@ class LoginRoutes:
         form = await read_form(request)
         name, target = form.get("name", ""), local_path(form.get("next", "/"))
 
-        def again(error: str, status: int) -> Response:
-            return self._cookies.page(
-                request, lambda csrf: login_pages.login_page(csrf=csrf, name=name, target=target, error=error), status=status
-            )
+        def again(error: str, status: int, headers: dict[str, str] | None = None) -> Response:
+            def form(csrf: str) -> str:
+                return login_pages.login_page(csrf=csrf, name=name, target=target, error=error)
+
+            return self._cookies.page(request, form, status=status, headers=headers)
 
         if not self._cookies.trusted(request, form):
             return again(EXPIRED_FORM, 403)
         try:
             came = await server.workbench().sign_in(name, form.get("password", ""), **origin(request))
-        except (AccessDenied, InputError) as error:
-            return again(sentence(error), 401)
         except EngineError as error:
-            return again(sentence(error), 503)
-        return go_on(self._cookies, came, target)
+            return again(sentence(error), *outcome(error))
+        return await go_on(self._cookies, request, came, target)
 
     async def setup_form(self, request: Request) -> Response:
         """GET /setup."""
@@ -75,13 +74,15 @@ class LoginRoutes:
 
         if not self._cookies.trusted(request, form):
             return again(EXPIRED_FORM, 403)
+        if not await server.workbench().setup_needed():
+            return RedirectResponse("/login", 303, NO_STORE)
         try:
             token = await server.workbench().set_up(given, name, form.get("password", ""), **origin(request))
         except AccessDenied as error:
             return again(sentence(error), 403)
         except EngineError as error:
             return again(sentence(error), 400)
-        return go_on(self._cookies, SignIn(step=Step.DONE, token=token), "/")
+        return await go_on(self._cookies, request, SignIn(step=Step.DONE, token=token), "/")
 
     async def logout(self, request: Request) -> Response:
         """GET from our own page (st.logout) or POST with our form: end the session. A foreign link gets a question."""

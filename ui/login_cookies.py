@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from posixpath import normpath
 from typing import Literal, TypeAlias
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -20,7 +21,7 @@ TICKET_COOKIE = "wb_ticket"
 TICKET_SECONDS = 600
 MAX_FORM_BYTES = 16_384
 NO_STORE = {"cache-control": "no-store"}
-_SIGN_IN_PATHS = frozenset({"/login", "/login/code", "/login/password", "/logout", "/setup", "/invite"})
+_SIGN_IN_PATHS = frozenset({"/login", "/login/code", "/login/password", "/logout", "/auth/logout", "/setup", "/invite"})
 
 
 class LoginCookies:
@@ -97,7 +98,9 @@ def local_path(target: str) -> str:
     if not target.startswith("/") or target.startswith("//") or "\\" in target or any(ord(char) < 33 for char in target):
         return "/"
     parts = urlsplit(target)
-    return "/" if parts.scheme or parts.netloc or parts.path in _SIGN_IN_PATHS else target
+    # As browsers and routes will understand it: `/x/../logout` after a sign-in would end it at once.
+    plain = normpath(unquote(parts.path))
+    return "/" if parts.scheme or parts.netloc or plain in _SIGN_IN_PATHS else target
 
 
 async def read_form(request: Request) -> dict[str, str]:

@@ -6,9 +6,10 @@ from html import escape
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2733; --soft: #5a6878; --paper: #fff; --ground: #eef2f6; --line: #cdd7e1;
-  --accent: #1f5f8b; --on-accent: #fff; --bad: #9c1c1c; --bad-ground: #fdeeee; --good-ground: #eaf3fa; }
+  --edge: #7a8896; --accent: #1f5f8b; --on-accent: #fff; --bad: #9c1c1c; --bad-ground: #fdeeee; --good-ground: #eaf3fa; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e9ef; --soft: #a3b0be; --paper: #1d252e; --ground: #14191f;
-  --line: #3a4856; --accent: #5fa8d8; --on-accent: #0d1318; --bad: #ffb3b3; --bad-ground: #3d2020; --good-ground: #1b3040; } }
+  --line: #3a4856; --edge: #728294; --accent: #5fa8d8; --on-accent: #0d1318; --bad: #ffb3b3;
+  --bad-ground: #3d2020; --good-ground: #1b3040; } }
 * { box-sizing: border-box; }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem; background: var(--ground);
   color: var(--ink); font: 1rem/1.5 "Source Sans 3", "Source Sans Pro", system-ui, -apple-system, "Segoe UI", sans-serif; }
@@ -21,13 +22,14 @@ h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .35rem; }
 p { margin: 0 0 1rem; color: var(--soft); }
 label { display: block; font-weight: 600; margin: 1rem 0 .3rem; }
 .note { font-size: .875rem; color: var(--soft); margin: .3rem 0 0; }
-input { width: 100%; padding: .6rem .75rem; font: inherit; color: inherit; background: transparent; 
-  border: 1px solid var(--line); border-radius: .5rem; }
+input { width: 100%; padding: .6rem .75rem; font: inherit; color: inherit; background: transparent;
+  border: 1px solid var(--edge); border-radius: .5rem; }
 input:focus-visible, button:focus-visible { outline: 3px solid var(--accent); outline-offset: 1px; }
 button { width: 100%; margin-top: 1.5rem; padding: .65rem 1rem; font: inherit; font-weight: 600;
   border: 0; border-radius: .5rem; background: var(--accent); color: var(--on-accent); cursor: pointer; }
 button:hover { filter: brightness(1.08); }
 .message { border-radius: .5rem; padding: .65rem .85rem; margin: 1rem 0 0; background: var(--good-ground); color: var(--ink); }
+.message + p { margin-top: 1rem; }
 .message.bad { background: var(--bad-ground); color: var(--bad); }
 .foot { margin: 1.25rem 0 0; }
 a { color: var(--accent); }

@@ -6,18 +6,20 @@ into the form at once, and is used up when a password is chosen.
 
 from __future__ import annotations
 
+import math
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from engine.access_views import SignIn, Step
-from engine.errors import AccessDenied, EngineError, InputError
+from engine.errors import AccessDenied, EngineError, InputError, TooMany
 from ui import login_step_pages as pages
 from ui import server
 from ui.login_cookies import NO_STORE, LoginCookies, local_path, read_form
 
 EXPIRED_FORM = "This form was open for too long, or cookies are switched off. Please try again."
+TOO_LATE = "This sign-in took too long, or was finished in another tab. Start again with your password."
 UNEQUAL = "The two passwords differ. Type the new one twice."
 NO_PATH = {"referrer-policy": "strict-origin"}
 
@@ -33,9 +35,20 @@ def sentence(error: EngineError) -> str:
     return " ".join(f"{part[:1].upper()}{part[1:].rstrip('.')}." for part in parts)
 
 
-def go_on(cookies: LoginCookies, came: SignIn, target: str) -> Response:
-    """Answer a step that succeeded: with a session, or with the ticket for the next step."""
+def outcome(error: EngineError) -> tuple[int, dict[str, str]]:
+    """Return the status and the headers of a step that was refused, or could not be taken."""
+    if isinstance(error, TooMany):
+        return 429, {"retry-after": str(math.ceil(error.retry_after_seconds))}
+    return 401 if isinstance(error, (AccessDenied, InputError)) else 503, {}
+
+
+async def go_on(cookies: LoginCookies, request: Request, came: SignIn, target: str) -> Response:
+    """Answer a step that succeeded: with a session, or with the ticket for the next step.
+
+    A new session ends the one that the browser had before (OWASP ASVS 5.0, 7.2.4).
+    """
     if came.step is Step.DONE:
+        await server.workbench().sign_out(cookies.token(request))
         return cookies.signed_in(came.token, target)
     path = "/login/code" if came.step is Step.SECOND_FACTOR else "/login/password"
     return cookies.next_step(came.ticket, path + (f"?next={quote(target, safe='/')}" if target != "/" else ""))
@@ -59,9 +72,9 @@ class Steps:
         form = await read_form(request)
         target = local_path(form.get("next", "/"))
 
-        def again(error: str, status: int) -> Response:
+        def again(error: str, status: int, headers: dict[str, str] | None = None) -> Response:
             return self._cookies.page(
-                request, lambda csrf: pages.code_page(csrf=csrf, target=target, error=error), status=status
+                request, lambda csrf: pages.code_page(csrf=csrf, target=target, error=error), status=status, headers=headers
             )
 
         if not self._cookies.trusted(request, form):
@@ -69,11 +82,9 @@ class Steps:
         code = "".join(form.get("code", "").split())
         try:
             came = await server.workbench().second_factor(self._cookies.ticket(request), code, **origin(request))
-        except (AccessDenied, InputError) as error:
-            return again(sentence(error), 401)
         except EngineError as error:
-            return again(sentence(error), 503)
-        return go_on(self._cookies, came, target)
+            return again(sentence(error), *outcome(error))
+        return await go_on(self._cookies, request, came, target)
 
     async def password_form(self, request: Request) -> Response:
         """GET /login/password."""
@@ -100,11 +111,11 @@ class Steps:
             came = await server.workbench().choose_password(
                 self._cookies.ticket(request), form.get("password", ""), **origin(request)
             )
-        except AccessDenied as error:
-            return again(sentence(error), 401)
+        except AccessDenied:
+            return again(TOO_LATE, 401)
         except EngineError as error:
             return again(sentence(error), 400 if isinstance(error, InputError) else 503)
-        return go_on(self._cookies, came, target)
+        return await go_on(self._cookies, request, came, target)
 
 
 class Invitations:
@@ -131,7 +142,7 @@ class Invitations:
             return self._dead(request, error)
         except EngineError as error:
             return await self._shown(request, ticket, sentence(error), 400 if isinstance(error, InputError) else 503)
-        return go_on(self._cookies, came, "/")
+        return await go_on(self._cookies, request, came, "/")
 
     async def _shown(self, request: Request, ticket: str, error: str = "", status: int = 200) -> Response:
         try:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Update, event, inspect, text, update
+from sqlalchemy import CursorResult, Dialect, Update, event, inspect, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InvalidRequestError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -50,6 +50,8 @@ class Database:
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _configure_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
+        else:
+            event.listen(self._engine.sync_engine, "do_connect", _connect)
 
     @property
     def is_sqlite(self) -> bool:
@@ -143,6 +145,14 @@ def _is_value(error: BaseException | None) -> bool:
     # SQLSTATE class 22 is "data exception"; the adapter of asyncpg has no DataError for a text that is too long.
     state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
     return isinstance(error, DataError) or str(state or "").startswith("22")
+
+
+def _connect(dialect: Dialect, _entry: ConnectionPoolEntry, arguments: list[Any], options: dict[str, Any]) -> Any:
+    # asyncpg tells of a server that is not there by a plain OSError, which SQLAlchemy passes on as none of the driver's.
+    try:
+        return dialect.connect(*arguments, **options)
+    except OSError as error:
+        raise StoreError("the database cannot be reached", hint="Nothing was saved; try again in a moment.") from error
 
 
 def _configure_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:

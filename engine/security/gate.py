@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
+from engine.errors import EngineError
 from engine.security.addresses import address_key, client_address, parse_address, parse_networks, within
 from engine.security.gate_forwarding import identified, labelled, untrusted, with_headers
 from engine.security.gate_policy import (
@@ -23,9 +24,10 @@ from engine.security.gate_policy import (
     is_open,
     login_url,
     media_id,
+    scheme_of,
     uploads_to,
 )
-from engine.security.gate_socket import POLICY, REVOKED, FramePace, GuardedSocket, OpenSockets, Sleep
+from engine.security.gate_socket import LATER, POLICY, REVOKED, FramePace, GuardedSocket, OpenSockets, Sleep
 from engine.security.media_owners import MediaOwners
 from engine.security.rate_limit import SlidingWindow
 from engine.security.upload_quota import UploadQuota
@@ -36,6 +38,7 @@ from engine.security.wire import (
     Receive,
     Scope,
     Send,
+    behind_tls,
     cookie_name,
     cookie_values,
     header,
@@ -65,7 +68,7 @@ class Gate:
     bearer counts, everywhere else only the cookie. Identity headers (x-wb-*) of the client are dropped; the verified
     `x-wb-session` and `x-wb-user` are added for `server.trustedUserHeaders`, and the principal as
     `scope["state"]["principal"]`. `owner_of(tab)` returns the user id that a Streamlit session was opened for, or None.
-    `farewell` is sent on an open websocket whose session ended.
+    `farewell` is sent on an open websocket whose session ended. While either function raises EngineError nobody comes in: 503.
     """
 
     def __init__(
@@ -121,33 +124,15 @@ class Gate:
         if not within(parse_address(peer[0]), self._proxies):
             return scope
         address = client_address(peer[0], scope["headers"], self._proxies)
-        scheme = header(scope["headers"], b"x-forwarded-proto").strip().lower()
-        known = scheme if scheme in {"http", "https"} and scope["type"] == "http" else scope.get("scheme", "http")
-        return dict(scope, client=(address, peer[1]), scheme=known)
+        return dict(scope, client=(address, peer[1]), scheme=scheme_of(scope))
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         if problem := host_problem(scope, self._hosts):
             await refuse(send, scope, problem, "This server does not answer to that name.", hint=_HOST_HINT)
         elif is_open(scope):
             await self._open(scope, receive, send)
-        elif wait := self._guessing(scope):
-            await _slow_down(send, scope, wait)
-        elif principal := await self._principal(scope):
-            await self._serve(scope, receive, send, principal)
-        elif is_api(scope):
-            challenge = [(b"www-authenticate", b'Bearer realm="RAG Workbench"')]
-            await refuse(
-                send,
-                scope,
-                401,
-                "A valid API key or token is needed.",
-                hint="Send it as Authorization: Bearer.",
-                headers=challenge,
-            )
-        elif scope["method"] == "GET" and "text/html" in header(scope["headers"], b"accept"):
-            await refuse(send, scope, 303, "", headers=[(b"location", login_url(scope))])
         else:
-            await refuse(send, scope, 401, "Sign in first.")
+            await self._closed(scope, receive, send)
 
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
         wait = 0.0 if scope["path"] in CONSTANT_PATHS else self._visits.hit(_address(scope)).retry_after_seconds
@@ -155,6 +140,21 @@ class Gate:
             await _slow_down(send, scope, wait)
         else:
             await self._app(dict(scope, headers=untrusted(scope)), receive, send)
+
+    async def _closed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            principal, wait = await self._who(scope)
+        except EngineError:
+            await refuse(
+                send, scope, 503, "Who you are cannot be checked now.", hint=_LATER_HINT, headers=[(b"retry-after", b"5")]
+            )
+            return
+        if wait:
+            await _slow_down(send, scope, wait)
+        elif principal:
+            await self._serve(scope, receive, send, principal)
+        else:
+            await _ask_to_sign_in(send, scope)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, principal: Principal) -> None:
         """Serve a request of a known user, within limits and only what is theirs."""
@@ -180,12 +180,17 @@ class Gate:
         return not file_id or self._media.may_read(principal.user_id, file_id)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        welcome = same_origin(scope["headers"]) and not is_api(scope) and not is_odd(scope)
-        welcome = welcome and not host_problem(scope, self._hosts) and not self._guessing(scope)
-        principal = await self._principal(scope) if welcome else None
-        if principal is None or not self._sockets.enter(principal.user_id):
+        principal, code = None, POLICY
+        if self._welcome(scope):
+            try:
+                principal, _ = await self._who(scope)
+            except EngineError:
+                code = LATER
+        # A handshake is a request like any other; what it opens is counted on its own.
+        may = principal and self._requests.hit(principal.user_id).allowed and self._sockets.enter(principal.user_id)
+        if principal is None or not may:
             await receive()
-            await send({"type": "websocket.close", "code": POLICY})  # before accept: the server answers 403
+            await send({"type": "websocket.close", "code": code})  # before accept: the server answers 403
             return
         user_id, session_id = principal.user_id, principal.session_id
 
@@ -205,6 +210,10 @@ class Gate:
         finally:
             self._sockets.leave(user_id)
 
+    def _welcome(self, scope: Scope) -> bool:
+        ours = same_origin(scope["headers"], secure=behind_tls(scope))
+        return ours and not is_api(scope) and not is_odd(scope) and not host_problem(scope, self._hosts)
+
     def _credential(self, scope: Scope) -> str:
         """Return the one well-formed credential of a request, or "". Of two that differ one was planted: neither counts."""
         if is_api(scope):
@@ -215,12 +224,19 @@ class Gate:
         token = tokens.pop() if len(tokens) == 1 else ""
         return token if _TOKEN.fullmatch(token) else ""
 
-    def _guessing(self, scope: Scope) -> float:
-        """Return how long an address must wait that has shown too many unknown credentials; 0 for one that is known."""
+    async def _who(self, scope: Scope) -> tuple[Principal | None, float]:
+        """Return who this is, and how long an address must wait that has shown too many unknown credentials.
+
+        Raises EngineError when the credential cannot be looked up.
+        """
         credential = self._credential(scope)
-        if not credential or self._verdicts.known(_kind(scope) + credential):
-            return 0.0
-        return self._guesses.hit(_address(scope)).retry_after_seconds
+        new = bool(credential) and not self._verdicts.known(_kind(scope) + credential)
+        if new and (wait := self._guesses.hit(_address(scope)).retry_after_seconds):
+            return None, wait
+        principal = await self._principal(scope)
+        if new and principal:
+            self._guesses.refund(_address(scope))  # counted beforehand, so that guesses side by side are; it was none
+        return principal, 0.0
 
     async def _principal(self, scope: Scope) -> Principal | None:
         credential = self._credential(scope)
@@ -236,6 +252,7 @@ class Gate:
 
 
 _HOST_HINT = "An operator can add it to the setting allowed_hosts."
+_LATER_HINT = "Try again in a moment; you need not sign in anew."
 
 
 def _kind(scope: Scope) -> str:
@@ -245,6 +262,17 @@ def _kind(scope: Scope) -> str:
 
 def _address(scope: Scope) -> str:
     return address_key((scope.get("client") or ("", 0))[0])
+
+
+async def _ask_to_sign_in(send: Send, scope: Scope) -> None:
+    if is_api(scope):
+        text, hint = "A valid API key or token is needed.", "Send it as Authorization: Bearer."
+        challenge = [(b"www-authenticate", b'Bearer realm="RAG Workbench"')]
+        await refuse(send, scope, 401, text, hint=hint, headers=challenge)
+    elif scope["method"] == "GET" and "text/html" in header(scope["headers"], b"accept"):
+        await refuse(send, scope, 303, "", headers=[(b"location", login_url(scope))])
+    else:
+        await refuse(send, scope, 401, "Sign in first.")
 
 
 async def _slow_down(send: Send, scope: Scope, wait: float) -> None:

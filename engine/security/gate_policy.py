@@ -63,6 +63,16 @@ def host_problem(scope: Scope, allowed: Collection[str]) -> int:
     return 0 if values and host_of(values[0]) in allowed else 421
 
 
+def scheme_of(scope: Scope) -> str:
+    """Return the scheme that the trusted proxy in front reports; the server's own when it tells none, or several."""
+    told = ",".join(header_values(scope["headers"], b"x-forwarded-proto")).strip().lower()
+    web = {"http": "http", "ws": "http", "https": "https", "wss": "https"}.get(told)
+    if web is None:
+        own: str = scope.get("scheme", "http")
+        return own
+    return web if scope["type"] == "http" else web.replace("http", "ws")
+
+
 def login_url(scope: Scope) -> bytes:
     """Return where a browser signs in and then comes back to what it asked for."""
     query = scope.get("query_string", b"").decode("latin-1")

@@ -7,13 +7,14 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from engine.errors import EngineError
 from engine.security.wire import Event, Receive, Send
 
 Alive: TypeAlias = Callable[[], Awaitable[bool]]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
 REVOKED = 4401  # websocket close codes 4000-4999 are private (RFC 6455, 7.4.2)
-POLICY, TOO_BIG = 1008, 1009
+POLICY, TOO_BIG, LATER = 1008, 1009, 1013
 MAX_SOCKETS = 40
 MAX_FRAME_BYTES = 16 << 20
 FRAMES_PER_SECOND, FRAME_BURST = 30.0, 120
@@ -77,7 +78,7 @@ class GuardedSocket:
     """`receive` and `send` of one accepted websocket, for as long as its session lives.
 
     `alive` asks about the session, `admit` paces frames, `sent` sees what goes out. `farewell` goes to a browser first, so
-    that it can say why the socket closes.
+    that it can say why the socket closes. When nobody can tell whether the session lives, the socket closes without it.
     """
 
     def __init__(
@@ -96,34 +97,46 @@ class GuardedSocket:
         self._admit = admit
         self._sent = sent
         self._farewell = farewell
-        self._ended = False
+        self._ended = 0  # the close code
 
     async def receive(self) -> Event:
         """Return the next event of the client; a disconnect once the session has ended."""
         message = await self._receive()
-        if message["type"] != "websocket.receive" or self._ended:
+        if message["type"] != "websocket.receive":
             return message
-        if len(message.get("bytes") or message.get("text") or b"") > MAX_FRAME_BYTES:
-            return await self._end(TOO_BIG)
-        if not await self._admit():
-            return await self._end(POLICY)
-        return message if await self._alive() else await self._end(REVOKED)
+        if not self._ended:
+            await self._end(await self._problem(message))
+        # A frame that was on its way when the socket was closed is nobody's any more.
+        return {"type": "websocket.disconnect", "code": self._ended} if self._ended else message
 
     async def send(self, message: Event) -> None:
         """Pass on what the application sends, while the session lives."""
+        if message["type"] == "websocket.send" and not self._ended:
+            await self._end(await self._lost())
         if self._ended:
             return  # the application has not read the disconnect yet
-        if message["type"] == "websocket.send":
-            if not await self._alive():
-                await self._end(REVOKED)
-                return
+        if message["type"] == "websocket.close":
+            self._ended = message.get("code", 1000)
+        elif message["type"] == "websocket.send":
             self._sent(message.get("bytes") or b"")
         await self._send(message)
 
-    async def _end(self, code: int) -> Event:
-        if not self._ended:
-            self._ended = True
-            if code == REVOKED and self._farewell:
-                await self._send({"type": "websocket.send", "bytes": self._farewell})
-            await self._send({"type": "websocket.close", "code": code})
-        return {"type": "websocket.disconnect", "code": code}
+    async def _problem(self, message: Event) -> int:
+        """Return the close code that this frame of the client deserves, or 0. It may wait for its turn."""
+        if len(message.get("bytes") or (message.get("text") or "").encode()) > MAX_FRAME_BYTES:
+            return TOO_BIG
+        return await self._lost() if await self._admit() else POLICY
+
+    async def _lost(self) -> int:
+        try:
+            return 0 if await self._alive() else REVOKED
+        except EngineError:
+            return LATER
+
+    async def _end(self, code: int) -> None:
+        if not code or self._ended:
+            return
+        self._ended = code
+        if code == REVOKED and self._farewell:
+            await self._send({"type": "websocket.send", "bytes": self._farewell})
+        await self._send({"type": "websocket.close", "code": code})

@@ -24,9 +24,12 @@ class UploadQuota:
         self._bytes = SlidingWindow(megabytes * 1_000_000, HOUR, clock=clock)
         self._megabytes = megabytes
 
-    def charge_file(self, user_id: str) -> float:
-        """Count one more file; return 0, or after how many seconds there is room for it."""
-        return self._files.hit(user_id).retry_after_seconds
+    def charge_file(self, user_id: str, announced: int) -> float:
+        """Count one more file of `announced` bytes; return 0, or after how many seconds there is room for it."""
+        wait = self._files.hit(user_id).retry_after_seconds
+        if not wait and (wait := self.charge_bytes(user_id, announced)):
+            self._files.refund(user_id)
+        return wait
 
     def charge_bytes(self, user_id: str, size: int) -> float:
         """Count `size` bytes; return 0, or after how many seconds there is room for them."""
@@ -38,7 +41,7 @@ class UploadQuota:
         if announced > self._bytes.limit:
             await self._refuse(scope, send, 413, f"One upload may have at most {self._megabytes} MB.")
             return
-        wait = self.charge_file(user_id) or self.charge_bytes(user_id, announced)
+        wait = self.charge_file(user_id, announced)
         if wait:
             await self._refuse(scope, send, 429, _MANY, wait)
             return
@@ -48,6 +51,8 @@ class UploadQuota:
         except OverQuota:
             if body.wait <= 0:
                 raise
+        if body.wait > 0:
+            self._files.refund(user_id)  # its bytes did come in, but it is no file
         if body.wait > 0 and not body.answered:
             await self._refuse(scope, send, 429, _MANY, body.wait)
 
@@ -89,4 +94,5 @@ class _CountedBody:
 
 def _announced(headers: Headers) -> int:
     text = header(headers, b"content-length")
-    return int(text) if text.isascii() and text.isdigit() else 0
+    # The first digits do: Python refuses to read thousands of them, and less than the truth is counted while it streams.
+    return int(text[:19]) if text.isascii() and text.isdigit() else 0

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
+from engine.errors import EngineError
 from engine.types import Principal
 
+logger = logging.getLogger(__name__)
 MAX_REMEMBERED = 2000
 
 
@@ -40,7 +43,8 @@ class Verdicts:
     ) -> Principal | None:
         """Return whose `credential` is, by `ask()` unless that was answered less than `seconds` ago.
 
-        With `fresh` a good credential is looked up each time, so that taking it back acts at once.
+        With `fresh` a good credential is looked up each time, so that taking it back acts at once. What `ask` raises is
+        raised to everybody who waits, and not remembered.
         """
         key, now = _key(credential), self._clock()
         if not fresh and key in self._users and now - self._users[key][0] < self._seconds:
@@ -56,6 +60,9 @@ class Verdicts:
     async def _look_up(self, key: str, now: float, ask: Callable[[], Awaitable[Principal | None]]) -> Principal | None:
         try:
             principal = await ask()
+        except EngineError as error:
+            logger.warning("a credential cannot be looked up: %s", type(error).__name__)
+            raise
         finally:
             del self._asking[key]
         self._users.pop(key, None)

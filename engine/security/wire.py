@@ -38,13 +38,18 @@ def cookie_values(headers: Headers, name: str) -> set[str]:
     return {value.strip() for found, _, value in pairs if found.strip() == name}
 
 
-def same_origin(headers: Headers) -> bool:
-    """Tell whether a request comes from our own pages; without an Origin header it does not come from a foreign page."""
+def same_origin(headers: Headers, *, secure: bool = False) -> bool:
+    """Tell whether a request comes from our own pages; without an Origin header it does not come from a foreign page.
+
+    With `secure` a page without TLS is foreign, for anybody on the way can write one; else a proxy may have ended the TLS.
+    """
     origin = header(headers, b"origin")
     try:
-        return not origin or urlsplit(origin).netloc.lower() == header(headers, b"host").lower() != ""
+        found = urlsplit(origin)
     except ValueError:
         return False
+    ours = found.scheme in ({"https"} if secure else {"http", "https"})
+    return not origin or (ours and found.netloc.lower() == header(headers, b"host").lower() != "")
 
 
 async def refuse(send: Send, scope: Scope, status: int, text: str, *, hint: str = "", headers: Headers | None = None) -> None:
@@ -59,6 +64,11 @@ async def refuse(send: Send, scope: Scope, status: int, text: str, *, hint: str 
     sent = [(b"content-type", kind), (b"cache-control", b"no-store"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": [*sent, *(headers or [])]})
     await send({"type": "http.response.body", "body": body})
+
+
+def behind_tls(scope: Scope) -> bool:
+    """Tell whether a request is known to have come by TLS."""
+    return scope.get("scheme") in {"https", "wss"}
 
 
 def is_api(scope: Scope) -> bool:

@@ -12,7 +12,7 @@ from engine.database.audit import record
 from engine.database.database import Database
 from engine.database.models import User
 from engine.database.sign_ins import Attempt
-from engine.errors import AccessDenied
+from engine.errors import AccessDenied, TooMany
 from engine.security import pbkdf2
 from engine.security.passwords import Passwords
 from engine.settings import AccountRules
@@ -78,10 +78,11 @@ class Guesses:
             minutes = self._rules.lock_minutes
             await record(session, None, "auth.lock", name, outcome="denied", ip=ip, of=attempt.locks, minutes=minutes)
 
-    def locked(self) -> AccessDenied:
-        """The error of a lock."""
-        hint = f"Wait {self._rules.lock_minutes} minutes, then try again, or ask an admin to unlock the account."
-        return AccessDenied("too many wrong passwords or codes", hint=hint)
+    def locked(self) -> TooMany:
+        """The error of a lock, with how long one lasts at most: what is left of it would tell when others tried."""
+        minutes = self._rules.lock_minutes
+        hint = f"Wait {minutes} minutes, then try again, or ask an admin to unlock the account."
+        return TooMany("too many wrong passwords or codes", retry_after_seconds=60 * minutes, hint=hint)
 
     @staticmethod
     def wrong(who: Principal | None = None) -> AccessDenied:

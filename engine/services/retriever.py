@@ -24,6 +24,7 @@ from engine.types import Filter, Hit, Principal
 from engine.vendors.status import too_slow
 
 EMBED_SECONDS = 10.0  # a question is answered by words when its embedding takes longer
+LOAD_SECONDS = 60.0  # the same for the built-in model, which the first question may have to wait for
 MAX_SPARE = 2000  # how many held passages a search looks past
 DIVERSITY_POOL = 4  # how many times k candidates MMR chooses among
 MODES = ("dense", "lexical", "hybrid")
@@ -144,12 +145,11 @@ class Retriever:
         started = time.perf_counter()
         vector: Array | None = None
         if mode != "lexical":
+            limit = LOAD_SECONDS if group[0].embedder == "local" else EMBED_SECONDS
             try:
-                vector = await asyncio.wait_for(self._embedded(query, group, progress), EMBED_SECONDS)
+                vector = await asyncio.wait_for(self._embedded(query, group, progress), limit)
             except (ProviderError, StoreError, ConfigError, TimeoutError) as failure:
-                error = (
-                    failure if isinstance(failure, EngineError) else too_slow(provider=group[0].embedder, seconds=EMBED_SECONDS)
-                )
+                error = failure if isinstance(failure, EngineError) else too_slow(provider=group[0].embedder, seconds=limit)
                 if mode == "dense":
                     raise error from failure
                 mode = "lexical"

@@ -36,9 +36,10 @@ def hit(text):
 
 
 def prompt_for(generator, question=QUESTION, text=TEXT, history=()):
-    return assemble(
+    prompt = assemble(
         question, [hit(text)], history=history, count_tokens=generator.count_tokens, budget_tokens=generator.context_tokens
     )
+    return replace(prompt, answer_tokens=24)  # a real model takes its time for each
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,8 @@ async def idle(generator):
 
 def story(generator):
     """A prompt whose answer is long."""
-    return prompt_for(generator, question="Write a long story about the plant, with twenty chapters.")
+    prompt = prompt_for(generator, question="Write a long story about the plant, with twenty chapters.")
+    return replace(prompt, answer_tokens=800)
 
 
 async def test_a_real_answer_streams(generator):

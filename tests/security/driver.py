@@ -45,17 +45,26 @@ def tab(url, cookie, *, replay="", headers=(), origin=None):
     )  # fmt: skip
 
 
-def rerun(page="", query=""):
-    """Return the frame that asks for a run of the page."""
+def rerun(page="", query="", **widget):
+    """Return the frame that asks for a run of the page; `widget` is one whose value changed: its id and the value."""
     message = BackMsg()
     message.rerun_script.query_string = query
     message.rerun_script.page_name = page
+    if widget:
+        message.rerun_script.widget_states.widgets.add(**widget)
     return message.SerializeToString()
 
 
-async def run(websocket, page="", query=""):
+def widget_id(messages, kind, label=""):
+    """Return the id of the first widget of this kind (and label) that a run drew."""
+    elements = [message.delta.new_element for message in messages if message.delta.HasField("new_element")]
+    found = [getattr(one, kind) for one in elements if one.WhichOneof("type") == kind]
+    return next(one.id for one in found if not label or one.label == label)
+
+
+async def run(websocket, page="", query="", **widget):
     """Run the page once; return the Streamlit session id, the raw frames and their messages."""
-    await websocket.send(rerun(page, query))
+    await websocket.send(rerun(page, query, **widget))
     frames, messages, session_id = [], [], ""
     while True:
         frame = await asyncio.wait_for(websocket.recv(), 30)

@@ -8,18 +8,17 @@ from __future__ import annotations
 import asyncio
 import csv
 import inspect
+import sqlite3
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, literal_column, select
-
 from engine.access_views import Scope
 from engine.audit_views import AuditQuery
-from engine.database.audit_models import Audit
 from engine.database.columns import Base
 from engine.errors import AccessDenied, AddressDenied, EngineError, NotFound
 from engine.provider_views import Choice
@@ -297,7 +296,7 @@ async def outcome(world: World, name: str, who: str) -> str:
     """Call one method as somebody. Whatever else fails, fails behind the permissions."""
     world.caller = who
     arguments, named = await ARGUMENTS[name](world)
-    before = await _rows(world.workbench)
+    before = _rows(world.workbench)
     try:
         await getattr(world.workbench, name)(world.people[who], *arguments, **named)
     except AddressDenied:  # the address was refused, not the caller
@@ -310,7 +309,7 @@ async def outcome(world: World, name: str, who: str) -> str:
         result = f"allowed ({type(error).__name__})"
     else:
         result = "allowed"
-    changed = await _rows(world.workbench) != before
+    changed = _rows(world.workbench) != before
     if changed and result in {"denied", "not found"}:
         return f"{result}, and yet something changed"
     return f"{result}, changed" if changed and who.startswith("preview") else result
@@ -319,17 +318,18 @@ async def outcome(world: World, name: str, who: str) -> str:
 UNWATCHED = {"audit_head", "sign_in_failures", "jobs", "versions", "snapshots", "counters"}
 
 
-async def _rows(workbench: Workbench) -> dict[str, object]:
-    """Return a picture of every table; of the audit what succeeded, and nothing of what any request or wrong password touches."""
+def _rows(workbench: Workbench) -> dict[str, object]:
+    """Return a picture of every table; of the audit what succeeded, and nothing of what any request or wrong password touches.
+
+    Read past the engine, in one go: some 2,000 pictures of 40 tables are taken.
+    """
     found: dict[str, object] = {}
-    async with workbench.database.read() as session:
+    with closing(sqlite3.connect(str(workbench.database.url.database))) as connection:
         for table in Base.metadata.sorted_tables:
             if table.name == "audit":
-                kept = select(func.count()).where(Audit.outcome == "success")
-                found["audit"] = await session.scalar(kept)
+                found["audit"] = connection.execute("SELECT count(*) FROM audit WHERE outcome = 'success'").fetchone()
             elif table.name not in UNWATCHED:
-                rows = await session.execute(select(literal_column("*")).select_from(table))
-                found[table.name] = set(map(tuple, rows))
+                found[table.name] = set(connection.execute(f'SELECT * FROM "{table.name}"'))
     return found
 
 

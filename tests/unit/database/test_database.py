@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,17 @@ async def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path) -> N
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/x.db")
     with pytest.raises(StoreError, match="not a database"):
         await database.migrate()
+    await database.close()
+
+
+async def test_a_server_that_is_not_there_is_one_clear_error_without_its_password() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening: nobody else answers there
+        database = Database(f"postgresql+asyncpg://user:secret@127.0.0.1:{taken.getsockname()[1]}/name")
+        for use in (database.ping, database.migrate):
+            with pytest.raises(StoreError, match="cannot be reached") as failure:
+                await use()
+            assert "secret" not in str(failure.value)
     await database.close()
 
 

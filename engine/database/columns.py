@@ -19,7 +19,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-# MariaDB's TEXT and BLOB end at 64 KB (a page of a long document does not), its FLOAT has four bytes, its DATETIME whole seconds.
+# MariaDB's TEXT and BLOB end at 64 KB (a page of a long document does not); its FLOAT has 4 bytes, its DATETIME no fractions.
 LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 Bytes = LargeBinary().with_variant(mysql.LONGBLOB(), "mariadb")
 Real = Float().with_variant(mysql.DOUBLE(asdecimal=False), "mariadb")

@@ -1,4 +1,4 @@
-"""Connections and transactions over one SQLAlchemy engine; the rules of SQLite live here and nowhere else (MariaDB's: mariadb.py)."""
+"""Connections and transactions over one SQLAlchemy engine; the rules of SQLite live here, those of MariaDB in mariadb.py."""
 
 from __future__ import annotations
 

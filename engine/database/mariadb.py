@@ -41,7 +41,7 @@ def options() -> dict[str, Any]:
 
 def is_busy(error: SQLAlchemyError) -> bool:
     """Whether the database gave up for others who were at the same rows: the same again may well succeed."""
-    arguments = getattr(error.orig, "args", ()) if isinstance(error, DBAPIError) else ()
+    arguments: tuple[Any, ...] = getattr(error.orig, "args", ()) if isinstance(error, DBAPIError) else ()
     return bool(arguments) and arguments[0] in _BUSY
 
 

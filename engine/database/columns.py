@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 # MariaDB's TEXT and BLOB end at 64 KB (a page of a long document does not), its FLOAT has four bytes, its DATETIME whole seconds.
 LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 Bytes = LargeBinary().with_variant(mysql.LONGBLOB(), "mariadb")
-Real = Float().with_variant(mysql.DOUBLE(), "mariadb")
+Real = Float().with_variant(mysql.DOUBLE(asdecimal=False), "mariadb")
 _MICROSECONDS = mysql.DATETIME(fsp=6)
 
 

@@ -122,7 +122,7 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated():`
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, PoolTimeout):
             raise StoreError("the database has no connection free", hint="Nothing was saved; try again in a moment.") from error
-        if isinstance(error, (UnicodeEncodeError, DataError)):  # half a surrogate pair; a NUL, or too long, for PostgreSQL
+        if isinstance(error, UnicodeEncodeError) or _is_value(error):  # half a surrogate pair; a NUL, or too long
             raise InputError("this holds characters that cannot be stored, or is too long", hint="Type it anew.") from error
         if isinstance(
             error, IntegrityError
@@ -137,6 +137,12 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated():`
             raise StoreError(
                 f"the database failed: {error.orig}", hint="Nothing of this step was saved; try again in a moment."
             ) from error
+
+
+def _is_value(error: BaseException | None) -> bool:
+    # SQLSTATE class 22 is "data exception"; the adapter of asyncpg has no DataError for a text that is too long.
+    state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    return isinstance(error, DataError) or str(state or "").startswith("22")
 
 
 def _configure_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:

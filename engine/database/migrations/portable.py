@@ -4,5 +4,5 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
 MOMENT = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mariadb")
-REAL = sa.Float().with_variant(mysql.DOUBLE(), "mariadb")
+REAL = sa.Float().with_variant(mysql.DOUBLE(asdecimal=False), "mariadb")
 BYTES = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mariadb")

@@ -181,7 +181,7 @@ async def test_a_check_is_recorded_with_what_it_found(tmp_path: Path) -> None:
         for number in range(5):
             await note(workbench, ADMIN, object_=f"d-{number}")
         assert (await workbench.audit_verify(ADMIN)).ok
-        place = Place("sqlite", "", tmp_path)
+        place = Place("", tmp_path)
         (tmp_path / "x.db").symlink_to(tmp_path / "workbench.db")
         place.tamper("UPDATE audit SET actor = 'eve' WHERE seq = 3")
         assert (await workbench.audit_verify(ADMIN)).first_bad == 3
@@ -221,7 +221,7 @@ async def test_retention_keeps_what_is_too_young_and_refuses_an_audit_that_does_
         assert (await workbench.audit_retain(ADMIN, older_than_days=365, apply=True)).rows == 0
     async with offline_workbench(tmp_path, audit={"retention_days": 0}) as workbench:
         (tmp_path / "x.db").symlink_to(tmp_path / "workbench.db")
-        Place("sqlite", "", tmp_path).tamper("UPDATE audit SET actor = 'eve' WHERE seq = 1")
+        Place("", tmp_path).tamper("UPDATE audit SET actor = 'eve' WHERE seq = 1")
         with pytest.raises(InputError, match="does not verify"):
             await workbench.audit_retain(ADMIN, older_than_days=0, apply=True)
 

@@ -41,7 +41,7 @@ asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 class Place:
     """A database: its address for the workbench, and SQL past the workbench."""
 
-    def __init__(self, kind: str, url: str, folder: Path, name: str = "") -> None:
+    def __init__(self, url: str, folder: Path, name: str = "", kind: str = "sqlite") -> None:
         self.kind, self.url, self.folder, self._name = kind, url, folder, name
         self.checkpoints = Checkpoints(folder / "checkpoints.jsonl", KEY)
 
@@ -110,7 +110,7 @@ async def add(database: Database, name: str) -> None:
 def place(kind: str, folder: Path) -> Iterator[Place]:
     """Give an empty database of a kind: "sqlite", or one of `SERVERS`."""
     if kind == "sqlite":
-        yield Place(kind, f"sqlite+aiosqlite:///{folder}/x.db", folder)
+        yield Place(f"sqlite+aiosqlite:///{folder}/x.db", folder)
         return
     with database(kind) as (url, name):
-        yield Place(kind, url, folder, name)
+        yield Place(url, folder, name, kind)

@@ -233,17 +233,17 @@ async def test_a_lock_that_is_not_given_in_time_leaves_nothing_and_is_said(on_ma
     one = Database(on_mariadb[0], audit_key=KEY)
     await one.migrate()
     await two_rows(one)
+
+    async def change() -> None:
+        async with one.write() as session:
+            await session.execute(text("SET SESSION innodb_lock_wait_timeout = 1"))
+            await session.execute(renamed("a", "another"))
+            await record(session, None, "group.rename", "a")
+
     async with one.write() as holder:
         await holder.execute(text("SELECT * FROM audit_head FOR UPDATE"))
-
-        async def impatient() -> None:
-            async with one.write() as session:
-                await session.execute(text("SET SESSION innodb_lock_wait_timeout = 1"))
-                await session.execute(renamed("a", "another"))
-                await record(session, None, "group.rename", "a")
-
         with pytest.raises(DatabaseBusy):
-            await impatient()
+            await change()
     async with one.read() as session:
         assert set(await session.scalars(select(Group.name))) == {"a", "b"}
     await one.close()

@@ -19,8 +19,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from engine.documents import Document, Page
 from engine.registry import CHUNKERS
+from engine.sections import Injection
 from engine.security.injection import assess
-from engine.settings import Injection
 from engine.testing import WordTokens
 
 ROOT = Path(__file__).resolve().parents[1]

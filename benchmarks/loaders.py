@@ -23,7 +23,7 @@ from engine.documents import Document
 from engine.errors import EngineError, PasswordNeeded
 from engine.loading.pdf import PdfLoader
 from engine.loading.sandbox import parse
-from engine.settings import Limits
+from engine.sections import Limits
 
 LATER = frozenset({"doc", "odt", "rtf", "ppt", "xls", "epub", "eml", "msg", "xml", "json", "ndjson", "zip"})
 

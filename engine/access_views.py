@@ -15,7 +15,14 @@ class Scope(StrEnum):
     READ = "read"
     ASK = "ask"
     WRITE = "write"
+    OPERATE = "operate"  # health, breakers and measurements: for operators and admins
     ADMIN = "admin"
+
+
+def scopes_for(role: Role) -> tuple[Scope, ...]:
+    """Return the scopes that a key of somebody with this role may have."""
+    closed = {Role.ANALYST: {Scope.OPERATE, Scope.ADMIN}, Role.OPERATOR: {Scope.ADMIN}, Role.ADMIN: set()}[role]
+    return tuple(scope for scope in Scope if scope not in closed)
 
 
 class Step(StrEnum):

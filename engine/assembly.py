@@ -17,8 +17,8 @@ from engine.chat import Chat
 from engine.database import conversations
 from engine.database.models import Collection
 from engine.errors import EngineError
-from engine.foundation import Foundation
 from engine.loading import preview, sandbox
+from engine.operating import Operating
 from engine.pipelines.ask import Ask
 from engine.pipelines.chain import Chain
 from engine.pipelines.helpers import Helpers
@@ -53,7 +53,7 @@ REVERT_PERIOD = timedelta(days=7)
 PURGE_EVERY_SECONDS = 3600.0
 
 
-class Assembly(Foundation):
+class Assembly(Operating):
     """The parts of one installation."""
 
     def __init__(self, settings: Settings, *, hasher: Hasher | None = None) -> None:
@@ -196,6 +196,7 @@ class Assembly(Foundation):
             ),
             trail=self.trail,
             access=self.access,
+            operations=self.operations,
         )
         guard(facade, self.access.denials.note)
         return facade
@@ -225,7 +226,10 @@ class Assembly(Foundation):
         await self.accounts.offer_setup()
         self.worker.start()
         self._news.set()
-        return [asyncio.create_task(work()) for work in (self._purge, self._warm_up, self._follow, self.keeper.run)]
+        return [
+            asyncio.create_task(work())
+            for work in (self._purge, self._warm_up, self._follow, self.keeper.run, *self.operating_tasks())
+        ]
 
     async def close(self) -> None:
         """Stop what runs, keep what is there, save snapshots."""

@@ -17,6 +17,7 @@ EngineError
 │   └── NotFound                no such collection, document, conversation or user (or not yours to see)
 ├── ProviderError           the vendor: wait, or choose another
 │   ├── ProviderTimeout *       no answer in time
+│   │   └── NoTimeLeft              the time of the user's action is used up: nothing was called
 │   ├── RateLimited *           too many requests; `retry_after_seconds` when known
 │   ├── ProviderUnavailable *   cannot connect, or 5xx
 │   ├── ProviderRejected        the request itself is refused (4xx)
@@ -26,7 +27,9 @@ EngineError
 │   ├── DatabaseBusy *          others were changing the same rows
 │   ├── DimensionMismatch       vectors of another embedding space
 │   └── CollectionMissing       the index of a collection does not exist
-├── CircuitOpen *           refused without a call, for the dependency keeps failing
+├── CallNotPermitted *      refused without a call, to protect what it would go to; `retry_after_seconds` says when again
+│   ├── CircuitOpen             the dependency keeps failing, or an operator took it out
+│   └── Overloaded              as many calls as it may take are running already
 └── AccessDenied            an admin: the principal may not do this
     ├── TooMany *               the user: too much in too little time; `retry_after_seconds` says when again
     └── AddressDenied           an operator: not an address that this server may connect to, or nothing there that answers
@@ -126,6 +129,12 @@ class ProviderTimeout(ProviderError):
     retryable = True
 
 
+class NoTimeLeft(ProviderTimeout):
+    """The time of the user's action is used up, so nothing was called; what is retried would come too late as well."""
+
+    retryable = False
+
+
 class RateLimited(ProviderError):
     """The provider asks us to slow down."""
 
@@ -172,10 +181,22 @@ class CollectionMissing(StoreError):
     """The index of a collection does not exist."""
 
 
-class CircuitOpen(EngineError):
-    """Refused without a call, because the dependency keeps failing."""
+class CallNotPermitted(EngineError):
+    """Refused without a call, to protect the dependency and who waits for it. Nobody tries again by himself: others may."""
 
     retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class CircuitOpen(CallNotPermitted):
+    """The dependency keeps failing, or an operator took it out of use."""
+
+
+class Overloaded(CallNotPermitted):
+    """As many calls of the dependency as are allowed at once are running already."""
 
 
 class AccessDenied(EngineError):

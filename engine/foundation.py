@@ -6,6 +6,7 @@ from functools import cached_property
 
 from engine.database.blobs import Blobs
 from engine.database.database import Database
+from engine.groundwork import Groundwork
 from engine.protocols import Embedder
 from engine.security.egress import Egress
 from engine.security.passwords import Hasher, Passwords
@@ -34,11 +35,11 @@ from engine.services.trail import Trail
 from engine.settings import Settings, load_secrets
 
 
-class Foundation:
+class Foundation(Groundwork):
     """The lower half of `engine.assembly.Assembly`. Each part is a property, made when first asked for."""
 
     def __init__(self, settings: Settings, *, hasher: Hasher | None = None) -> None:
-        self.settings = settings
+        super().__init__(settings)
         egress = settings.egress
         # Here, so that an entry that means nothing is told at the start.
         self.url_rules = Egress(egress.urls, ports=egress.url_ports)

@@ -264,3 +264,31 @@ class Reranker(Protocol):
     def close(self) -> None:
         """Release the model. Idempotent."""
         ...
+
+
+class Meter(Protocol):
+    """Where numbers go. Thread-safe, never raises, takes microseconds. Names and labels: `engine.monitoring.catalogue`."""
+
+    def timed(self, metric: str, labels: Sequence[str], seconds: float, *, ok: bool = True) -> None:
+        """Note one duration."""
+        ...
+
+    def counted(self, metric: str, labels: Sequence[str] = (), amount: float = 1.0) -> None:
+        """Add to a counter."""
+        ...
+
+    def gauged(self, metric: str, labels: Sequence[str], value: float) -> None:
+        """Set what something is now."""
+        ...
+
+
+class SharedStates(Protocol):
+    """What processes tell each other of breakers: id -> (until, reason), the ones that are open; times are Unix seconds."""
+
+    async def publish(self, breaker_id: str, seconds: float, reason: str) -> None:
+        """Tell the others that a breaker is open for `seconds`; 0 takes it back. Does nothing when nobody can be told."""
+        ...
+
+    async def opened(self) -> dict[str, tuple[float, str]]:
+        """Return what the others told; {} when nobody can be asked."""
+        ...

@@ -14,105 +14,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from engine.errors import ConfigError, MissingSecret
+from engine.sections import (
+    AccountRules,
+    Alerting,
+    Audit,
+    Caching,
+    EgressLimits,
+    Injection,
+    Limits,
+    Monitoring,
+    Resilience,
+    Retrieval,
+    Section,
+    SessionLimits,
+    UploadLimits,
+)
 
 PREFIX = "WORKBENCH_"
 NOT_SETTINGS = frozenset({"WORKBENCH_CONFIG", "WORKBENCH_TEST_DATA", "WORKBENCH_PROVIDER_KEY"})
 MIN_SECRET_CHARS = 32
 KNOWN_SECRETS = frozenset({"changeme", "secret", "some_key", "t0p-s3cr3t", "your-secret-key", "admin", "password"})
-
-
-class Section(BaseModel):
-    """A group of settings: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Limits(Section):
-    """What one file may cost. A file that exceeds a limit is refused with that limit's name; nothing else is affected."""
-
-    max_file_mb: int = Field(default=200, description="largest upload, in megabytes")
-    max_pages: int = Field(default=5000, description="pages, slides or sheets of one file")
-    max_text_chars: int = Field(default=50_000_000, description="characters of text in one file")
-    max_unpacked_mb: int = Field(default=400, description="what an archive-based file (.docx, .xlsx, .pptx) may unpack to")
-    parse_seconds: float = Field(default=60.0, description="wall time of one parse")
-    parse_memory_mb: int = Field(default=1024, description="memory of the process that parses")
-    question_chars: int = Field(default=4000, description="longest question")
-    questions_per_minute: int = Field(default=30, ge=1, description="questions of one user, whichever way they come")
-
-
-class Retrieval(Section):
-    """How passages are found. The fusion defaults were chosen on training splits; see docs/retrieval.md."""
-
-    mode: str = Field(default="hybrid", pattern="^(dense|lexical|hybrid)$")
-    fusion: str = Field(default="convex", pattern="^(convex|rrf)$")
-    dense_weight: float = Field(default=0.45, ge=0, le=1, description="share of the dense score in the convex combination")
-    naming_weight: float = Field(default=0.3, ge=0, le=1, description="what naming a file in the question adds")
-    rrf_k: int = Field(default=60, ge=1)
-    candidates: int = Field(default=200, ge=1, description="how many each half brings to the fusion")
-    passages: int = Field(default=8, ge=1, description="passages handed to the generator")
-    diversity: float = Field(default=0.0, ge=0, le=1, description="share of MMR's novelty term among the passages; 0 = off")
-
-
-class Injection(Section):
-    """When a passage that tries to command its reader is marked or kept out of answers; see docs/hostile-content.md.
-
-    Both apply when a document is processed.
-    """
-
-    flag_score: float = Field(default=0.5, ge=0, description="from here on it is marked, and its demands are not quoted")
-    hold_score: float = Field(default=0.9, ge=0, description="from here on it is kept out of answers; 1.1 = never")
-
-
-class SessionLimits(Section):
-    """How long a sign-in lasts."""
-
-    idle_minutes: int = 30
-    absolute_hours: int = 12
-    per_user: int = 5
-
-
-class EgressLimits(Section):
-    """Where the server may connect to. An entry is "public", "loopback", "private", a network, a host or "*.example.com"."""
-
-    urls: tuple[str, ...] = Field(default=("public",), description="for adding documents by their web address")
-    providers: tuple[str, ...] = Field(default=("public", "loopback"), description="for models and stores")
-    url_ports: tuple[int, ...] = Field(default=(80, 443), description="ports of web addresses")
-    url_max_mb: int = Field(default=50, ge=1, description="largest file that is fetched, in megabytes")
-    url_seconds: float = Field(default=60.0, gt=0, description="wall time of one fetch, redirects included")
-
-
-class Audit(Section):
-    """What is recorded, and how it is kept; see docs/audit.md."""
-
-    checkpoint_file: str = Field(default="", description="empty = audit-checkpoints.jsonl in the data folder")
-    checkpoint_minutes: int = Field(default=5, ge=1, description="a checkpoint at least so often, while the server runs")
-    checkpoint_rows: int = Field(default=1000, ge=1, description="and after so many rows")
-    retention_days: int = Field(default=365, ge=0, description="nothing younger is ever removed")
-    question_text: bool = Field(default=False, description="keep the text of questions, too")
-
-    def checkpoints(self, data_dir: Path) -> Path:
-        """Return where the checkpoints are."""
-        return Path(self.checkpoint_file) if self.checkpoint_file else data_dir / "audit-checkpoints.jsonl"
-
-
-class AccountRules(Section):
-    """When sign-ins are locked, and how long a link for choosing a password lasts."""
-
-    lock_after: int = Field(default=10, ge=1, description="wrong tries at one account within lock_minutes")
-    lock_minutes: int = Field(default=15, ge=1, description="how long a wrong try counts")
-    lock_address_after: int = Field(default=50, ge=1, description="wrong tries from one address within lock_minutes")
-    invite_hours: int = Field(default=72, ge=1, description="how long an invitation or a reset link lasts")
-
-
-class UploadLimits(Section):
-    """What one user may send in any 60 minutes. The command line on the machine itself is not limited."""
-
-    files_per_hour: int = Field(default=1000, ge=1)
-    mb_per_hour: int = Field(default=4000, ge=1, description="megabytes")
 
 
 class Settings(BaseSettings):
@@ -148,6 +73,11 @@ class Settings(BaseSettings):
     audit: Audit = Audit()
     accounts: AccountRules = AccountRules()
     uploads: UploadLimits = UploadLimits()
+    replicas: int = Field(default=1, ge=1, description="processes that serve; shares limits among them while Redis is away")
+    resilience: Resilience = Resilience()
+    caching: Caching = Caching()
+    monitoring: Monitoring = Monitoring()
+    alerting: Alerting = Alerting()
 
     @classmethod
     def settings_customise_sources(

@@ -242,7 +242,7 @@ class Serving:
     """How an answer came about: wall time, cost in US dollars (None = price unknown), who failed before.
 
     `notes` are sentences for the reader about what else did not work, such as a store that could not be searched; `warnings`
-    are about the sources.
+    are about the sources. `cached_at` is when the answer was written, for one that was kept (ISO 8601, UTC; "" = just now).
     """
 
     seconds: float = 0.0
@@ -250,6 +250,7 @@ class Serving:
     outages: tuple[Outage, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    cached_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,7 +123,11 @@ class MessageInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One line of the health page: "ok", "degraded" or "failed"; its effect on users and the next step when not ok."""
+    """One line of the health page: "ok", "degraded" or "failed"; its effect on users and the next step when not ok.
+
+    A result is kept for a while, so `checked_at` tells its age; `last_ok_at` is None when it never was ok since the start.
+    `dependency` is the text of an `engine.operations_views.Dependency` where the check is about one.
+    """
 
     name: str
     state: str
@@ -131,3 +135,6 @@ class Check:
     effect: str = ""
     hint: str = ""
     elapsed_ms: float = 0.0
+    checked_at: datetime | None = None
+    last_ok_at: datetime | None = None
+    dependency: str = ""

@@ -21,6 +21,7 @@ from engine.services.collections import Collections
 from engine.services.ledger import Ledger
 from engine.services.library import Library
 from engine.services.offers import Offers
+from engine.services.operations import Operations, OperationsFacade
 from engine.services.own_account import OwnAccount
 from engine.services.people import People
 from engine.services.prices import Prices
@@ -35,7 +36,7 @@ from engine.views import Check, CollectionInfo, DocumentInfo, UploadVerdict
 from engine.worker import Worker
 
 
-class Workbench(AccessFacade):
+class Workbench(AccessFacade, OperationsFacade):
     """One installation. Made by `engine.build_workbench`; safe to use from many requests at once."""
 
     def __init__(
@@ -62,8 +63,10 @@ class Workbench(AccessFacade):
         moves: StoreMoves,
         trail: Trail,
         access: Access,
+        operations: Operations,
     ) -> None:
-        super().__init__(access)
+        AccessFacade.__init__(self, access)
+        OperationsFacade.__init__(self, operations)
         self.database = database
         self._accounts = accounts
         self._collections = collections

@@ -70,6 +70,22 @@ ACTIONS = {
     "providers.choose": "which provider does which job was changed",
     "price.set": "a price was set",
     "egress.refused": "a connection to an address outside of the allowed ones was refused",
+    # operations
+    "breaker.open": "a dependency failed too often, or was too slow: it is left alone for a while",
+    "breaker.probe": "a few calls find out whether a dependency works again",
+    "breaker.close": "a dependency works again",
+    "breaker.trip": "an operator took a dependency out of use at once",
+    "breaker.drain": "an operator took a dependency out of use; what ran could end",
+    "breaker.hold": "an operator keeps a dependency in use whatever its failures",
+    "breaker.reset": "an operator gave a dependency back to its breaker",
+    "alert.fire": "a rule's condition came true",
+    "alert.resolve": "a rule's condition is over",
+    "alert.acknowledge": "somebody looks after an alert",
+    "alert.silence": "a rule was silenced for a while, or let speak again",
+    "alert.rule": "an alert rule was made, changed or removed",
+    "alert.channel": "a receiver of alerts was made, changed, tried or removed",
+    "cache.clear": "kept answers and vectors were thrown away",
+    "support.bundle": "somebody took a support bundle",
 }
 
 _TYPES = {"auth": "user", "providers": "job", "question": "message"}

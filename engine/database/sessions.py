@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.access_views import SessionInfo
 from engine.database.columns import now
 from engine.database.models import Session, User
-from engine.settings import SessionLimits
+from engine.sections import SessionLimits
 from engine.types import Principal, Role
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.database.access_models import SignInFailure
 from engine.database.columns import now
 from engine.database.models import Counter, Session, User
-from engine.settings import AccountRules
+from engine.sections import AccountRules
 
 KNOWN_FOR = timedelta(days=30)
 FAILURES_OF_KEYS = "api key"  # no user can have this name, for it has a space

@@ -19,7 +19,7 @@ from engine.database.columns import now
 from engine.database.models import Conversation, Session, User
 from engine.database.sessions import open_now
 from engine.errors import InputError, NotFound
-from engine.settings import AccountRules, SessionLimits
+from engine.sections import AccountRules, SessionLimits
 from engine.types import Role
 
 NAME_CHARS = 100

@@ -12,7 +12,7 @@ from engine.errors import BrokenFile
 from engine.loading.process import run
 
 if TYPE_CHECKING:
-    from engine.settings import Limits
+    from engine.sections import Limits
 
 _WITH_PICTURES = frozenset({"application/pdf"})
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from engine import errors
 
 if TYPE_CHECKING:
-    from engine.settings import Limits
+    from engine.sections import Limits
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from engine.loading.budget import Budget
 from engine.loading.process import run
 
 if TYPE_CHECKING:
-    from engine.settings import Limits
+    from engine.sections import Limits
 
 
 def parse(

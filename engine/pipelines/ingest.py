@@ -26,10 +26,10 @@ from engine.database.quarantine import FLAGGED, HELD
 from engine.documents import Chunk, Document, Page, Piece
 from engine.errors import BadResponse, EmptyDocument, StoreError
 from engine.protocols import Chunker, Embedder
+from engine.sections import Injection
 from engine.security.injection import assess
 from engine.security.sealing import Sealer
 from engine.services.entries import chunk_id
-from engine.settings import Injection
 
 COMMANDING_TITLE = "The title in the file reads as a command to an assistant and was left out."
 EMBED_BATCH = 128  # texts per transaction: what a crash can cost, and how often progress moves

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from engine.errors import ConfigError
 from engine.protocols import Array, LexicalIndex, VectorSearch
 from engine.retrieval.fusion import Fused, convex, rrf
-from engine.settings import Retrieval
+from engine.sections import Retrieval
 from engine.types import Filter, Match
 
 Indexes: TypeAlias = Sequence[tuple[VectorSearch, LexicalIndex]]

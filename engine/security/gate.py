@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from engine.errors import EngineError
+from engine.rate_limit import SlidingWindow
 from engine.security.addresses import address_key, client_address, parse_address, parse_networks, within
 from engine.security.gate_forwarding import identified, labelled, untrusted, with_headers
 from engine.security.gate_policy import (
@@ -29,7 +30,6 @@ from engine.security.gate_policy import (
 )
 from engine.security.gate_socket import LATER, POLICY, REVOKED, FramePace, GuardedSocket, OpenSockets, Sleep
 from engine.security.media_owners import MediaOwners
-from engine.security.rate_limit import SlidingWindow
 from engine.security.upload_quota import UploadQuota
 from engine.security.verdicts import Verdicts
 from engine.security.wire import (

@@ -15,13 +15,13 @@ import time
 import uuid
 from collections.abc import Callable
 
+from engine.rate_limit import SlidingWindow, Verdict
 from engine.security.addresses import Networks, address_key, client_address, parse_address, parse_networks, within
 from engine.security.bodies import texts_of_body, texts_of_form
 from engine.security.credentials import Credentials, Settle
 from engine.security.headers import Headers, api_headers, with_missing
 from engine.security.identity import Identity
 from engine.security.options import Options
-from engine.security.rate_limit import SlidingWindow, Verdict
 from engine.security.refusals import Refused, overloaded, unauthenticated
 from engine.security.request import Exchange, Request
 from engine.security.request_audit import entry_of, log_entry

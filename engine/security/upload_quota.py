@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from engine.security.rate_limit import SlidingWindow
+from engine.rate_limit import SlidingWindow
 from engine.security.wire import ASGIApp, Event, Headers, Receive, Scope, Send, header, refuse
 
 HOUR = 3600.0

@@ -16,11 +16,11 @@ from engine.database.database import Database
 from engine.database.models import User
 from engine.database.tickets import CHOOSING, LINKS, Kind
 from engine.errors import AccessDenied, InputError
+from engine.sections import AccountRules, SessionLimits
 from engine.security.passwords import Passwords
 from engine.security.tokens import digest, new_token
 from engine.services.codes import Codes
 from engine.services.guesses import Guesses
-from engine.settings import AccountRules, SessionLimits
 from engine.types import Principal, Role
 
 TOUCH_EVERY = timedelta(seconds=30)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.access_views import IssuedToken, Scope
+from engine.access_views import IssuedToken, Scope, scopes_for
 from engine.database import keys
 from engine.database.access_models import RevokedToken
 from engine.database.audit import record
@@ -22,10 +22,10 @@ from engine.database.columns import now
 from engine.database.database import Database
 from engine.database.models import User
 from engine.errors import AccessDenied, InputError
+from engine.sections import SessionLimits
 from engine.security.api_key import parse_api_key, same_digest
 from engine.security.jwt import LEEWAY_SECONDS, MAX_SECONDS, Claims, Tokens
 from engine.security.tokens import digest
-from engine.settings import SessionLimits
 from engine.types import Principal, Role
 
 ISSUER, AUDIENCE = "rag-workbench", "rag-workbench-api"
@@ -159,8 +159,7 @@ class Bearer:
 
 def _narrowed(scopes: frozenset[str], user: User) -> frozenset[str]:
     """Return the scopes that the user's role allows now."""
-    allowed = frozenset(scope.value for scope in Scope if scope is not Scope.ADMIN or user.role == Role.ADMIN)
-    return scopes & allowed
+    return scopes & frozenset(scope.value for scope in scopes_for(Role(user.role)))
 
 
 def _principal(user: User, scopes: frozenset[str], session_id: str, *, token_id: str = "") -> Principal:

@@ -13,9 +13,9 @@ from engine.database.database import Database
 from engine.database.models import User
 from engine.database.sign_ins import Attempt
 from engine.errors import AccessDenied, TooMany
+from engine.sections import AccountRules
 from engine.security import pbkdf2
 from engine.security.passwords import Passwords
-from engine.settings import AccountRules
 from engine.types import Principal
 
 

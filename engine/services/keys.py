@@ -44,12 +44,15 @@ class Keys:
     ) -> NewKey:
         """Make a key that ends after `days` (1 to 365; None = never, for admins). Its text is shown here and nowhere else.
 
-        Raises AccessDenied for a key or a preview, for the scope "admin" and for no end unless the principal is an admin;
+        Raises AccessDenied for a key or a preview, for the scope "admin" and for no end unless the principal is an admin, for the scope
+        "operate" to analysts;
         InputError for a bad name, bad scopes or days, and when the user has 20 active keys.
         """
         if principal.preview or principal.scopes is not None:
             raise AccessDenied("neither a preview nor a key may make a key", hint="Sign in for this.")
         name, wanted = _clean_name(name), _clean_scopes(scopes)
+        if Scope.OPERATE in wanted and principal.role is Role.ANALYST:
+            raise AccessDenied("only operators and admins make keys that operate", hint="Choose other scopes.")
         if principal.role is not Role.ADMIN and (Scope.ADMIN in wanted or days is None):
             raise AccessDenied("only admins make keys that administer, or that never end", hint="Choose less.")
         if days is not None and (isinstance(days, bool) or not 1 <= days <= MAX_DAYS):

@@ -12,11 +12,11 @@ from engine.database.audit import record
 from engine.database.database import Database
 from engine.database.models import Session
 from engine.errors import AccessDenied, InputError, NotFound
+from engine.sections import AccountRules, SessionLimits
 from engine.security.passwords import Passwords, check_password
 from engine.services.accounts import require_role
 from engine.services.codes import Codes
 from engine.services.guesses import Checked, Guesses
-from engine.settings import AccountRules, SessionLimits
 from engine.types import Principal, Role
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from engine.errors import TooMany
-from engine.security.rate_limit import SlidingWindow
+from engine.rate_limit import SlidingWindow
 from engine.types import Principal
 
 SECONDS = 60.0

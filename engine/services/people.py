@@ -16,12 +16,12 @@ from engine.database.database import Database
 from engine.database.models import User
 from engine.database.tickets import Kind
 from engine.errors import EngineError, InputError
+from engine.sections import AccountRules, SessionLimits
 from engine.security.passwords import Passwords
 from engine.security.tokens import digest, new_token
 from engine.services.accounts import require_role
 from engine.services.codes import Codes
 from engine.services.user_lists import Line, parse
-from engine.settings import AccountRules, SessionLimits
 from engine.types import Principal, Role
 
 

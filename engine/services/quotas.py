@@ -12,7 +12,7 @@ from engine.database.columns import now
 from engine.database.database import Database
 from engine.database.models import User
 from engine.errors import QuotaExceeded
-from engine.settings import UploadLimits
+from engine.sections import UploadLimits
 from engine.types import Principal
 
 WINDOW = timedelta(hours=1)

@@ -16,10 +16,10 @@ from engine.protocols import Array, Embedder, VectorSearch
 from engine.retrieval.diversity import mmr
 from engine.retrieval.naming import named
 from engine.retrieval.search import HybridSearch
+from engine.sections import Retrieval
 from engine.services.indexes import Indexes
 from engine.services.ledger import Call
 from engine.services.tolerant import Tolerant
-from engine.settings import Retrieval
 from engine.types import Filter, Hit, Principal
 from engine.vendors.status import too_slow
 

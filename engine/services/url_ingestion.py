@@ -11,10 +11,10 @@ from engine.database import collections
 from engine.database.audit import record
 from engine.database.database import Database
 from engine.errors import AddressDenied, InputError
+from engine.sections import EgressLimits
 from engine.security.egress import Egress, target
 from engine.security.fetch import Fetched, fetch
 from engine.services.library import Library, clean_file_name
-from engine.settings import EgressLimits
 from engine.types import Principal, Right
 from engine.views import DocumentInfo, UploadVerdict
 

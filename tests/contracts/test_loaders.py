@@ -17,7 +17,7 @@ from engine.errors import EngineError, InputError, PasswordNeeded
 from engine.loading.detect import detect
 from engine.loading.sandbox import parse
 from engine.protocols import Loader
-from engine.settings import Limits
+from engine.sections import Limits
 from tests.fixtures.loading.tiny_files import HOSTILE, HOSTILE_LIMITS, TINY
 
 DATA = Path(os.environ.get("WORKBENCH_TEST_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")

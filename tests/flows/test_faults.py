@@ -19,7 +19,7 @@ from engine.database import jobs
 from engine.database.columns import now
 from engine.database.models import Job
 from engine.errors import AccessDenied, InputError, NotFound, ProviderUnavailable, StoreError
-from engine.settings import AccountRules
+from engine.sections import AccountRules
 from engine.testing import ADMIN, HashedWords, offline_settings
 from engine.types import Role
 from engine.views import UploadVerdict

@@ -14,8 +14,8 @@ from engine.database.access_models import ApiKey, RevokedToken
 from engine.database.columns import now
 from engine.database.models import Session, User
 from engine.errors import AccessDenied, InputError
+from engine.sections import SessionLimits
 from engine.services.bearer import Bearer
-from engine.settings import SessionLimits
 from engine.testing import ADMIN
 from engine.types import Principal, Role
 from engine.workbench import Workbench

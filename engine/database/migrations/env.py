@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from engine.database import access_models, audit_models, models, provider_models  # noqa: F401 - fills the metadata
+from engine.database import access_models, audit_models, models, operations_models, provider_models  # noqa: F401 - fills the metadata
 from engine.database.columns import Base, UtcDateTime
 from engine.database.mariadb import prepare
 

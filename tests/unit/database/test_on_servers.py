@@ -15,7 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import event, func, select, text, update
 
-from engine.database import access_models, provider_models  # noqa: F401 - fill the metadata
+from engine.database import access_models, operations_models, provider_models  # noqa: F401 - fill the metadata
 from engine.database.access_models import Group
 from engine.database.audit import record
 from engine.database.columns import Base

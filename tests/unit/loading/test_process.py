@@ -12,7 +12,7 @@ from engine.errors import BrokenFile, FileTooLarge, NotFound
 from engine.loading import process
 from engine.loading.preview import render
 from engine.loading.sandbox import parse
-from engine.settings import Limits
+from engine.sections import Limits
 from tests.fixtures.loading.tiny_files import TINY
 
 FAST = Limits(parse_seconds=3.0, parse_memory_mb=300)

@@ -8,7 +8,7 @@ import pytest
 from engine.errors import ConfigError
 from engine.retrieval.lexical import TantivyIndex
 from engine.retrieval.search import HybridSearch
-from engine.settings import Retrieval
+from engine.sections import Retrieval
 from engine.stores.memory import MemoryStore
 from engine.types import Condition, Entry
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.access_views import NewKey, Scope
+from engine.access_views import NewKey, Scope, scopes_for
 from engine.errors import EngineError
-from engine.types import Role
 from ui.components.people.keys import SCOPES, key_rows
 from ui.components.people.links import absolute
 from ui.components.people.state import PageState, failure_box
@@ -45,7 +44,7 @@ def _shown_once(state: PageState, key: NewKey) -> None:
 
 
 def _form(desk: Desk, state: PageState) -> None:
-    scopes = [one for one in Scope if one is not Scope.ADMIN or desk.principal.role is Role.ADMIN]
+    scopes = scopes_for(desk.principal.role)
     with st.form(f"account_key_{state.number}", width=560):
         st.markdown("#### New API key", anchors=False)
         st.caption("For programs that work on your behalf. A key never does more than you may, nor more than its scopes say.")

@@ -18,6 +18,7 @@ SCOPES = {
     Scope.READ: "list and search collections, read documents",
     Scope.ASK: "ask questions",
     Scope.WRITE: "upload, change and delete documents",
+    Scope.OPERATE: "read health and measurements, switch breakers",
     Scope.ADMIN: "manage users, providers and the audit",
 }
 LOOKS: dict[str, Color] = {"active": "green", "expired": "orange", "revoked": "gray"}

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from engine.errors import ConfigError
-from engine.security.rate_limit import EXACT_ENTRIES, SlidingWindow
+from engine.rate_limit import EXACT_ENTRIES, SlidingWindow
 
 
 class Clock:

@@ -1,0 +1,1 @@
+"""What is measured: timings, counters, traces and logs, kept in this process and told to Prometheus."""

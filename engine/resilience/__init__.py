@@ -1,0 +1,1 @@
+"""What stands between the engine and everything that may fail: breakers, retries, bulkheads, deadlines, fallbacks."""

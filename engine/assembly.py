@@ -226,10 +226,7 @@ class Assembly(Operating):
         await self.accounts.offer_setup()
         self.worker.start()
         self._news.set()
-        return [
-            asyncio.create_task(work())
-            for work in (self._purge, self._warm_up, self._follow, self.keeper.run, *self.operating_tasks())
-        ]
+        return [asyncio.create_task(work()) for work in (self._purge, self._follow, self.keeper.run, *self.operating_tasks())]
 
     async def close(self) -> None:
         """Stop what runs, keep what is there, save snapshots."""
@@ -277,13 +274,6 @@ class Assembly(Operating):
                     await self.indexes.current(row)
                 except EngineError as error:
                     logger.warning("the indexes of %s could not follow: %s", row.id, error)
-
-    async def _warm_up(self) -> None:
-        # The first question should not pay for loading the model.
-        try:
-            await asyncio.to_thread(self.parts.local().embed_query, "warm up")
-        except EngineError as error:  # the health page shows it
-            logger.warning("the embedder is not ready: %s", error)
 
 
 def chunker(name: str, *, embedder: Embedder, overlap_tokens: int) -> Chunker:

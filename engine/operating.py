@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from functools import cached_property
 from typing import Any
 
+from engine.errors import EngineError
 from engine.foundation import Foundation
 from engine.services.operations import Operations
+
+logger = logging.getLogger(__name__)
 
 
 class Operating(Foundation):
@@ -20,4 +25,11 @@ class Operating(Foundation):
 
     def operating_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return ()
+        return (self._warm_up,)
+
+    async def _warm_up(self) -> None:
+        # The first question should not pay for loading the model.
+        try:
+            await asyncio.to_thread(self.parts.local().embed_query, "warm up")
+        except EngineError as error:  # the health page shows it
+            logger.warning("the embedder is not ready: %s", error)

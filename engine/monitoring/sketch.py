@@ -1,7 +1,7 @@
 """Histograms that can be added up: percentiles of a day over many replicas come from sums of their minutes.
 
-Buckets are logarithmic with a growth of 1.1, so a percentile is off by at most 5 % (DDSketch with alpha = 0.0476: Masson, Rim and
-Lee, "DDSketch: a fast and fully-mergeable quantile sketch with relative-error guarantees", VLDB 2019).
+Buckets are logarithmic with a growth of 1.1, so a percentile is off by at most 5 % (DDSketch with alpha = 0.0476: Masson, Rim
+and Lee, "DDSketch: a fast and fully-mergeable quantile sketch with relative-error guarantees", VLDB 2019).
 """
 
 from __future__ import annotations

@@ -44,9 +44,8 @@ class Keys:
     ) -> NewKey:
         """Make a key that ends after `days` (1 to 365; None = never, for admins). Its text is shown here and nowhere else.
 
-        Raises AccessDenied for a key or a preview, for the scope "admin" and for no end unless the principal is an admin, for the scope
-        "operate" to analysts;
-        InputError for a bad name, bad scopes or days, and when the user has 20 active keys.
+        Raises AccessDenied for a key or a preview, for scopes that the principal's role has not, and for no end unless the
+        principal is an admin; InputError for a bad name, bad scopes or days, and when the user has 20 active keys.
         """
         if principal.preview or principal.scopes is not None:
             raise AccessDenied("neither a preview nor a key may make a key", hint="Sign in for this.")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
+from engine.monitoring.hub import Hub
 from engine.settings import Settings
 
 
@@ -10,3 +13,8 @@ class Groundwork:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+
+    @cached_property
+    def meter(self) -> Hub:
+        """Where numbers go."""
+        return Hub()

@@ -112,6 +112,7 @@ async def remove(session: AsyncSession, user: User) -> None:
     """Remove a user with sessions, keys, grants, memberships and conversations; documents and audit rows stay."""
     await session.execute(delete(Conversation).where(Conversation.user_id == user.id))
     await session.execute(delete(AuditView).where(AuditView.user_id == user.id))
+    await session.execute(delete(Preference).where(Preference.user_id == user.id))
     await session.delete(user)  # the rest follows by foreign keys
     await session.flush()
 

@@ -17,6 +17,7 @@ from engine.database.access_models import ApiKey, Group, Member
 from engine.database.audit_models import AuditView
 from engine.database.columns import now
 from engine.database.models import Conversation, Session, User
+from engine.database.operations_models import Preference
 from engine.database.sessions import open_now
 from engine.errors import InputError, NotFound
 from engine.sections import AccountRules, SessionLimits

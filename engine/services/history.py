@@ -37,6 +37,7 @@ class History:
         self._wall = wall
         self._drained_at = wall()
         self._purged_at: datetime | None = None
+        self._minute_task: asyncio.Task[None] | None = None
         self._waiting: dict[datetime, dict[Series, Sums]] = {}  # minute (or half hour) -> what is not in SQL yet
         self._gauges: dict[Series, float] = {}
         # Between the commit and the moment that `_waiting` is empty, a reader would count twice.
@@ -47,10 +48,13 @@ class History:
         while True:
             await asyncio.sleep(MINUTE - self._wall().timestamp() % MINUTE)
             # A write that is cancelled half-way may have been committed, and would be written again by `close`.
-            await asyncio.shield(asyncio.ensure_future(self._minute()))
+            self._minute_task = asyncio.create_task(self._minute())
+            await asyncio.shield(self._minute_task)
 
     async def close(self) -> None:
         """Write what is not written yet. Never raises: what cannot be written at the end is lost, and the log says so."""
+        if self._minute_task is not None:
+            await asyncio.wait([self._minute_task])
         try:
             await self.flush()
         except Exception:  # whatever it was, everything else still has to be closed
@@ -60,7 +64,7 @@ class History:
         """Write what came since the last time; what cannot be written waits for the next. Raises StoreError."""
         async with self._lock:
             self._take()
-            if not self._waiting:
+            if not self._waiting and not self._gauges:
                 return
             async with self._database.write() as session:
                 await rollups.add(session, self._replica.name, self._waiting)
@@ -76,9 +80,7 @@ class History:
                 kept = timedelta(hours=self._minute_hours) if short else timedelta(days=KEPT_DAYS)
                 await rollups.purge(session, resolution, before=moment - kept)
 
-    async def read(
-        self, metrics: Sequence[str], *, resolution: int, since: datetime, buckets: bool = False
-    ) -> list[Cell]:
+    async def read(self, metrics: Sequence[str], *, resolution: int, since: datetime, buckets: bool = False) -> list[Cell]:
         """Return what all replicas measured since then, with what this process has not written yet; oldest first.
 
         One series may have two cells of the same step. `buckets` brings the histograms of timings. Raises StoreError.

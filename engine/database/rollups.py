@@ -1,7 +1,7 @@
 """The history of measurements: sums of minutes, half hours, hours and half days, of each replica.
 
-All of them are added to when something is written, so that a chart reads one resolution, no finer than it draws, and nothing has
-to be merged later: there is no job that could be late, run twice, or be cut off half-way.
+All of them are added to when something is written, so that a chart reads one resolution, no finer than it draws, and nothing
+has to be merged later: there is no job that could be late, run twice, or be cut off half-way.
 """
 
 from __future__ import annotations

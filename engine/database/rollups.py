@@ -113,7 +113,8 @@ async def read(
         RollupRow.at < until,
     )
     if not buckets:
-        query = select(*keys, *(func.sum(number) for number in numbers)).where(*chosen).group_by(*keys).order_by(*keys)
+        sums = [func.sum(number) for number in numbers]
+        query = select(*keys, *sums).where(*chosen).group_by(*keys).order_by(*keys)
         return [
             Cell(at, metric, label, Sums(int(count), int(errors), float(total)))
             for at, metric, label, count, errors, total in await session.execute(query)

@@ -24,7 +24,7 @@ from engine.operations_views import (
     TrafficPoint,
 )
 from engine.services.accounts import require_operator
-from engine.services.history import History
+from engine.services.history import KEPT_DAYS, History
 from engine.services.measurements_csv import table
 from engine.services.queue_view import ingestion
 from engine.services.spending import spending
@@ -102,10 +102,9 @@ class Measured:
         return table(await self.measurements(principal, range_), at=self._wall())
 
     async def _ever(self) -> bool:
-        # The half days are kept longest.
-        return bool(
-            await self._history.read(["questions_total"], resolution=HALF_DAY, since=datetime.min.replace(tzinfo=now().tzinfo))
-        )
+        # The half days are kept as long as anything.
+        first = self._wall() - timedelta(days=KEPT_DAYS)
+        return bool(await self._history.read(["questions_total"], resolution=HALF_DAY, since=first))
 
 
 def timing(label: str, sums: Sums) -> Timing:
@@ -169,7 +168,7 @@ def _traffic(cells: Sequence[Cell], *, since: datetime, until: datetime, seconds
                 questions=round(sum(total for (metric, _), total in step.items() if metric == "questions_total")),
                 failed=round(step["questions_total", "failed"]),
                 refused=round(step["questions_total", "refused"]),
-                fallback=round(step["answers_total", "fallback"] + step["answers_total", "extractive"]),
+                fallback=round(step["answers_total", "fallback"]),
                 cached=round(step["answers_total", "cache"]),
                 documents_done=round(step["documents_total", "live"]),
                 documents_failed=round(step["documents_total", "failed"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import or_, select
 from sqlalchemy.engine import Row
@@ -21,6 +22,7 @@ LOOKED_AT = 2000  # newest jobs among which the slowest are looked for
 STALLED_AFTER = timedelta(seconds=60)
 HIDDEN = "(not shared with you)"
 
+JobRow = Row[Any]
 _COLUMNS = (Job.version_id, Job.state, Job.created_at, Job.updated_at)
 
 
@@ -41,7 +43,7 @@ async def ingestion(session: AsyncSession, principal: Principal, *, since: datet
     )
 
 
-async def _stalled(session: AsyncSession, running: int, moment: datetime) -> Sequence[Row[tuple[str, str, datetime, datetime]]]:
+async def _stalled(session: AsyncSession, running: int, moment: datetime) -> Sequence[JobRow]:
     """Return jobs whose worker is gone and, unless every slot is busy, those that nobody took for a minute."""
     late = moment - STALLED_AFTER
     gone = (Job.state == "running") & (Job.lease_until < late)
@@ -68,14 +70,12 @@ async def _files(session: AsyncSession, principal: Principal, version_ids: Seque
     }
 
 
-def _seconds(row: Row[tuple[str, str, datetime, datetime]], moment: datetime) -> float:
+def _seconds(row: JobRow, moment: datetime) -> float:
     ended = row.updated_at if row.state in {"done", "failed"} else moment
     return max(0.0, float((ended - row.created_at).total_seconds()))
 
 
-def _shown(
-    rows: Sequence[tuple[Row[tuple[str, str, datetime, datetime]], float]], files: Mapping[str, tuple[str, str, str]]
-) -> tuple[SlowFile, ...]:
+def _shown(rows: Sequence[tuple[JobRow, float]], files: Mapping[str, tuple[str, str, str]]) -> tuple[SlowFile, ...]:
     return tuple(
         SlowFile(document_id=document_id, document=name, state=state, seconds=round(seconds, 1))
         for row, seconds in rows

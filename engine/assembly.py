@@ -233,6 +233,7 @@ class Assembly(Operating):
         async with AsyncExitStack() as stack:  # each runs whatever became of the ones before it
             stack.push_async_callback(self.database.close)
             stack.push_async_callback(self.outgoing.close)
+            stack.push_async_callback(self.close_operating)
             stack.push_async_callback(self.keeper.close)
             stack.push_async_callback(self.parts.close)
             stack.push_async_callback(self.spaces.close)

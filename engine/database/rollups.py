@@ -105,7 +105,6 @@ async def read(
     Without `buckets` the database adds up; with them every row is read.
     """
     keys = (RollupRow.at, RollupRow.metric, RollupRow.label)
-    numbers = (RollupRow.count, RollupRow.errors, RollupRow.total)
     chosen = (
         RollupRow.resolution == resolution,
         RollupRow.metric.in_(metrics),
@@ -113,14 +112,15 @@ async def read(
         RollupRow.at < until,
     )
     if not buckets:
-        sums = [func.sum(number) for number in numbers]
+        sums = (func.sum(RollupRow.count), func.sum(RollupRow.errors), func.sum(RollupRow.total))
         query = select(*keys, *sums).where(*chosen).group_by(*keys).order_by(*keys)
         return [
             Cell(at, metric, label, Sums(int(count), int(errors), float(total)))
             for at, metric, label, count, errors, total in await session.execute(query)
         ]
     found: dict[tuple[datetime, str, str], Sums] = {}
-    rows = await session.execute(select(*keys, *numbers, RollupRow.buckets).where(*chosen).order_by(*keys))
+    numbers = (RollupRow.count, RollupRow.errors, RollupRow.total, RollupRow.buckets)
+    rows = await session.execute(select(*keys, *numbers).where(*chosen).order_by(*keys))
     for at, metric, label, count, errors, total, counts in rows:
         found.setdefault((at, metric, label), Sums()).add(Sums(count, errors, total, counts))
     return [Cell(*key, sums) for key, sums in found.items()]

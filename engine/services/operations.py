@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.services.history import History
+from engine.services.measurements import Measured
+from engine.services.preferences import Preferences
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
     """The parts that this part of the facade hands on to."""
+
+    history: History
+    measured: Measured
+    preferences: Preferences
 
 
 class OperationsFacade:
     """Each part's own method is the facade's."""
 
     def __init__(self, operations: Operations) -> None:
-        """Hand on."""
+        self.flush_history = operations.history.flush
+        self.measurements = operations.measured.measurements
+        self.measurements_csv = operations.measured.measurements_csv
+        self.preference = operations.preferences.preference
+        self.set_preference = operations.preferences.set_preference

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import or_, select
-from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.access_views import Scope
@@ -22,7 +21,14 @@ LOOKED_AT = 2000  # newest jobs among which the slowest are looked for
 STALLED_AFTER = timedelta(seconds=60)
 HIDDEN = "(not shared with you)"
 
-JobRow = Row[Any]
+
+class _Job(NamedTuple):
+    version_id: str
+    state: str
+    created_at: datetime
+    updated_at: datetime
+
+
 _COLUMNS = (Job.version_id, Job.state, Job.created_at, Job.updated_at)
 
 
@@ -30,7 +36,7 @@ async def ingestion(session: AsyncSession, principal: Principal, *, since: datet
     """Return the queue at `moment` and the slowest files since `since`. Names are those of files the principal may read."""
     depth = await jobs.depth(session)
     newest = select(*_COLUMNS).where(Job.updated_at >= since, Job.state != "queued")
-    rows = (await session.execute(newest.order_by(Job.created_at.desc()).limit(LOOKED_AT))).all()
+    rows = [_Job(*row) for row in await session.execute(newest.order_by(Job.created_at.desc()).limit(LOOKED_AT))]
     took = sorted(((row, _seconds(row, moment)) for row in rows), key=lambda one: -one[1])[:SHOWN]
     stalled = [(row, _seconds(row, moment)) for row in await _stalled(session, depth.running, moment)]
     files = await _files(session, principal, [row.version_id for row, _ in [*took, *stalled]])
@@ -43,7 +49,7 @@ async def ingestion(session: AsyncSession, principal: Principal, *, since: datet
     )
 
 
-async def _stalled(session: AsyncSession, running: int, moment: datetime) -> Sequence[JobRow]:
+async def _stalled(session: AsyncSession, running: int, moment: datetime) -> Sequence[_Job]:
     """Return jobs whose worker is gone and, unless every slot is busy, those that nobody took for a minute."""
     late = moment - STALLED_AFTER
     gone = (Job.state == "running") & (Job.lease_until < late)
@@ -52,7 +58,7 @@ async def _stalled(session: AsyncSession, running: int, moment: datetime) -> Seq
     left = (Job.state == "queued") & rested & (Job.updated_at < late)
     busy = beats and running >= heartbeats.slots(beats)
     query = select(*_COLUMNS).where(gone if busy else or_(gone, left)).order_by(Job.created_at).limit(SHOWN)
-    return (await session.execute(query)).all()
+    return [_Job(*row) for row in await session.execute(query)]
 
 
 async def _files(session: AsyncSession, principal: Principal, version_ids: Sequence[str]) -> Mapping[str, tuple[str, str, str]]:
@@ -70,12 +76,12 @@ async def _files(session: AsyncSession, principal: Principal, version_ids: Seque
     }
 
 
-def _seconds(row: JobRow, moment: datetime) -> float:
+def _seconds(row: _Job, moment: datetime) -> float:
     ended = row.updated_at if row.state in {"done", "failed"} else moment
     return max(0.0, float((ended - row.created_at).total_seconds()))
 
 
-def _shown(rows: Sequence[tuple[JobRow, float]], files: Mapping[str, tuple[str, str, str]]) -> tuple[SlowFile, ...]:
+def _shown(rows: Sequence[tuple[_Job, float]], files: Mapping[str, tuple[str, str, str]]) -> tuple[SlowFile, ...]:
     return tuple(
         SlowFile(document_id=document_id, document=name, state=state, seconds=round(seconds, 1))
         for row, seconds in rows

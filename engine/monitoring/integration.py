@@ -1,9 +1,14 @@
 """Monitoring for functions of other programs: a decorator, numbers with thresholds, and a text for Prometheus.
 
-monitor = MonitoringIntegration({"monitoring_enabled": True, "alert_thresholds": {"error_rate": 0.05, "response_time_p95": 2000}})
+    thresholds = {"error_rate": 0.05, "response_time_p95": 2000}
+    monitor = MonitoringIntegration({"monitoring_enabled": True, "alert_thresholds": thresholds})
 
-@monitor.create_monitored_method("llm", "llm_provider")
-async def generate_response(prompt: str) -> str: ...
+    @monitor.create_monitored_method("llm", "llm_provider")
+    async def generate_response(prompt: str) -> str: ...
+
+    metrics = await monitor.get_comprehensive_metrics()
+
+It needs nothing else of the engine.
 """
 
 from __future__ import annotations
@@ -11,11 +16,13 @@ from __future__ import annotations
 import functools
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
 from engine.errors import ConfigError
+from engine.monitoring.catalogue import METRICS
 from engine.monitoring.hub import Hub
 from engine.monitoring.labels import SEPARATOR
 from engine.monitoring.series import SLOT_SECONDS, SLOTS, Measured
@@ -26,6 +33,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 METRIC = "operation_seconds"
 WINDOW_SECONDS = SLOT_SECONDS * SLOTS
+OPERATIONS = 100  # what is beyond counts as "other"
 FIRST_ITEM = "first item"
 # What a threshold is compared with, for one operation.
 THRESHOLDS = {"error_rate": "error_rate", "response_time_p95": "p95_ms"}
@@ -49,20 +57,20 @@ class MonitoringIntegration:
         self._thresholds = _thresholds(config.get("alert_thresholds", {}))
         self._clock = clock
         self._began = clock()
-        self._hub = Hub(clock=clock)
+        self._hub = Hub(clock=clock, metrics={METRIC: replace(METRICS[METRIC], cap=OPERATIONS)})
 
     def create_monitored_method(self, component: str, operation: str) -> Callable[[Function], Function]:
         """Return a decorator for functions, coroutine functions and async generator functions.
 
         What they return and raise stays the same. An async generator is timed twice: to its first item, as the operation
-        "<operation> first item", and to its end; one that is left half-way counts until then.
+        "<operation> first item", and to its end; one that is left half-way counts until then. A call that is
+        cancelled does not count.
         """
 
         def decorate(function: Function) -> Function:
             if not self._enabled:
                 return function
-            made: Function = functools.wraps(function)(self._measured(function, component, operation))
-            return made
+            return cast(Function, functools.wraps(function)(self._measured(function, component, operation)))
 
         return decorate
 
@@ -71,7 +79,7 @@ class MonitoringIntegration:
 
             async def items(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
                 started, first = time.perf_counter(), True
-                with timing(self._hub, METRIC, component, operation):
+                with self._until_left(component, operation):
                     async with aclosing(function(*arguments, **named)) as stream:
                         async for item in stream:
                             if first:
@@ -94,6 +102,18 @@ class MonitoringIntegration:
                 return function(*arguments, **named)
 
         return called
+
+    @contextmanager
+    def _until_left(self, *labels: str) -> Iterator[None]:
+        # A reader who has enough closes a generator, and that is no failure.
+        left = None
+        with timing(self._hub, METRIC, *labels):
+            try:
+                yield
+            except GeneratorExit as error:
+                left = error
+        if left:
+            raise left
 
     async def get_comprehensive_metrics(self) -> dict[str, Any]:
         """Return the last 15 minutes as {"components": {component: {"status", "operations": {operation: numbers}}}, ...}.

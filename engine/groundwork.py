@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from engine.monitoring.hub import Hub
+from engine.monitoring.tracing import Traces
 from engine.settings import Settings
 
 
@@ -17,4 +18,9 @@ class Groundwork:
     @cached_property
     def meter(self) -> Hub:
         """Where numbers go."""
-        return Hub()
+        return Hub(on_timed=self.traces.timed)
+
+    @cached_property
+    def traces(self) -> Traces:
+        """Where traces go."""
+        return Traces(self.settings.monitoring.otlp_endpoint, instance=self.settings.monitoring.instance)

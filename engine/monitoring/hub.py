@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from engine.monitoring.catalogue import METRICS, Metric
 from engine.monitoring.labels import OTHER, cleaned
-from engine.monitoring.series import SLOT_SECONDS, Measured, Series, summed
+from engine.monitoring.series import SLOT_SECONDS, Measured, Series, Totals, summed
 
 __all__ = ["Hub", "Measured"]
 
@@ -23,7 +23,8 @@ class Hub:
 
     With `strict` a metric that does not exist, a wrong number of labels or an impossible number raises ValueError, so that
     tests find it; without, it is logged once and passed over, for no measurement is worth a failed answer. `clock` gives
-    seconds of any origin, that never go back.
+    seconds of any origin, that never go back. `on_timed(metric, labels, seconds, ok)` hears of each duration in its caller's
+    thread, with the labels as they are kept; it must not raise.
     """
 
     def __init__(
@@ -32,10 +33,12 @@ class Hub:
         strict: bool = False,
         clock: Callable[[], float] = time.monotonic,
         metrics: Mapping[str, Metric] = METRICS,
+        on_timed: Callable[[str, tuple[str, ...], float, bool], None] | None = None,
     ) -> None:
         self._strict = strict
         self._clock = clock
         self._metrics = metrics
+        self._on_timed = on_timed
         self._lock = threading.Lock()
         self._series: dict[tuple[str, tuple[str, ...]], Series] = {}
         self._sets: Counter[str] = Counter()  # label sets of each metric that are told apart
@@ -70,11 +73,23 @@ class Hub:
 
     def exposition(self) -> bytes:
         """Return everything since the start in the text format 0.0.4 of Prometheus, with numbers of this process."""
-        from engine.monitoring.exposition import written  # noqa: PLC0415 - loads prometheus_client on first use
+        from engine.monitoring.exposition import registry_of, written  # noqa: PLC0415 - loads prometheus_client on first use
 
-        with self._lock:  # only for the copy: nobody waits for the text
-            totals = [series.totals() for series in self._series.values()]
-        return written(self._metrics, totals)
+        return written(registry_of(self._metrics, self.totals))
+
+    def serve(self, host: str, port: int) -> Callable[[], None]:
+        """Serve the same text at http://host:port/metrics without asking for a credential; return what ends it.
+
+        Raises OSError when the port is taken.
+        """
+        from engine.monitoring.exposition import registry_of, served  # noqa: PLC0415
+
+        return served(registry_of(self._metrics, self.totals), host, port)
+
+    def totals(self) -> list[Totals]:
+        """Return a copy of everything since the start."""
+        with self._lock:
+            return [series.totals() for series in self._series.values()]
 
     def _add(self, kind: str, metric: str, labels: Sequence[str], amount: float, ok: bool) -> None:
         slot = int(self._clock() // SLOT_SECONDS)
@@ -82,6 +97,8 @@ class Hub:
             series = self._of(kind, metric, labels, valid=0 <= amount < math.inf)
             if series:
                 series.add(amount, slot, ok=ok)
+        if series and kind == "timing" and self._on_timed:
+            self._on_timed(metric, series.labels, amount, ok)
 
     def _of(self, kind: str, metric: str, labels: Sequence[str], *, valid: bool) -> Series | None:
         """Return the series of a measurement, made at its first; None for one that cannot be."""

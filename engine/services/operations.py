@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
+from engine.monitoring.hub import Hub
+from engine.services.accounts import require_operator
 from engine.services.history import History
 from engine.services.measurements import Measured
 from engine.services.preferences import Preferences
+from engine.types import Principal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +20,7 @@ class Operations:
     history: History
     measured: Measured
     preferences: Preferences
+    meter: Hub
 
 
 class OperationsFacade:
@@ -27,3 +32,9 @@ class OperationsFacade:
         self.measurements_csv = operations.measured.measurements_csv
         self.preference = operations.preferences.preference
         self.set_preference = operations.preferences.set_preference
+        self.meter = operations.meter
+
+    async def metrics(self, principal: Principal) -> bytes:
+        """Return every metric of this process in the text format 0.0.4 of Prometheus. For operators and admins."""
+        require_operator(principal)
+        return await asyncio.to_thread(self.meter.exposition)

@@ -7,7 +7,7 @@ has to be merged later: there is no job that could be late, run twice, or be cut
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -18,6 +18,7 @@ from engine.database.operations_models import RollupRow
 
 MINUTE, HALF_HOUR, HOUR, HALF_DAY = 60, 1800, 3600, 43_200
 RESOLUTIONS = (MINUTE, HALF_HOUR, HOUR, HALF_DAY)
+BATCH = 60  # steps of one query
 
 Series = tuple[str, str]
 """A metric and its label (the values of its labels, joined by "|")."""
@@ -76,23 +77,27 @@ async def add(session: AsyncSession, replica: str, minutes: Mapping[datetime, Ma
     reader adds up.
     """
     for resolution in RESOLUTIONS:
-        for at, some in sorted(in_steps(minutes, resolution).items()):
-            rows = await _rows(session, resolution, at, replica, some)
-            for series, sums in some.items():
-                if series in rows:
-                    _grow(rows[series], sums)
-                else:
-                    session.add(_row(resolution, at, replica, series, sums))
+        steps = sorted(in_steps(minutes, resolution).items())
+        for start in range(0, len(steps), BATCH):
+            batch = steps[start : start + BATCH]
+            metrics = {metric for _, some in batch for metric, _ in some}
+            rows = await _rows(session, resolution, replica, [at for at, _ in batch], metrics)
+            for at, some in batch:
+                for series, sums in some.items():
+                    if (at, series) in rows:
+                        _grow(rows[at, series], sums)
+                    else:
+                        session.add(_row(resolution, at, replica, series, sums))
             await session.flush()
 
 
 async def set_gauges(session: AsyncSession, replica: str, at: datetime, values: Mapping[Series, float]) -> None:
     """Set what each gauge of a process was in the minute of `at`; gauges have no longer history than minutes."""
     at = floored(at, MINUTE)
-    rows = await _rows(session, MINUTE, at, replica, values)
+    rows = await _rows(session, MINUTE, replica, [at], {metric for metric, _ in values})
     for series, value in values.items():
-        if series in rows:
-            rows[series].total = value
+        if (at, series) in rows:
+            rows[at, series].total = value
         else:
             session.add(_row(MINUTE, at, replica, series, Sums(count=1, total=value)))
 
@@ -152,20 +157,20 @@ async def purge(session: AsyncSession, resolution: int, *, before: datetime) -> 
 
 
 async def _rows(
-    session: AsyncSession, resolution: int, at: datetime, replica: str, series: Iterable[Series]
-) -> dict[Series, RollupRow]:
+    session: AsyncSession, resolution: int, replica: str, steps: Sequence[datetime], metrics: set[str]
+) -> dict[tuple[datetime, Series], RollupRow]:
     query = (
         select(RollupRow)
         .where(
             RollupRow.resolution == resolution,
-            RollupRow.metric.in_(sorted({metric for metric, _ in series})),
-            RollupRow.at == at,
+            RollupRow.metric.in_(sorted(metrics)),
+            RollupRow.at.in_(steps),
             RollupRow.replica == replica,
         )
-        .order_by(RollupRow.id)
+        .order_by(RollupRow.id)  # two processes of one name lock in the same order
         .with_for_update()
     )
-    return {(row.metric, row.label): row for row in await session.scalars(query)}
+    return {(row.at, (row.metric, row.label)): row for row in await session.scalars(query)}
 
 
 def _row(resolution: int, at: datetime, replica: str, series: Series, sums: Sums) -> RollupRow:

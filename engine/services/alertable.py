@@ -98,8 +98,10 @@ class Alertable:
 
     async def _sums(self, metric: str, minutes: float, *, buckets: bool = False) -> dict[str, Sums]:
         """Return label -> sums of the last minutes, the one that has begun included."""
-        since = floored(self._wall() - timedelta(minutes=minutes), MINUTE)
-        return by_label(await self._history.read([metric], resolution=MINUTE, since=since, buckets=buckets))
+        return by_label(await self._history.read([metric], resolution=MINUTE, since=self._since(minutes), buckets=buckets))
+
+    def _since(self, minutes: float) -> datetime:
+        return floored(self._wall() - timedelta(minutes=minutes), MINUTE)
 
     def _part(self, metric: str, outcome: str, *, among: tuple[str, ...] = ()) -> Measure:
         async def value(_label: str, minutes: float) -> float | None:
@@ -112,7 +114,8 @@ class Alertable:
     def _pace(self, metric: str) -> Measure:
         async def value(label: str, minutes: float) -> float | None:
             sums = await self._sums(metric, minutes)
-            return sum(one.total for name, one in sums.items() if _within(name, label)) / max(minutes, 1.0)
+            lasted = (self._wall() - self._since(minutes)).total_seconds() / MINUTE
+            return sum(one.total for name, one in sums.items() if _within(name, label)) / max(lasted, 1.0)
 
         return value
 

@@ -142,10 +142,10 @@ class History:
         self._hub.gauged("queue_oldest_seconds", (), depth.oldest_seconds)
 
     def _take(self) -> None:
-        """Move what the hub has into the minute in which most of it came."""
+        """Move what the hub has into the minute that it came in."""
         moment = self._wall()
-        # At the end of a minute, what is drained belongs to the minute that is over.
-        minute = floored(self._drained_at + (moment - self._drained_at) / 2, MINUTE)
+        # What is drained at the end of a minute, or a little later, belongs to the minute that is over.
+        minute = floored(moment - min((moment - self._drained_at) / 2, timedelta(seconds=MINUTE / 2)), MINUTE)
         self._drained_at = moment
         drained = self._hub.drain()
         self._gauges |= {(one.metric, one.label): one.total for one in drained if one.kind == "gauge"}

@@ -98,7 +98,13 @@ async def test_each_has_the_value_that_its_name_promises(two: Two) -> None:
 async def test_nothing_measured_is_nothing_and_not_a_zero_that_looks_good(two: Two) -> None:
     values = {one.name: await two.value(one.name) for one in await two.watched.metrics()}
     present = {name for name, value in values.items() if value is not None}
-    assert present == {"questions_per_minute", "not_permitted_per_minute", "queue_documents", "queue_oldest_seconds", "spending_today"}
+    assert present == {
+        "questions_per_minute",
+        "not_permitted_per_minute",
+        "queue_documents",
+        "queue_oldest_seconds",
+        "spending_today",
+    }
 
 
 async def test_what_was_longer_ago_than_the_minutes_does_not_count(two: Two) -> None:
@@ -118,7 +124,19 @@ async def test_a_name_that_does_not_exist_is_refused_with_those_that_do(two: Two
 
 async def test_the_queue_and_the_spending_are_those_of_now(two: Two) -> None:
     async with two.database.write() as session:
-        session.add(Collection(id="c", name="c", chunker="fixed", embedder="local", dimension=1, model_id="m", created_by="x"))
+        session.add(
+            Collection(
+                id="c",
+                name="c",
+                chunker="fixed",
+                chunk_tokens=1,
+                overlap_tokens=0,
+                embedder="local",
+                dimension=1,
+                model_id="m",
+                created_by="x",
+            )
+        )
         session.add(DocumentRow(id="d", collection_id="c", name="a.txt", created_by="x"))
         await session.flush()
         session.add(Version(id="v", document_id="d", collection_id="c", number=1, sha256="s", size_bytes=1, blob="b"))

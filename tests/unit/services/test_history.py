@@ -117,7 +117,7 @@ async def test_every_resolution_has_the_same_sums_in_its_own_steps(database: Dat
         wall.go(minutes=25)
         await keeper.flush()
     assert sum((await questions(keeper)).values()) == 12
-    halves, hours = (2, 2, 4, 2, 2), (4, 6, 2)
+    halves, hours = (2, 2, 2, 2, 4), (4, 4, 4)
     assert await questions(keeper, HALF_HOUR) == {NOON + timedelta(minutes=30 * n): total for n, total in enumerate(halves)}
     assert await questions(keeper, HOUR) == {NOON + timedelta(hours=n): total for n, total in enumerate(hours)}
     assert await questions(keeper, HALF_DAY) == {NOON: 12.0}

@@ -11,9 +11,9 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, Retrying
+from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
 
 from engine.resilience import deadline
 from engine.resilience.breaker import Breaker
@@ -59,38 +59,44 @@ class Retries:
     def call(self, fn: Callable[[], T], *, repeatable: bool = True) -> T:
         """Return what `fn` returns, at the latest try; blocking. Raises the error of that try."""
         self._budget.called()
-        if not repeatable or self._rules.attempts == 1:
+        try:
             return fn()
-        return Retrying(
-            sleep=self._sleep,
-            wait=self._wait,
-            stop=self._stop,
-            retry=self._again,
-            before_sleep=self._note,
-            reraise=True,
-        )(fn)
+        except Exception as error:
+            if not (repeatable and self._again(error)):
+                raise
+            failed: list[Exception] = [error]
+
+        def attempt() -> T:
+            if failed:
+                raise failed.pop()
+            return fn()
+
+        return Retrying(sleep=self._sleep, **self._how())(attempt)
 
     async def acall(self, fn: Callable[[], Awaitable[T]], *, repeatable: bool = True) -> T:
         """Return what the awaitables of `fn` return, as `call` does."""
         self._budget.called()
-        if not repeatable or self._rules.attempts == 1:
+        try:
+            return await fn()
+        except Exception as error:
+            if not (repeatable and self._again(error)):
+                raise
+            failed: list[Exception] = [error]
+
+        async def attempt() -> T:
+            if failed:
+                raise failed.pop()
             return await fn()
 
-        async def attempt() -> T:  # tenacity only awaits what is declared so
-            return await fn()
+        return await AsyncRetrying(sleep=self._asleep, **self._how())(attempt)
 
-        return await AsyncRetrying(
-            sleep=self._asleep,
-            wait=self._wait,
-            stop=self._stop,
-            retry=self._again,
-            before_sleep=self._note,
-            reraise=True,
-        )(attempt)
+    def _how(self) -> dict[str, Any]:
+        """Return what both loops of tenacity go by. They are given the first error: nearly all calls need no loop."""
+        retry = retry_if_exception(self._again)
+        return {"wait": self._wait, "stop": self._stop, "retry": retry, "before_sleep": self._note, "reraise": True}
 
-    def _again(self, state: RetryCallState) -> bool:
-        error = _error(state)
-        return isinstance(error, Exception) and self._helps(error)
+    def _again(self, error: BaseException) -> bool:
+        return self._rules.attempts > 1 and isinstance(error, Exception) and self._helps(error)
 
     def _wait(self, state: RetryCallState) -> float:
         error = _error(state)

@@ -85,3 +85,9 @@ def fail(one: Breaker, times: int, seconds: float = 0.1) -> None:
 def succeed(one: Breaker, times: int, seconds: float = 0.1) -> None:
     for _ in range(times):
         one.acquire().succeeded(seconds)
+
+
+async def collect(stream, into: list) -> None:
+    """Read a stream to its end, keeping what came before an error."""
+    async for item in stream:
+        into.append(item)

@@ -9,7 +9,7 @@ import pytest
 from engine.errors import ConfigError, InputError
 from engine.operations_views import BreakerState
 from engine.resilience import ErrorHandlingIntegration
-from tests.unit.resilience.stage import Clock, Meter
+from tests.unit.resilience.stage import Clock, Meter, collect
 
 SEED = {
     "circuit_breaker": {"llm_failure_threshold": 3, "llm_recovery_timeout": 30},
@@ -146,8 +146,7 @@ async def test_an_async_generator_falls_back_before_its_first_item_only(clock) -
     assert [word async for word in words(0)] == ["unavailable"]
     got = []
     with pytest.raises(RuntimeError):
-        async for word in words(2):
-            got.append(word)
+        await collect(words(2), got)
     assert got == [0, 1]
     assert handler.get_error_statistics()["by_class"] == {"RuntimeError": 2}
 

@@ -6,6 +6,7 @@ import pytest
 
 from engine.errors import CircuitOpen, InputError, ProviderRejected, ProviderUnavailable
 from engine.resilience.fallback import Chain, Link
+from tests.unit.resilience.stage import collect
 
 
 def broken(error):
@@ -75,9 +76,8 @@ async def test_b21_a_stream_that_began_is_continued_by_nobody() -> None:
     chain = Chain([Link("one", streamed("a", ProviderUnavailable("broke"))), Link("two", streamed("b"))])
     got = []
     with pytest.raises(ProviderUnavailable):
-        async for one in chain.stream():
-            got.append(one.value)
-    assert got == ["a"]
+        await collect(chain.stream(), got)
+    assert [one.value for one in got] == ["a"]
 
 
 async def test_b21_the_next_link_begins_anew_when_an_operator_trips_the_breaker() -> None:

@@ -57,8 +57,7 @@ async def test_b19_a_stream_is_never_retried_after_its_first_item(clock) -> None
     one, source = guard(clock, meter, attempts=3), Source(["a", ProviderUnavailable("broke")])
     got = []
     with pytest.raises(ProviderUnavailable):
-        async for item in one.stream(source):
-            got.append(item)
+        await collect(one.stream(source), got)
     assert (got, source.made, source.closed, one.bulkhead.in_use) == (["a"], 1, 1, 0)
     assert one.breaker.info().last_error == "ProviderUnavailable"
     assert meter.counts["dependency_calls_total", *LABELS, "failure"] == 1
@@ -107,8 +106,7 @@ async def test_b19_the_first_item_has_its_own_limit(clock) -> None:
 async def test_b19_the_time_between_items_has_its_own_limit(clock) -> None:
     one, source, got = guard(clock, attempts=2), Source(["a", None]), []
     with pytest.raises(ProviderTimeout):
-        async for item in one.stream(source, first_seconds=100, next_seconds=0.01):
-            got.append(item)
+        await collect(one.stream(source, first_seconds=100, next_seconds=0.01), got)
     assert (got, source.made, source.closed, one.bulkhead.in_use) == (["a"], 1, 1, 0)
 
 
@@ -144,8 +142,7 @@ async def test_a_tripped_breaker_stops_running_streams_at_the_next_item(clock) -
     one, got = guard(clock), []
     source = Source(["a", "b", lambda: one.breaker.force(BreakerState.TRIPPED, by="Ana"), "c"])
     with pytest.raises(CircuitOpen):
-        async for item in one.stream(source):
-            got.append(item)
+        await collect(one.stream(source), got)
     assert (got, source.closed, one.bulkhead.in_use) == (["a", "b"], 1, 0)
 
 

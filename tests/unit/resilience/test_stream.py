@@ -11,7 +11,7 @@ import pytest
 from engine.errors import CircuitOpen, NoTimeLeft, ProviderTimeout, ProviderUnavailable
 from engine.operations_views import BreakerState
 from engine.resilience import deadline
-from tests.unit.resilience.stage import LABELS, Clock, Meter, fail, guard
+from tests.unit.resilience.stage import LABELS, Clock, Meter, collect, fail, guard
 
 
 @pytest.fixture

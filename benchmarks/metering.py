@@ -14,7 +14,7 @@ from engine.monitoring.catalogue import METRICS
 from engine.monitoring.hub import Hub
 from engine.monitoring.tracing import Traces
 
-ROUNDS, CALLS = 200, 100
+ROUNDS, CALLS = 100, 100
 LABELS = ("chat", "openai", "gpt-4o-mini")
 
 
@@ -93,7 +93,7 @@ def main() -> None:
 
 def _once(call: Callable[[], object]) -> tuple[float, float]:
     times = []
-    for _ in range(20):
+    for _ in range(10):
         started = time.perf_counter()
         call()
         times.append((time.perf_counter() - started) * 1e6)

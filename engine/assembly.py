@@ -89,6 +89,7 @@ class Assembly(Operating):
             chunkers=self.chunker_of,
             bill=self.ledger.bill_embedding,
             injection=self.settings.injection,
+            meter=self.meter,
         )
 
     @cached_property
@@ -97,6 +98,8 @@ class Assembly(Operating):
         return Worker(
             database=self.database,
             ingest=self.ingest,
+            meter=self.meter,
+            traces=self.traces,
             slots=self.settings.ingest_workers,
             finished=lambda _: self._news.set(),
         )
@@ -152,6 +155,7 @@ class Assembly(Operating):
             chain=Chain(configured=self.configured, parts=self.parts),
             helpers=Helpers(configured=self.configured, parts=self.parts),
             ledger=self.ledger,
+            meter=self.meter,
             embedder=self.parts.local,
             passages=self.settings.retrieval.passages,
         )
@@ -164,6 +168,8 @@ class Assembly(Operating):
             ask=self.ask,
             trail=self.trail,
             pace=Pace(self.settings.limits.questions_per_minute),
+            meter=self.meter,
+            traces=self.traces,
             max_question_chars=self.settings.limits.question_chars,
         )
 
@@ -198,7 +204,7 @@ class Assembly(Operating):
             access=self.access,
             operations=self.operations,
         )
-        guard(facade, self.access.denials.note)
+        guard(facade, self.access.denials.note, self.meter)
         return facade
 
     @asynccontextmanager
@@ -231,13 +237,9 @@ class Assembly(Operating):
     async def close(self) -> None:
         """Stop what runs, keep what is there, save snapshots."""
         async with AsyncExitStack() as stack:  # each runs whatever became of the ones before it
-            stack.push_async_callback(self.database.close)
-            stack.push_async_callback(self.outgoing.close)
-            stack.push_async_callback(self.keeper.close)
-            stack.push_async_callback(self.parts.close)
-            stack.push_async_callback(self.spaces.close)
-            stack.push_async_callback(self.indexes.close)
-            stack.push_async_callback(self.chat.close)
+            stack.push_async_callback(asyncio.to_thread, self.traces.close)
+            for part in (self.database, self.outgoing, self.keeper, self.parts, self.spaces, self.indexes, self.chat):
+                stack.push_async_callback(part.close)
             stack.push_async_callback(self.worker.stop)
 
     async def _purge(self) -> None:

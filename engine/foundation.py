@@ -97,7 +97,7 @@ class Foundation(Groundwork):
     @cached_property
     def ledger(self) -> Ledger:
         """What calls cost."""
-        return Ledger(database=self.database, configured=self.configured)
+        return Ledger(database=self.database, configured=self.configured, meter=self.meter)
 
     @cached_property
     def spaces(self) -> Spaces:
@@ -141,6 +141,7 @@ class Foundation(Groundwork):
             codes=self.codes,
             limits=self.settings.sessions,
             rules=self.settings.accounts,
+            meter=self.meter,
         )
 
     @cached_property

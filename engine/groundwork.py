@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
+from engine.monitoring.hub import Hub
+from engine.monitoring.tracing import Traces
 from engine.settings import Settings
 
 
@@ -10,3 +14,13 @@ class Groundwork:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+
+    @cached_property
+    def meter(self) -> Hub:
+        """Where numbers go."""
+        return Hub(on_timed=self.traces.timed)
+
+    @cached_property
+    def traces(self) -> Traces:
+        """Where traces go."""
+        return Traces(self.settings.monitoring.otlp_endpoint, instance=self.settings.monitoring.instance)

@@ -21,11 +21,28 @@ class Operating(Foundation):
     @cached_property
     def operations(self) -> Operations:
         """What the facade hands on to."""
-        return Operations()
+        return Operations(meter=self.meter)
 
     def operating_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return (self._warm_up,)
+        return (self._warm_up, self._serve_metrics)
+
+    async def _serve_metrics(self) -> None:
+        """Give Prometheus its own port, if one is set. A port that is taken costs the metrics there, never the server."""
+        host, port = self.settings.monitoring.metrics_host, self.settings.monitoring.metrics_port
+        if not port:
+            return
+        try:
+            end = await asyncio.to_thread(self.meter.serve, host, port)
+        except OSError as error:
+            logger.warning(
+                "metrics are not served at %s:%d (%s); everything else is, also /metrics", host, port, error.strerror
+            )
+            return
+        try:
+            await asyncio.Event().wait()
+        finally:
+            end()
 
     async def _warm_up(self) -> None:
         # The first question should not pay for loading the model.

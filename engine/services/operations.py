@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+
+from engine.monitoring.hub import Hub
+from engine.services.accounts import require_operator
+from engine.types import Principal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
     """The parts that this part of the facade hands on to."""
+
+    meter: Hub
 
 
 class OperationsFacade:
@@ -15,3 +22,9 @@ class OperationsFacade:
 
     def __init__(self, operations: Operations) -> None:
         """Hand on."""
+        self.meter = operations.meter
+
+    async def metrics(self, principal: Principal) -> bytes:
+        """Return every metric of this process in the text format 0.0.4 of Prometheus. For operators and admins."""
+        require_operator(principal)
+        return await asyncio.to_thread(self.meter.exposition)

@@ -182,6 +182,7 @@ CHAIN = (Choice(provider="extractive"),)
 C, D, U, G, P = World.collection, World.document, World.user, World.group, World.provider
 ARGUMENTS: dict[str, Arguments] = {
     "collections": args(),
+    "metrics": args(),
     "collection_id": args("nothing of this name", create=False),
     "create_collection": args(World.name),
     "delete_collection": args(C),

@@ -142,7 +142,7 @@ class SharedLimiter:
         arguments = (limit, window, cost, EXACT_ENTRIES, int(always), self._offset())
 
         async def work(client: Client) -> Verdict:
-            from redis.exceptions import NoScriptError  # noqa: PLC0415
+            from redis.exceptions import NoScriptError
 
             try:
                 said = await client.evalsha(SHA, 1, name, *arguments)

@@ -45,15 +45,11 @@ class RedisStates:
             pipeline.time()
             pipeline.hgetall(self._name)
             moment, kept = await pipeline.execute()
-            now, states, over = _unix(moment), {}, []
+            now, states = _unix(moment), {}
             for name, raw in kept.items():
                 until, reason = _state(raw)
                 if until > now:
                     states[name.decode()] = (self._wall() + until - now, reason)
-                else:
-                    over.append(name)
-            if over:
-                await client.hdel(self._name, *over)
             return states
 
         try:

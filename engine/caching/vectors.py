@@ -21,7 +21,7 @@ def encode_vectors(value: object) -> bytes | None:
 
     A list takes four bytes a number where that loses nothing, else eight.
     """
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
     if isinstance(value, np.ndarray):
         kind, array = b"n", value
@@ -38,7 +38,7 @@ def encode_vectors(value: object) -> bytes | None:
 
 def decode_vectors(raw: bytes) -> Vectors | None:
     """Return what was encoded, as a numpy array or as lists like it was; None for bytes that are damaged."""
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
     kind, code = raw[2:3], raw[3:4]
     if raw[:2] != _MAGIC or kind not in (b"n", b"l") or code not in _TYPES or len(raw) < 5 or len(raw) < 5 + 4 * raw[4]:
@@ -56,7 +56,7 @@ def decode_vectors(raw: bytes) -> Vectors | None:
 
 def _array(value: list[Any]) -> Any:
     """Return the list as an array that gives the same list again, None when there is none."""
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
     try:
         exact = np.array(value, dtype=np.float64)

@@ -179,7 +179,8 @@ class RedisLink:
         await self._drop_connections(in_use=True)
 
     async def _attempt(self, work: Callable[[Client], Awaitable[T]], *, probing: bool = False) -> T:
-        from redis.exceptions import RedisError, TimeoutError as RedisTimeout  # noqa: PLC0415
+        from redis.exceptions import RedisError
+        from redis.exceptions import TimeoutError as RedisTimeout
 
         started, waiting = time.monotonic(), True
         try:
@@ -246,7 +247,7 @@ class RedisLink:
             self._meter.gauged("redis_up", (), float(up))
 
     async def _drop_connections(self, *, in_use: bool) -> None:
-        from redis.exceptions import RedisError  # noqa: PLC0415
+        from redis.exceptions import RedisError
 
         try:
             async with asyncio.timeout(2 * CALL_SECONDS):
@@ -265,10 +266,10 @@ class _Failed(RedisAway):
 
 
 def _client(address: RedisAddress, name: str) -> Client:
-    from redis.asyncio import ConnectionPool, Redis  # noqa: PLC0415
-    from redis.asyncio.connection import Connection, SSLConnection  # noqa: PLC0415
-    from redis.asyncio.retry import Retry  # noqa: PLC0415
-    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.asyncio import ConnectionPool, Redis
+    from redis.asyncio.connection import Connection, SSLConnection
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
 
     pool = ConnectionPool(
         connection_class=SSLConnection if address.tls else Connection,

@@ -163,7 +163,7 @@ class Assembly(Operating):
             database=self.database,
             ask=self.ask,
             trail=self.trail,
-            pace=Pace(self.settings.limits.questions_per_minute),
+            pace=Pace(self.settings.limits.questions_per_minute, self.cache),
             max_question_chars=self.settings.limits.question_chars,
         )
 

@@ -6,6 +6,7 @@ The SDK is imported only when a link is made. Measured on redis-py 8.1 with its 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -254,6 +255,23 @@ class RedisLink:
                 await self._client.connection_pool.disconnect(inuse_connections=in_use)
         except (RedisError, OSError):  # TimeoutError is one: what does not even close is forgotten
             pass
+
+
+class Script:
+    """A script of one key that the server keeps by its SHA-1; the text is only sent to a server that does not have it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(self, client: Client, key: str, *arguments: float | str) -> Any:
+        """Return what the script returns."""
+        from redis.exceptions import NoScriptError
+
+        try:
+            return await client.evalsha(self._sha, 1, key, *arguments)
+        except NoScriptError:  # a new server, or one that was restarted
+            return await client.eval(self._text, 1, key, *arguments)
 
 
 class _Failed(RedisAway):

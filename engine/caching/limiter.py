@@ -13,7 +13,8 @@ from typing import Protocol
 
 from engine.errors import ConfigError
 from engine.rate_limit import EXACT_ENTRIES, SlidingWindow, Verdict
-from engine.vendors.redis import Client, RedisAway, Run, Script
+from engine.vendors.redis import RedisAway, Run
+from engine.vendors.redis_client import Client, Script
 
 SCRIPT = Script(Path(__file__).with_name("sliding_window.lua").read_text(encoding="utf-8"))
 MAX_KINDS = 100

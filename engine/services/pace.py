@@ -20,6 +20,4 @@ class Pace:
         """Count one question. Raises TooMany."""
         verdict = await self._cache.check_rate_limit(f"questions {principal.user_id}", self._limit, SECONDS, what="questions")
         if not verdict["allowed"]:
-            raise TooMany(
-                f"you asked {verdict['limit']} questions within a minute", retry_after_seconds=verdict["retry_after"]
-            )
+            raise TooMany(f"you asked {verdict['limit']} questions within a minute", retry_after_seconds=verdict["retry_after"])

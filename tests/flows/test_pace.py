@@ -14,7 +14,6 @@ from engine.types import Principal, Role
 from tests.flows.conftest import add
 from tests.servers.redis import Redis
 
-
 BOB = Principal(user_id="b" * 32, name="bob", role=Role.ANALYST)
 
 

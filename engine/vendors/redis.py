@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from engine.errors import StoreError
 from engine.protocols import Meter
-from engine.vendors.redis_client import CONNECTIONS, Client, RedisAddress, client_of
+from engine.vendors.redis_client import CONNECTIONS, SOCKET_SECONDS, Client, RedisAddress, client_of
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ class RedisLink:
         self._wait = FIRST_WAIT
         self._again_at = 0.0
         self._outages = 0
+        self._answered_at = -math.inf
         self._probe: asyncio.Task[None] | None = None
 
     @property
@@ -138,19 +140,28 @@ class RedisLink:
         from redis.exceptions import RedisError
         from redis.exceptions import TimeoutError as RedisTimeout
 
-        started, waiting = time.monotonic(), True
+        asked = math.inf
         try:
             async with asyncio.timeout(CALL_SECONDS), self._slots:
-                waiting = False
                 if not probing:
                     self._refuse_while_away()  # others may have found out while this one waited for a connection
-                return await work(self._client)
+                asked = time.monotonic()
+                answer = await work(self._client)
+                self._answered_at = time.monotonic()
+                return answer
         except (TimeoutError, RedisTimeout):
-            # Far too late means that this process was busy, not Redis: nobody looked at the socket in time.
-            late = time.monotonic() - started > 2 * CALL_SECONDS
-            raise _Failed("no answer in time", counts=not (waiting or late)) from None
+            raise _Failed("no answer in time", counts=self._tells_of_redis(asked)) from None
         except (RedisError, OSError) as error:
             raise _Failed(_said(error, self._address)) from None
+
+    def _tells_of_redis(self, asked: float) -> bool:
+        """Whether a call that began at `asked` and had no answer in time says that Redis is away, not that we are busy.
+
+        It does not when others were answered meanwhile, when most of the time went by in the queue for a connection, or when
+        it ended far too late: then nobody in this process looked at the socket.
+        """
+        waited = time.monotonic() - asked
+        return self._answered_at < asked and 0.9 * SOCKET_SECONDS <= waited <= 2 * CALL_SECONDS
 
     def _refuse_while_away(self) -> None:
         if self.up:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from engine.errors import StoreError
 from engine.protocols import Meter
-from engine.vendors.redis_client import CONNECTIONS, SOCKET_SECONDS, Client, RedisAddress, client_of
+from engine.vendors.redis_client import CONNECTIONS, Client, RedisAddress, client_of
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +69,8 @@ class RedisLink:
     """One Redis. A call takes at most CALL_SECONDS; after a failure Redis is left alone, at first 1 s, doubling up to 30 s.
 
     While it is left alone `run` raises at once. When the wait is over the next call starts one probe in the background, so
-    that no caller waits for it. Belongs to one event loop. Making it connects to nothing.
+    that no caller waits for it. A late answer is a failure when a probe fails as well; until then, too, `run` raises at once.
+    Belongs to one event loop. Making it connects to nothing.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class RedisLink:
         self._wait = FIRST_WAIT
         self._again_at = 0.0
         self._outages = 0
-        self._answered_at = -math.inf
+        self._outage = False
         self._probe: asyncio.Task[None] | None = None
 
     @property
@@ -116,7 +116,7 @@ class RedisLink:
         try:
             answer = await self._attempt(work)
         except _Failed as error:
-            self._leave_alone(error.reason, counts=error.counts)
+            self._doubt(error.reason, certain=error.certain)
             raise RedisAway(f"Redis at {self._address} is away: {error.reason}") from None
         self._tell(up=self.up)
         return answer
@@ -140,34 +140,21 @@ class RedisLink:
         from redis.exceptions import RedisError
         from redis.exceptions import TimeoutError as RedisTimeout
 
-        asked = math.inf
         try:
             async with asyncio.timeout(CALL_SECONDS), self._slots:
                 if not probing:
                     self._refuse_while_away()  # others may have found out while this one waited for a connection
-                asked = time.monotonic()
-                answer = await work(self._client)
-                self._answered_at = time.monotonic()
-                return answer
+                return await work(self._client)
         except (TimeoutError, RedisTimeout):
-            raise _Failed("no answer in time", counts=self._tells_of_redis(asked)) from None
+            raise _Failed("no answer in time", certain=False) from None
         except (RedisError, OSError) as error:
             raise _Failed(_said(error, self._address)) from None
-
-    def _tells_of_redis(self, asked: float) -> bool:
-        """Whether a call that began at `asked` and had no answer in time says that Redis is away, not that we are busy.
-
-        It does not when others were answered meanwhile, when most of the time went by in the queue for a connection, or when
-        it ended far too late: then nobody in this process looked at the socket.
-        """
-        waited = time.monotonic() - asked
-        return self._answered_at < asked and 0.9 * SOCKET_SECONDS <= waited <= 2 * CALL_SECONDS
 
     def _refuse_while_away(self) -> None:
         if self.up:
             return
-        if self._clock() >= self._again_at and self._probe is None:
-            self._probe = asyncio.create_task(self._ask_again(), name="redis-probe")
+        if self._clock() >= self._again_at:
+            self._start_probe()
         raise RedisAway(f"Redis at {self._address} is away: {self._reason}")
 
     async def _ask_again(self) -> None:
@@ -186,20 +173,24 @@ class RedisLink:
             logger.exception("what happened while Redis was away could not be told to it")
             self._leave_alone("it could not be brought up to date")
         else:
-            if self._wait > FIRST_WAIT:
+            if self._outage:
                 logger.warning("Redis at %s is back", self._address)
-            self._reason, self._wait = "", FIRST_WAIT
+            self._reason, self._wait, self._outage = "", FIRST_WAIT, False
             self._tell(up=True)
         finally:
             self._probe = None
 
-    def _leave_alone(self, reason: str, *, counts: bool = True) -> None:
-        if not counts:
-            # Whoever raises RedisAway may keep changes for `Mending`, so that Redis is asked again first; at once.
-            if self.up:
-                self._reason, self._again_at = reason, self._clock()
-            return
-        if self.up:
+    def _doubt(self, reason: str, *, certain: bool) -> None:
+        if certain:
+            self._leave_alone(reason)
+        elif self.up:
+            # One late answer may be our own fault, when this process is busy: a probe tells, and nobody waits for it.
+            self._reason, self._again_at = reason, self._clock()
+            self._start_probe()
+
+    def _leave_alone(self, reason: str) -> None:
+        if not self._outage:
+            self._outage = True
             self._outages += 1
             logger.warning("Redis at %s is away (%s): this process does without it until it is back", self._address, reason)
         elif self._clock() < self._again_at:
@@ -208,6 +199,10 @@ class RedisLink:
         self._again_at = self._clock() + self._wait
         self._wait = min(self._wait * 2, LONGEST_WAIT)
         self._tell(up=False)
+
+    def _start_probe(self) -> None:
+        if self._probe is None:
+            self._probe = asyncio.create_task(self._ask_again(), name="redis-probe")
 
     def _tell(self, *, up: bool) -> None:
         if self._meter is not None:
@@ -224,12 +219,12 @@ class RedisLink:
 
 
 class _Failed(RedisAway):
-    """One attempt failed; `counts` when it tells something about Redis."""
+    """One attempt failed; `certain` when it was surely Redis, or the way to it, that failed."""
 
-    def __init__(self, reason: str, *, counts: bool = True) -> None:
+    def __init__(self, reason: str, *, certain: bool = True) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.counts = counts
+        self.certain = certain
 
 
 def _said(error: Exception, address: RedisAddress) -> str:

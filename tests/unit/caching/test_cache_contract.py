@@ -206,7 +206,13 @@ async def test_a_result_is_kept_by_the_function_and_its_arguments(cache: Cache) 
     assert await answer(prompt="hello", model="m") == {"text": "hello", "list": [1, 2.5, True, None]}
     assert len(calls) == 1
     assert await other("hello") == "other"
-    different = [(("hello", 1), {}), (("hello", True), {}), (("hello", 1.0), {}), (("hello",), {"model": "n"}), (("hello",), {"t": {"b": 1, "a": 2}})]
+    different = [
+        (("hello", 1), {}),
+        (("hello", True), {}),
+        (("hello", 1.0), {}),
+        (("hello",), {"model": "n"}),
+        (("hello",), {"t": {"b": 1, "a": 2}}),
+    ]
     for args, kwargs in different:
         await answer(*args, **kwargs)
     await answer("hello", t={"a": 2, "b": 1})

@@ -167,7 +167,7 @@ class Assembly(Operating):
             database=self.database,
             ask=self.ask,
             trail=self.trail,
-            pace=Pace(self.settings.limits.questions_per_minute),
+            pace=Pace(self.settings.limits.questions_per_minute, self.cache),
             meter=self.meter,
             traces=self.traces,
             max_question_chars=self.settings.limits.question_chars,
@@ -238,7 +238,8 @@ class Assembly(Operating):
         """Stop what runs, keep what is there, save snapshots."""
         async with AsyncExitStack() as stack:  # each runs whatever became of the ones before it
             stack.push_async_callback(asyncio.to_thread, self.traces.close)
-            for part in (self.database, self.outgoing, self.keeper, self.parts, self.spaces, self.indexes, self.chat):
+            parts = (self.cache, self.database, self.outgoing, self.keeper, self.parts, self.spaces, self.indexes, self.chat)
+            for part in parts:
                 stack.push_async_callback(part.close)
             stack.push_async_callback(self.worker.stop)
 

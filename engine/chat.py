@@ -117,7 +117,7 @@ class Chat:
         question = question.strip()
         if not question or len(question) > self._max_chars:
             raise QuestionRejected(f"a question has 1 to {self._max_chars} characters", hint="Change it and send it again.")
-        self._pace.question(principal)
+        await self._pace.question(principal)
         async with self._database.write() as session:
             row = await conversations.own(session, principal, conversation_id)
             earlier = await conversations.messages(session, row.id)
@@ -148,7 +148,7 @@ class Chat:
         """
         if not collections:
             raise InputError("there is no collection to search", hint="Choose at least one.")
-        self._pace.question(principal)
+        await self._pace.question(principal)
         with self._traces.trace("question", principal.request_id):
             events = self._ask.stream(principal, question, collection_ids=collections, history=history, where=where)
             answer = await drained(events)

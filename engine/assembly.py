@@ -238,8 +238,14 @@ class Assembly(Operating):
         """Stop what runs, keep what is there, save snapshots."""
         async with AsyncExitStack() as stack:  # each runs whatever became of the ones before it
             stack.push_async_callback(asyncio.to_thread, self.traces.close)
-            parts = (self.cache, self.database, self.outgoing, self.keeper, self.parts, self.spaces, self.indexes, self.chat)
-            for part in parts:
+            kept = (
+                self.cache,
+                self.database,
+                self.outgoing,
+                self.history,
+                self.keeper,
+            )  # the history has the last numbers of all others
+            for part in (*kept, self.parts, self.spaces, self.indexes, self.chat):
                 stack.push_async_callback(part.close)
             stack.push_async_callback(self.worker.stop)
 

@@ -8,9 +8,16 @@ from collections.abc import Callable, Coroutine
 from functools import cached_property
 from typing import Any
 
+import engine
 from engine.errors import EngineError
 from engine.foundation import Foundation
+from engine.services.alertable import Alertable
+from engine.services.heartbeats import Heartbeats
+from engine.services.history import History
+from engine.services.measurements import Measured
 from engine.services.operations import Operations
+from engine.services.preferences import Preferences
+from engine.services.replicas import Replica, replica
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +28,42 @@ class Operating(Foundation):
     @cached_property
     def operations(self) -> Operations:
         """What the facade hands on to."""
-        return Operations(meter=self.meter)
+        return Operations(
+            meter=self.meter,
+            history=self.history,
+            measured=Measured(database=self.database, history=self.history),
+            preferences=Preferences(self.database),
+        )
+
+    @cached_property
+    def replica(self) -> Replica:
+        """Who this process is among those that share the database."""
+        return replica(self.settings)
+
+    @cached_property
+    def history(self) -> History:
+        """What is measured, by the minute and for long."""
+        return History(
+            database=self.database,
+            hub=self.meter,
+            replica=self.replica,
+            minute_hours=self.settings.monitoring.minute_hours,
+        )
+
+    @cached_property
+    def alertable(self) -> Alertable:
+        """What alert rules can watch."""
+        return Alertable(database=self.database, history=self.history)
+
+    @cached_property
+    def heartbeats(self) -> Heartbeats:
+        """That this process is alive."""
+        facts = {"version": engine.__version__, "slots": self.settings.ingest_workers, "host": self.replica.host}
+        return Heartbeats(database=self.database, replica=self.replica, facts=facts)
 
     def operating_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return (self._warm_up, self._serve_metrics)
+        return (self._warm_up, self._serve_metrics, self.history.run, self._beat)
 
     async def _serve_metrics(self) -> None:
         """Give Prometheus its own port, if one is set. A port that is taken costs the metrics there, never the server."""
@@ -50,3 +88,9 @@ class Operating(Foundation):
             await asyncio.to_thread(self.parts.local().embed_query, "warm up")
         except EngineError as error:  # the health page shows it
             logger.warning("the embedder is not ready: %s", error)
+
+    async def _beat(self) -> None:
+        try:
+            await self.heartbeats.run()
+        finally:
+            await self.heartbeats.close()

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from engine.monitoring.hub import Hub
 from engine.services.accounts import require_operator
+from engine.services.history import History
+from engine.services.measurements import Measured
+from engine.services.preferences import Preferences
 from engine.types import Principal
 
 
@@ -14,6 +17,9 @@ from engine.types import Principal
 class Operations:
     """The parts that this part of the facade hands on to."""
 
+    history: History
+    measured: Measured
+    preferences: Preferences
     meter: Hub
 
 
@@ -21,7 +27,11 @@ class OperationsFacade:
     """Each part's own method is the facade's."""
 
     def __init__(self, operations: Operations) -> None:
-        """Hand on."""
+        self.flush_history = operations.history.flush
+        self.measurements = operations.measured.measurements
+        self.measurements_csv = operations.measured.measurements_csv
+        self.preference = operations.preferences.preference
+        self.set_preference = operations.preferences.set_preference
         self.meter = operations.meter
 
     async def metrics(self, principal: Principal) -> bytes:

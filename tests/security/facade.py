@@ -21,6 +21,7 @@ from engine.access_views import Scope
 from engine.audit_views import AuditQuery
 from engine.database.columns import Base
 from engine.errors import AccessDenied, AddressDenied, EngineError, NotFound
+from engine.operations_views import Range
 from engine.provider_views import Choice
 from engine.security.passwords import BcryptHasher
 from engine.security.totp import STEP_SECONDS, code_at
@@ -278,6 +279,10 @@ ARGUMENTS: dict[str, Arguments] = {
     "release_passage": args(World.passage),
     "hold_passage": args(World.passage),
     "upload_url": args(C, "http://127.0.0.1/a.txt"),
+    "measurements": args(Range.HOUR),
+    "measurements_csv": args("15 min"),
+    "preference": args("health_range"),
+    "set_preference": args("health_range", World.name),
 }
 CHANGE_THE_CALLER = {"change_password", "confirm_second_factor", "remove_second_factor", "sign_out_everywhere"}
 """After these the callers are not who they were, so everybody comes in anew."""

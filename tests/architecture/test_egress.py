@@ -20,6 +20,8 @@ CLIENTS = {
 CALLS = {"create_connection", "open_connection", "urlopen", "urlretrieve", "open_unix_connection", "create_datagram_endpoint"}
 MAY = {
     "engine/security/fetch.py": "the one function for addresses that people name",
+    "engine/security/post.py": "the one function for webhooks; its client is that of engine/security/fetch.py",
+    "engine/vendors/mail.py": "the mail server that an operator set in the settings",
     "engine/security/egress.py": "looks names up for the rules, and connects to nothing",
     "engine/vendors/openai.py": "transports of engine/vendors/limits.py, pinned",
     "engine/vendors/ollama.py": "transports of engine/vendors/limits.py, pinned",

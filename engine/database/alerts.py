@@ -113,7 +113,9 @@ async def last_resolved(session: AsyncSession, since: datetime) -> dict[str, dat
 async def undelivered(session: AsyncSession, since: datetime) -> list[AlertRow]:
     """Return alerts that changed since then and may not have reached all of their channels, oldest first."""
     recent = or_(AlertRow.open_key.is_not(None), AlertRow.resolved_at >= since)
-    return list(await session.scalars(select(AlertRow).where(recent, AlertRow.started_at >= since).order_by(AlertRow.started_at)))
+    return list(
+        await session.scalars(select(AlertRow).where(recent, AlertRow.started_at >= since).order_by(AlertRow.started_at))
+    )
 
 
 async def infos(session: AsyncSession, *, limit: int, names: Mapping[str, str]) -> list[AlertInfo]:

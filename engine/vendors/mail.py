@@ -36,7 +36,9 @@ def send_mail(url: str, sender: str, to: Sequence[str], subject: str, text: str,
     """
     parts = urlsplit(url)
     if parts.scheme not in PORTS or not parts.hostname or not sender:
-        raise ConfigError("mails cannot be sent: no server or no sender is set", hint="Set alerting.smtp_url and alerting.mail_from.")
+        raise ConfigError(
+            "mails cannot be sent: no server or no sender is set", hint="Set alerting.smtp_url and alerting.mail_from."
+        )
     message = EmailMessage()
     message["From"], message["To"] = sender, ", ".join(to)
     message["Subject"] = " ".join(subject.split())[:200]
@@ -50,10 +52,19 @@ def send_mail(url: str, sender: str, to: Sequence[str], subject: str, text: str,
             server.send_message(message)
     except smtplib.SMTPAuthenticationError:
         raise ProviderRejected("the mail server refuses the user or the password", hint="Correct alerting.smtp_url.") from None
-    except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError, smtplib.SMTPNotSupportedError) as error:
-        raise ProviderRejected(f"the mail server refuses the mail ({type(error).__name__})", hint="Check sender and receivers.") from None
+    except (
+        smtplib.SMTPRecipientsRefused,
+        smtplib.SMTPSenderRefused,
+        smtplib.SMTPDataError,
+        smtplib.SMTPNotSupportedError,
+    ) as error:
+        raise ProviderRejected(
+            f"the mail server refuses the mail ({type(error).__name__})", hint="Check sender and receivers."
+        ) from None
     except (OSError, smtplib.SMTPException) as error:
-        raise ProviderUnavailable(f"the mail server cannot be reached ({type(error).__name__})", hint="Check alerting.smtp_url.") from None
+        raise ProviderUnavailable(
+            f"the mail server cannot be reached ({type(error).__name__})", hint="Check alerting.smtp_url."
+        ) from None
 
 
 def _connected(scheme: str, host: str, port: int, seconds: float) -> smtplib.SMTP:

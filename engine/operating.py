@@ -10,7 +10,12 @@ from typing import Any
 
 from engine.errors import EngineError
 from engine.foundation import Foundation
+from engine.services.alert_channels import AlertChannels
+from engine.services.alert_watch import AlertWatch
+from engine.services.alerts import Alerts
+from engine.services.incidents import Incidents
 from engine.services.operations import Operations
+from engine.services.support import Support
 
 logger = logging.getLogger(__name__)
 
@@ -19,13 +24,35 @@ class Operating(Foundation):
     """The part of `engine.assembly.Assembly` between its foundation and the stories."""
 
     @cached_property
+    def alert_channels(self) -> AlertChannels:
+        """Where alerts go."""
+        return AlertChannels(database=self.database, sealer=self.sealer, settings=self.settings.alerting)
+
+    @cached_property
+    def alert_watch(self) -> AlertWatch:
+        """Who looks at the rules."""
+        return AlertWatch(
+            database=self.database,
+            channels=self.alert_channels,
+            value=self.alertable.value,
+            metrics=self.alertable.metrics,
+            meter=self.meter,
+            every_seconds=self.settings.alerting.every_seconds,
+        )
+
+    @cached_property
     def operations(self) -> Operations:
         """What the facade hands on to."""
-        return Operations()
+        return Operations(
+            alerts=Alerts(database=self.database, metrics=self.alertable.metrics, value=self.alertable.value),
+            channels=self.alert_channels,
+            incidents=Incidents(self.database),
+            support=Support(database=self.database, settings=self.settings, parts={}),
+        )
 
     def operating_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return (self._warm_up,)
+        return (self._warm_up, self.alert_watch.run)
 
     async def _warm_up(self) -> None:
         # The first question should not pay for loading the model.

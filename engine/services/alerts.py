@@ -6,7 +6,7 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -63,7 +63,12 @@ class Alerts:
             row = await alerts.save_rule(session, rule, by=principal.name)
             if row is None:
                 raise NotFound("there is no such rule", hint="It was removed meanwhile.")
-            told = {"metric": rule.metric, "label": rule.label, "above": rule.above, "threshold": rule.threshold}
+            told: dict[str, Any] = {
+                "metric": rule.metric,
+                "label": rule.label,
+                "above": rule.above,
+                "threshold": rule.threshold,
+            }
             told |= {"for_minutes": rule.for_minutes, "cooldown_minutes": rule.cooldown_minutes, "enabled": rule.enabled}
             what = "change" if rule.id else "make"
             await record(

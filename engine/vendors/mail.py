@@ -29,7 +29,7 @@ def addresses(text: str) -> list[str]:
 
 
 def send_mail(url: str, sender: str, to: Sequence[str], subject: str, text: str, *, seconds: float = 10.0) -> None:
-    """Send one mail. `url` is smtp://[user:password@]host[:port] or smtps://…
+    """Send one mail by the server at `url`: smtp://[user:password@]host[:port], or smtps:// alike.
 
     A server that is not on this machine must offer STARTTLS. `seconds` bounds each answer of the server.
     Raises ConfigError, ProviderUnavailable, ProviderRejected; no text of them repeats a user or a password.

@@ -151,7 +151,7 @@ class AlertChannels:
             return (urlsplit(channel.target.strip()).hostname or "")[:200]
         try:
             found = addresses(channel.target)
-        except (ValueError, IndexError):
+        except ValueError:
             raise InputError(
                 "this is no list of mail addresses", hint="For example ops@example.com, separated by commas."
             ) from None

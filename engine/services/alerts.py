@@ -25,6 +25,7 @@ WINDOW_MINUTES = 5.0  # what a value is measured over
 LONGEST_MINUTES = 7 * 24 * 60.0
 MOST_RULES = 200
 PAGE = 500
+TOLD = ("metric", "label", "above", "threshold", "for_minutes", "cooldown_minutes", "enabled")
 
 Value: TypeAlias = Callable[[str, str, float], Awaitable[float | None]]
 """(metric, label, minutes) -> what it is now, None while there is nothing to measure. Raises StoreError."""
@@ -63,13 +64,7 @@ class Alerts:
             row = await alerts.save_rule(session, rule, by=principal.name)
             if row is None:
                 raise NotFound("there is no such rule", hint="It was removed meanwhile.")
-            told: dict[str, Any] = {
-                "metric": rule.metric,
-                "label": rule.label,
-                "above": rule.above,
-                "threshold": rule.threshold,
-            }
-            told |= {"for_minutes": rule.for_minutes, "cooldown_minutes": rule.cooldown_minutes, "enabled": rule.enabled}
+            told: dict[str, Any] = {name: getattr(rule, name) for name in TOLD}
             what = "change" if rule.id else "make"
             await record(
                 session, principal, "alert.rule", row.id, name=rule.name, what=what, channels=len(rule.channels), **told

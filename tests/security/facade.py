@@ -150,7 +150,7 @@ class World:
         return sent.id
 
     async def alert_rule(self) -> str:
-        return (await self.workbench.save_alert_rule(ADMIN, AlertRule(name="q", metric="queue_oldest", threshold=1.0))).id
+        return (await self.workbench.save_alert_rule(ADMIN, AlertRule(name="q", metric="queue_oldest_seconds", threshold=1.0))).id
 
     async def alert(self) -> str:
         """One that ended."""
@@ -250,7 +250,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "health": args(),
     "alert_metrics": args(),
     "alert_rules": args(),
-    "save_alert_rule": args(lambda _: AlertRule(name="slow", metric="queue_oldest", threshold=60.0)),
+    "save_alert_rule": args(lambda _: AlertRule(name="slow", metric="queue_oldest_seconds", threshold=60.0)),
     "delete_alert_rule": args(World.alert_rule),
     "silence_alert_rule": args(World.alert_rule, 15.0),
     "alerts": args(),

@@ -11,19 +11,41 @@ from typing import Any
 import engine
 from engine.errors import EngineError
 from engine.foundation import Foundation
+from engine.services.alert_channels import AlertChannels
+from engine.services.alert_watch import AlertWatch
 from engine.services.alertable import Alertable
+from engine.services.alerts import Alerts
 from engine.services.heartbeats import Heartbeats
 from engine.services.history import History
+from engine.services.incidents import Incidents
 from engine.services.measurements import Measured
 from engine.services.operations import Operations
 from engine.services.preferences import Preferences
 from engine.services.replicas import Replica, replica
+from engine.services.support import Support
 
 logger = logging.getLogger(__name__)
 
 
 class Operating(Foundation):
     """The part of `engine.assembly.Assembly` between its foundation and the stories."""
+
+    @cached_property
+    def alert_channels(self) -> AlertChannels:
+        """Where alerts go."""
+        return AlertChannels(database=self.database, sealer=self.sealer, settings=self.settings.alerting)
+
+    @cached_property
+    def alert_watch(self) -> AlertWatch:
+        """Who looks at the rules."""
+        return AlertWatch(
+            database=self.database,
+            channels=self.alert_channels,
+            value=self.alertable.value,
+            metrics=self.alertable.metrics,
+            meter=self.meter,
+            every_seconds=self.settings.alerting.every_seconds,
+        )
 
     @cached_property
     def operations(self) -> Operations:
@@ -33,6 +55,10 @@ class Operating(Foundation):
             history=self.history,
             measured=Measured(database=self.database, history=self.history),
             preferences=Preferences(self.database),
+            alerts=Alerts(database=self.database, metrics=self.alertable.metrics, value=self.alertable.value),
+            channels=self.alert_channels,
+            incidents=Incidents(self.database),
+            support=Support(database=self.database, settings=self.settings, parts={}),
         )
 
     @cached_property
@@ -63,7 +89,7 @@ class Operating(Foundation):
 
     def operating_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return (self._warm_up, self._serve_metrics, self.history.run, self._beat)
+        return (self._warm_up, self._serve_metrics, self.history.run, self._beat, self.alert_watch.run)
 
     async def _serve_metrics(self) -> None:
         """Give Prometheus its own port, if one is set. A port that is taken costs the metrics there, never the server."""

@@ -21,6 +21,8 @@ CLIENTS = {
 CALLS = {"create_connection", "open_connection", "urlopen", "urlretrieve", "open_unix_connection", "create_datagram_endpoint"}
 MAY = {
     "engine/security/fetch.py": "the one function for addresses that people name",
+    "engine/security/post.py": "the one function for webhooks; its client is that of engine/security/fetch.py",
+    "engine/vendors/mail.py": "the mail server that an operator set in the settings",
     "engine/security/egress.py": "looks names up for the rules, and connects to nothing",
     "engine/monitoring/tracing.py": "names and numbers to the collector that an operator set; nothing else chooses its address",
     "engine/vendors/openai.py": "transports of engine/vendors/limits.py, pinned",

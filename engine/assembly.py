@@ -149,11 +149,12 @@ class Assembly(Operating):
         """The story of a question."""
         return Ask(
             retriever=self.retriever,
-            chain=Chain(configured=self.configured, parts=self.parts),
+            chain=Chain(configured=self.configured, parts=self.parts, seconds=self.settings.resilience.answer_seconds),
             helpers=Helpers(configured=self.configured, parts=self.parts),
             ledger=self.ledger,
             embedder=self.parts.local,
             passages=self.settings.retrieval.passages,
+            seconds=self.settings.resilience.answer_seconds,
         )
 
     @cached_property

@@ -17,6 +17,7 @@ from engine.pipelines.chain import Attempts, Chain, Turn
 from engine.pipelines.helpers import Helpers
 from engine.protocols import Embedder, Generator
 from engine.provider_views import Choice
+from engine.resilience.pacing import under
 from engine.services.ledger import Call, Ledger
 from engine.services.retriever import Retriever
 from engine.types import Answer, Filter, Hit, Message, Principal, Prompt, Serving
@@ -89,6 +90,7 @@ class Ask:
         ledger: Ledger,
         embedder: Callable[[], Embedder],
         passages: int,
+        seconds: float,
     ) -> None:
         self._retriever = retriever
         self._chain = chain
@@ -96,6 +98,7 @@ class Ask:
         self._ledger = ledger
         self._embedder = embedder
         self._passages = passages
+        self._seconds = seconds
 
     async def stream(
         self,
@@ -107,12 +110,15 @@ class Ask:
         where: Filter = (),
         draft: Draft | None = None,
     ) -> AsyncIterator[AskEvent]:
-        """Yield steps, then tokens, then Finished. Raises InputError, AccessDenied, ProviderError, StoreError."""
+        """Yield steps, then tokens, then Finished, all under one time limit: what is called on the way gets what is left of it.
+
+        Raises InputError, AccessDenied, ProviderError, StoreError, CallNotPermitted.
+        """
         draft = draft or Draft(question)
         draft.user_id = principal.user_id
         events = self._events(principal, question, collection_ids, history, where, draft)
         try:
-            async with aclosing(events) as stream:  # type: ignore[type-var]
+            async with aclosing(under(events, seconds=self._seconds)) as stream:  # type: ignore[type-var]
                 async for event in stream:
                     yield event
         except EngineError:

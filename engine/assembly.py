@@ -210,6 +210,7 @@ class Assembly(Operating):
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="engine"))
         try:
             await self.database.migrate()
+            await self.breakers.sync()  # before the first call: what an operator took out of use stays so
             if serve:
                 background = await self.start()
             yield self.workbench
@@ -235,6 +236,7 @@ class Assembly(Operating):
             stack.push_async_callback(self.database.close)
             stack.push_async_callback(self.outgoing.close)
             stack.push_async_callback(self.keeper.close)
+            stack.push_async_callback(self.breakers.sync)
             stack.push_async_callback(self.parts.close)
             stack.push_async_callback(self.spaces.close)
             stack.push_async_callback(self.indexes.close)

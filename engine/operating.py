@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.errors import EngineError
 from engine.foundation import Foundation
+from engine.services.breakers import Breakers
 from engine.services.operations import Operations
 
 logger = logging.getLogger(__name__)
@@ -21,11 +22,23 @@ class Operating(Foundation):
     @cached_property
     def operations(self) -> Operations:
         """What the facade hands on to."""
-        return Operations()
+        return Operations(breakers=self.breakers)
+
+    @cached_property
+    def breakers(self) -> Breakers:
+        """The operators' desk of breakers."""
+        return Breakers(
+            database=self.database,
+            configured=self.configured,
+            parts=self.parts,
+            guards=self.guards,
+            transitions=self.transitions,
+            shared=self.shared_states,
+        )
 
     def operating_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return (self._warm_up,)
+        return (self._warm_up, self.breakers.run)
 
     async def _warm_up(self) -> None:
         # The first question should not pay for loading the model.

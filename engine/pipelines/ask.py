@@ -17,7 +17,7 @@ from engine.pipelines.chain import Attempts, Chain, Turn
 from engine.pipelines.helpers import Helpers
 from engine.protocols import Embedder, Generator
 from engine.provider_views import Choice
-from engine.resilience.pacing import under
+from engine.resilience.streams import under
 from engine.services.ledger import Call, Ledger
 from engine.services.retriever import Retriever
 from engine.types import Answer, Filter, Hit, Message, Principal, Prompt, Serving

@@ -13,7 +13,7 @@ from engine.errors import CallNotPermitted, EngineError, ProviderUnavailable
 from engine.protocols import Generator
 from engine.provider_views import Choice
 from engine.resilience.deadline import remaining
-from engine.resilience.pacing import under
+from engine.resilience.streams import under
 from engine.services.configuration import Configured
 from engine.services.ledger import Call
 from engine.services.parts import Parts

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from engine.operations_views import BreakerState, Dependency
 from engine.protocols import Embedder, Generator, Reranker, TokenCounter, VectorStore
-from engine.resilience.guard import Guard, Guards
-from engine.resilience.pacing import paced
-from engine.sections import Resilience
+from engine.resilience.guard import Guard
+from engine.resilience.guards import Guards
 from engine.types import Delta, Entry, Filter, Hit, Match, Prompt, Space
 
 if TYPE_CHECKING:
@@ -30,10 +29,9 @@ Part: TypeAlias = Generator | Embedder | Reranker | VectorStore
 class ProtectedGenerator:
     """Satisfies Generator. A call is tried again before its first piece only: what a reader has seen is not taken back."""
 
-    def __init__(self, part: Generator, guard: Guard, rules: Resilience) -> None:
+    def __init__(self, part: Generator, guard: Guard) -> None:
         self._part = part
         self._guard = guard
-        self._rules = rules
 
     @property
     def provider(self) -> str:
@@ -56,7 +54,7 @@ class ProtectedGenerator:
 
     def stream(self, prompt: Prompt) -> AsyncIterator[Delta]:
         """Yield the answer in pieces. Raises ProviderError, CallNotPermitted."""
-        return self._guard.stream(lambda: self._attempt(prompt))
+        return self._guard.stream(lambda: self._part.stream(prompt))
 
     async def models(self) -> list[str]:
         """See Generator."""
@@ -65,14 +63,6 @@ class ProtectedGenerator:
     async def close(self) -> None:
         """See Generator."""
         await self._part.close()
-
-    def _attempt(self, prompt: Prompt) -> AsyncIterator[Delta]:
-        return paced(
-            self._part.stream(prompt),
-            first_seconds=self._rules.first_token_seconds,
-            next_seconds=self._rules.next_token_seconds,
-            provider=self._guard.dependency.provider,
-        )
 
 
 class ProtectedEmbedder:
@@ -153,11 +143,11 @@ class ProtectedStore:
 
     def upsert(self, entries: Sequence[Entry], vectors: Array) -> None:
         """See VectorStore."""
-        self._guard.call(lambda: self._part.upsert(entries, vectors))
+        self._guard.call(lambda: self._part.upsert(entries, vectors), writes=True, idempotent=True)
 
     def delete(self, ids: Sequence[str]) -> None:
         """See VectorStore."""
-        self._guard.call(lambda: self._part.delete(ids))
+        self._guard.call(lambda: self._part.delete(ids), writes=True, idempotent=True)
 
     def search(self, vector: Array, *, k: int, where: Filter = ()) -> list[Match]:
         """See VectorStore."""
@@ -177,7 +167,7 @@ class ProtectedStore:
 
     def drop(self) -> None:
         """See VectorStore."""
-        self._guard.call(self._part.drop)
+        self._guard.call(self._part.drop, writes=True, idempotent=True)
 
     def close(self) -> None:
         """See VectorStore."""
@@ -187,9 +177,8 @@ class ProtectedStore:
 class Protection:
     """Puts guards around parts: `engine.services.parts` calls it once for each part that it hands out."""
 
-    def __init__(self, guards: Guards, rules: Resilience) -> None:
+    def __init__(self, guards: Guards) -> None:
         self._guards = guards
-        self._rules = rules
 
     def renewed(self, provider: str) -> None:
         """Forget what is known of a provider that an admin changed: its address or key may be another now.
@@ -205,7 +194,7 @@ class Protection:
         guard = self._guards.of(dependency)
         match dependency.operation:
             case "chat":
-                return ProtectedGenerator(part, guard, self._rules)
+                return ProtectedGenerator(part, guard)
             case "embedding":
                 return ProtectedEmbedder(part, guard)
             case "rerank":

@@ -25,7 +25,7 @@ from engine.errors import ConfigError, EngineError, NotFound
 from engine.operations_views import BreakerCommand, BreakerInfo, BreakerState, Dependency, Transition
 from engine.protocols import SharedStates
 from engine.provider_views import Choice
-from engine.resilience.guard import Guards
+from engine.resilience.guards import Guards
 from engine.services.accounts import require_role
 from engine.services.configuration import Configured
 from engine.services.parts import Parts
@@ -261,7 +261,8 @@ class Breakers:
         told = await self._shared.opened()
         for key, (guard, _) in guards.items():
             until, reason = told.get(key, (0.0, ""))
-            if abs(self._published.get(key, 0.0) - until) <= SAME_SECONDS or self._followed.get(key, 0.0) == until:
+            mine = key in self._published and abs(self._published[key] - until) <= SAME_SECONDS
+            if mine or self._followed.get(key, 0.0) == until:
                 continue
             # Gone before its time: another process found that it works again.
             guard.breaker.opened_elsewhere(max(0.0, until - self._wall()), reason)

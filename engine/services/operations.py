@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.services.breakers import Breakers
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
     """The parts that this part of the facade hands on to."""
+
+    breakers: Breakers
 
 
 class OperationsFacade:
@@ -15,3 +19,6 @@ class OperationsFacade:
 
     def __init__(self, operations: Operations) -> None:
         """Hand on."""
+        self.breakers = operations.breakers.breakers
+        self.command_breaker = operations.breakers.command
+

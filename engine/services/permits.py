@@ -30,6 +30,7 @@ _COPY = Permit(frozenset({Scope.READ}))  # a preview shows what somebody may see
 _ASK = Permit(frozenset({Scope.ASK}))  # conversations are private, so a preview sees none of them
 _WRITE = Permit(frozenset({Scope.WRITE}))
 _ADMIN = Permit(frozenset({Scope.ADMIN}))
+_OPERATE = Permit(frozenset({Scope.OPERATE, Scope.ADMIN}))
 _ANY_KEY = Permit(frozenset(Scope))
 
 PERMITS: dict[str, Permit] = {
@@ -52,6 +53,7 @@ PERMITS: dict[str, Permit] = {
     **dict.fromkeys(("create_group", "rename_group", "delete_group", "set_members", "reach"), _ADMIN),
     **dict.fromkeys(("audit", "health", "api_keys", "revoke_api_key"), _ADMIN),
     **dict.fromkeys(("audit_facets", "audit_verify", "audit_export", "audit_sources"), _ADMIN),
+    **dict.fromkeys(("breakers", "command_breaker"), _OPERATE),
     **dict.fromkeys(("issue_token", "revoke_token"), _ANY_KEY),
     "note_denied": Permit(frozenset(Scope), preview=True),
 }

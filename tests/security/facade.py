@@ -21,6 +21,7 @@ from engine.access_views import Scope
 from engine.audit_views import AuditQuery
 from engine.database.columns import Base
 from engine.errors import AccessDenied, AddressDenied, EngineError, NotFound
+from engine.operations_views import BreakerCommand
 from engine.provider_views import Choice
 from engine.security.passwords import BcryptHasher
 from engine.security.totp import STEP_SECONDS, code_at
@@ -132,6 +133,11 @@ class World:
 
     async def provider(self) -> str:
         return (await self.workbench.add_provider(ADMIN, "qdrant", name=self.name(), base_url="http://127.0.0.1:9")).name
+
+    async def breaker(self) -> str:
+        """One of a store that nobody called."""
+        name = await self.provider()
+        return next(one.id for one in await self.workbench.breakers(ADMIN) if one.dependency.provider == name)
 
     async def conversation(self) -> str:
         """One of the owner's."""
@@ -277,6 +283,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "release_passage": args(World.passage),
     "hold_passage": args(World.passage),
     "upload_url": args(C, "http://127.0.0.1/a.txt"),
+    "breakers": args(),
+    "command_breaker": args(World.breaker, BreakerCommand.HOLD),
 }
 CHANGE_THE_CALLER = {"change_password", "confirm_second_factor", "remove_second_factor", "sign_out_everywhere"}
 """After these the callers are not who they were, so everybody comes in anew."""

@@ -96,11 +96,10 @@ def from_status(
     if status in (409, 425) or status >= 500:
         return ProviderUnavailable(text, hint="The provider has trouble; try again in a moment.")
     if 300 <= status < 400:
-        return ProviderRejected(
-            text, hint="It points to another address, which is not followed: enter that one, if it is right."
-        )
+        elsewhere = "It points to another address, which is not followed: enter that one, if it is right."
+        return ProviderRejected(text, hint=elsewhere, status=status)
     if 400 <= status < 500:
-        return ProviderRejected(text, hint=hint or "The provider refuses the request; its answer says why.")
+        return ProviderRejected(text, hint=hint or "The provider refuses the request; its answer says why.", status=status)
     return BadResponse(text, hint="The address may not be one of this provider's.")
 
 

@@ -152,12 +152,13 @@ class Assembly(Operating):
         """The story of a question."""
         return Ask(
             retriever=self.retriever,
-            chain=Chain(configured=self.configured, parts=self.parts),
+            chain=Chain(configured=self.configured, parts=self.parts, seconds=self.settings.resilience.answer_seconds),
             helpers=Helpers(configured=self.configured, parts=self.parts),
             ledger=self.ledger,
             meter=self.meter,
             embedder=self.parts.local,
             passages=self.settings.retrieval.passages,
+            seconds=self.settings.resilience.answer_seconds,
         )
 
     @cached_property
@@ -215,6 +216,7 @@ class Assembly(Operating):
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="engine"))
         try:
             await self.database.migrate()
+            await self.breakers.sync()  # before the first call: what an operator took out of use stays so
             if serve:
                 background = await self.start()
             yield self.workbench
@@ -238,14 +240,9 @@ class Assembly(Operating):
         """Stop what runs, keep what is there, save snapshots."""
         async with AsyncExitStack() as stack:  # each runs whatever became of the ones before it
             stack.push_async_callback(asyncio.to_thread, self.traces.close)
-            kept = (
-                self.cache,
-                self.database,
-                self.outgoing,
-                self.history,
-                self.keeper,
-            )  # the history has the last numbers of all others
-            for part in (*kept, self.parts, self.spaces, self.indexes, self.chat):
+            # The last ones close first; the history takes the last numbers of those behind it.
+            first = (self.cache, self.database, self.outgoing, self.history, self.keeper, self.breakers)
+            for part in (*first, self.parts, self.spaces, self.indexes, self.chat):
                 stack.push_async_callback(part.close)
             stack.push_async_callback(self.worker.stop)
 

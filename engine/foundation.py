@@ -88,6 +88,7 @@ class Foundation(Groundwork):
             outgoing=self.outgoing,
             folder=self.settings.data_dir / "stores",
             threads=self.settings.threads,
+            protection=self.protection,
         )
 
     @cached_property

@@ -7,7 +7,11 @@ from functools import cached_property
 from engine.caching.manager import ProductionCacheManager
 from engine.monitoring.hub import Hub
 from engine.monitoring.tracing import Traces
+from engine.protocols import SharedStates
+from engine.resilience.guards import Guards
+from engine.resilience.protected import Protection
 from engine.security.sealing import Sealer, audit_key
+from engine.services.breakers import Alone, Transitions
 from engine.settings import Settings, load_secrets
 
 
@@ -38,3 +42,23 @@ class Groundwork:
         config = {"prefix": caching.prefix, "memory_mb": caching.memory_mb, "replicas": self.settings.replicas}
         where = {"provider": "redis", "redis": {"url": url}} if url else {"provider": "memory"}
         return ProductionCacheManager(config | where, sealing=self.sealer, meter=self.meter)
+
+    @cached_property
+    def transitions(self) -> Transitions:
+        """What breakers did, until it is audited."""
+        return Transitions()
+
+    @cached_property
+    def shared_states(self) -> SharedStates:
+        """How processes tell each other of open breakers."""
+        return self.cache.shared_states() or Alone()
+
+    @cached_property
+    def guards(self) -> Guards:
+        """What stands in front of models and stores, one for each."""
+        return Guards(self.settings.resilience, meter=self.meter, on_transition=self.transitions.put)
+
+    @cached_property
+    def protection(self) -> Protection:
+        """What puts them there."""
+        return Protection(self.guards)

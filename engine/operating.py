@@ -15,6 +15,7 @@ from engine.services.alert_channels import AlertChannels
 from engine.services.alert_watch import AlertWatch
 from engine.services.alertable import Alertable
 from engine.services.alerts import Alerts
+from engine.services.breakers import Breakers
 from engine.services.heartbeats import Heartbeats
 from engine.services.history import History
 from engine.services.incidents import Incidents
@@ -51,6 +52,7 @@ class Operating(Foundation):
     def operations(self) -> Operations:
         """What the facade hands on to."""
         return Operations(
+            breakers=self.breakers,
             meter=self.meter,
             history=self.history,
             measured=Measured(database=self.database, history=self.history),
@@ -59,6 +61,18 @@ class Operating(Foundation):
             channels=self.alert_channels,
             incidents=Incidents(self.database),
             support=Support(database=self.database, settings=self.settings, parts={}),
+        )
+
+    @cached_property
+    def breakers(self) -> Breakers:
+        """The operators' desk of breakers."""
+        return Breakers(
+            database=self.database,
+            configured=self.configured,
+            parts=self.parts,
+            guards=self.guards,
+            transitions=self.transitions,
+            shared=self.shared_states,
         )
 
     @cached_property
@@ -89,7 +103,7 @@ class Operating(Foundation):
 
     def operating_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return (self._warm_up, self._serve_metrics, self.history.run, self._beat, self.alert_watch.run)
+        return (self._warm_up, self._serve_metrics, self.history.run, self._beat, self.breakers.run, self.alert_watch.run)
 
     async def _serve_metrics(self) -> None:
         """Give Prometheus its own port, if one is set. A port that is taken costs the metrics there, never the server."""

@@ -9,6 +9,7 @@ from engine.monitoring.hub import Hub
 from engine.services.accounts import require_operator
 from engine.services.alert_channels import AlertChannels
 from engine.services.alerts import Alerts
+from engine.services.breakers import Breakers
 from engine.services.history import History
 from engine.services.incidents import Incidents
 from engine.services.measurements import Measured
@@ -29,6 +30,7 @@ class Operations:
     channels: AlertChannels
     incidents: Incidents
     support: Support
+    breakers: Breakers
 
 
 class OperationsFacade:
@@ -54,6 +56,8 @@ class OperationsFacade:
         self.test_alert_channel = operations.channels.test
         self.incidents = operations.incidents.incidents
         self.support_bundle = operations.support.bundle
+        self.breakers = operations.breakers.breakers
+        self.command_breaker = operations.breakers.command
 
     async def metrics(self, principal: Principal) -> bytes:
         """Return every metric of this process in the text format 0.0.4 of Prometheus. For operators and admins."""

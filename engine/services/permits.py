@@ -31,7 +31,6 @@ _LIST = Permit(frozenset({Scope.READ, Scope.ASK}), preview=True)  # whoever asks
 _COPY = Permit(frozenset({Scope.READ}))  # a preview shows what somebody may see; files do not leave through it
 _ASK = Permit(frozenset({Scope.ASK}))  # conversations are private, so a preview sees none of them
 _WRITE = Permit(frozenset({Scope.WRITE}))
-_OPERATE = Permit(frozenset({Scope.OPERATE, Scope.ADMIN}))
 _ADMIN = Permit(frozenset({Scope.ADMIN}))
 _OPERATE = Permit(frozenset({Scope.OPERATE, Scope.ADMIN}))
 _ANY_KEY = Permit(frozenset(Scope))
@@ -60,6 +59,7 @@ PERMITS: dict[str, Permit] = {
     **dict.fromkeys(("save_alert_channel", "delete_alert_channel", "test_alert_channel", "support_bundle"), _OPERATE),
     **dict.fromkeys(("audit_facets", "audit_verify", "audit_export", "audit_sources"), _ADMIN),
     **dict.fromkeys(("metrics", "measurements", "measurements_csv"), _OPERATE),
+    **dict.fromkeys(("breakers", "command_breaker"), _OPERATE),
     **dict.fromkeys(("issue_token", "revoke_token"), _ANY_KEY),
     "note_denied": Permit(frozenset(Scope), preview=True),
 }

@@ -22,7 +22,7 @@ from engine.audit_views import AuditQuery
 from engine.database.columns import Base, new_id, now
 from engine.database.operations_models import AlertRow
 from engine.errors import AccessDenied, AddressDenied, EngineError, NotFound
-from engine.operations_views import AlertChannel, AlertRule, Range
+from engine.operations_views import AlertChannel, AlertRule, BreakerCommand, Range
 from engine.provider_views import Choice
 from engine.security.passwords import BcryptHasher
 from engine.security.totp import STEP_SECONDS, code_at
@@ -134,6 +134,11 @@ class World:
 
     async def provider(self) -> str:
         return (await self.workbench.add_provider(ADMIN, "qdrant", name=self.name(), base_url="http://127.0.0.1:9")).name
+
+    async def breaker(self) -> str:
+        """One of a store that nobody called."""
+        name = await self.provider()
+        return next(one.id for one in await self.workbench.breakers(ADMIN) if one.dependency.provider == name)
 
     async def conversation(self) -> str:
         """One of the owner's."""
@@ -314,6 +319,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "measurements_csv": args("15 min"),
     "preference": args("health_range"),
     "set_preference": args("health_range", World.name),
+    "breakers": args(),
+    "command_breaker": args(World.breaker, BreakerCommand.HOLD),
 }
 CHANGE_THE_CALLER = {"change_password", "confirm_second_factor", "remove_second_factor", "sign_out_everywhere"}
 """After these the callers are not who they were, so everybody comes in anew."""

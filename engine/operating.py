@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import cached_property
 from typing import Any
 
 from engine.errors import EngineError
 from engine.foundation import Foundation
+from engine.monitoring.health import HealthChecks
+from engine.operations_views import BreakerInfo
+from engine.services.checks.answering import answering_check
+from engine.services.checks.audit import audit_check
+from engine.services.checks.certificates import Endpoint, certificates_check, endpoints
+from engine.services.checks.disk import disk_check
+from engine.services.checks.evidence import REFUSING
+from engine.services.checks.keys import keys_check
+from engine.services.checks.parts import embedder_check, packages_check
+from engine.services.checks.providers import ProviderChecks
+from engine.services.checks.sql import RedisTime, clock_check, database_check, redis_check
+from engine.services.checks.stores import StoreChecks
+from engine.services.checks.worker import worker_check
+from engine.services.checkup import Checkup
 from engine.services.operations import Operations
+from engine.services.readiness import Readinesses
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +36,55 @@ class Operating(Foundation):
     @cached_property
     def operations(self) -> Operations:
         """What the facade hands on to."""
-        return Operations()
+        return Operations(checkup=self.checkup, readiness=self.readiness)
+
+    @cached_property
+    def checkup(self) -> Checkup:
+        """The health checks."""
+        database, configured = self.database, self.configured
+        providers = ProviderChecks(database=database, configured=configured, tests=self.tests, breakers=self.breaker_infos)
+        stores = StoreChecks(database=database, configured=configured, parts=self.parts)
+        fixed = [
+            database_check(database),
+            redis_check(self.redis_time),
+            answering_check(database, configured, self.breaker_infos),
+            embedder_check(self.parts.local),
+            worker_check(database),
+            disk_check(self.settings.data_dir),
+            clock_check(database, self.redis_time),
+            keys_check(database),
+            certificates_check(self._endpoints),
+            audit_check(database, self.keeper),
+            packages_check(),
+        ]
+        return Checkup(runner=HealthChecks(), fixed=fixed, find=[stores.all, providers.all])
+
+    @cached_property
+    def readiness(self) -> Readinesses:
+        """Whether this process can serve."""
+        return Readinesses(ping=self.database.ping, problems=self._problems)
+
+    @property
+    def redis_time(self) -> RedisTime | None:
+        """What asks Redis for its time; None without Redis."""
+        return None
+
+    def breaker_infos(self) -> Sequence[BreakerInfo]:
+        """Return the breakers of this process as they are now."""
+        return ()
 
     def operating_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return (self._warm_up,)
+        return (self._warm_up, self.checkup.run)
+
+    def _problems(self) -> list[str]:
+        refusing = [str(one.dependency) for one in self.breaker_infos() if one.state in REFUSING]
+        return [*self.checkup.problems(), *refusing]
+
+    async def _endpoints(self) -> list[Endpoint]:
+        live = await self.configured.current()
+        redis = self.settings.caching.redis_url.get_secret_value()
+        return endpoints(live, redis, guard=self.outgoing.guard, rules=self.provider_rules)
 
     async def _warm_up(self) -> None:
         # The first question should not pay for loading the model.
@@ -33,3 +92,5 @@ class Operating(Foundation):
             await asyncio.to_thread(self.parts.local().embed_query, "warm up")
         except EngineError as error:  # the health page shows it
             logger.warning("the embedder is not ready: %s", error)
+        finally:  # also when it failed: a start that never ends would be killed for ever, and help nobody
+            self.readiness.warm()

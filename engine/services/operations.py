@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.services.checkup import Checkup
+from engine.services.readiness import Readinesses
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
     """The parts that this part of the facade hands on to."""
+
+    checkup: Checkup
+    readiness: Readinesses
 
 
 class OperationsFacade:
@@ -15,3 +21,6 @@ class OperationsFacade:
 
     def __init__(self, operations: Operations) -> None:
         """Hand on."""
+        self.health = operations.checkup.health
+        self.readiness = operations.readiness.readiness
+        self.startup = operations.readiness.startup

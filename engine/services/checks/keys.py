@@ -44,4 +44,6 @@ def keys_check(database: Database, *, wall: Callable[[], datetime] = now) -> Hea
             hint="Their owners make new keys on the account page, change the programs, and revoke the old ones.",
         )
 
-    return HealthCheck(name="API keys", run=run, limit=LIMIT_SECONDS + 1, keep=300.0, effect="Which keys end soon is not known.")
+    return HealthCheck(
+        name="API keys", run=run, limit=LIMIT_SECONDS + 1, keep=300.0, effect="Which keys end soon is not known."
+    )

@@ -46,7 +46,11 @@ def database_check(database: Database, *, timer: Callable[[], float] = time.perf
         )
 
     return HealthCheck(
-        name="database", run=run, limit=LIMIT_SECONDS + 1, serving=True, effect="Nobody can sign in, ask or upload; nothing is lost."
+        name="database",
+        run=run,
+        limit=LIMIT_SECONDS + 1,
+        serving=True,
+        effect="Nobody can sign in, ask or upload; nothing is lost.",
     )
 
 

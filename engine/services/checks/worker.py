@@ -30,7 +30,7 @@ def worker_check(database: Database, *, wall: Callable[[], datetime] = now) -> H
         waiting = Job.state.in_(["queued", "running"])
         free = or_(Job.state == "queued", Job.lease_until < moment)
         async with asyncio.timeout(LIMIT_SECONDS), database.read() as session:
-            count, oldest = (await session.execute(select(func.count(), func.min(Job.updated_at)).where(waiting))).one()
+            count, oldest = (await session.execute(select(func.count(), func.min(Job.created_at)).where(waiting))).one()
             stalled = await session.scalar(
                 select(func.count()).where(waiting, free, since < moment - timedelta(seconds=STALLED_SECONDS))
             )

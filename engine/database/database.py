@@ -106,7 +106,7 @@ class Database:
     async def migrated(self) -> bool:
         """Whether the schema is the newest that this version knows, or a newer one. Raises StoreError."""
         async with self.read() as session:
-            return await session.scalar(text("SELECT version_num FROM alembic_version")) >= _newest_revision()
+            return str(await session.scalar(text("SELECT version_num FROM alembic_version"))) >= _newest_revision()
 
     async def time(self) -> datetime:
         """Return what the database's clock says, in UTC. Raises StoreError."""
@@ -213,9 +213,9 @@ def _upgrade(connection: Any) -> None:
     if dialect == "postgresql":  # what BEGIN IMMEDIATE is for SQLite: others who migrate wait here
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
     with mariadb.migrating(connection) if dialect == "mariadb" else nullcontext():
-        if inspect(connection).has_table("alembic_version"):
-            if connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == _newest_revision():
-                return
+        begun = inspect(connection).has_table("alembic_version")
+        if begun and connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == _newest_revision():
+            return
         from alembic import command  # noqa: PLC0415 - 0.3 s that only the first start of a process pays
         from alembic.config import Config
 

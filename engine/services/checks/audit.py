@@ -27,9 +27,7 @@ def audit_check(database: Database, keeper: AuditKeeper) -> HealthCheck:
             hint = "Make the folder of the checkpoints writable; see docs/audit.md."
             return Outcome(state=FAILED, detail=f"no checkpoint: {keeper.problem}", effect=EFFECT, hint=hint)
         if last and last.outcome != "success":
-            hint = (
-                "Open the audit page, verify again, and follow docs/audit.md: keep the database as it is until it is explained."
-            )
+            hint = "Verify again on the audit page, and follow docs/audit.md; keep the database as it is until it is explained."
             return Outcome(state=FAILED, detail=f"{when}, and it was not whole", effect=EFFECT, hint=hint)
         return Outcome(detail=when)
 

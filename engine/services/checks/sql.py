@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from engine.database.database import Database
@@ -85,10 +86,8 @@ def clock_check(
         async with asyncio.timeout(LIMIT_SECONDS):
             found = {"the database": await _ahead(lambda: _seconds(database), wall)}
             if redis is not None:
-                try:
+                with suppress(EngineError, OSError):  # the check of Redis tells
                     found["Redis"] = await _ahead(redis, wall)
-                except (EngineError, OSError):
-                    pass  # the check of Redis tells
         told = ", ".join(f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} {who}" for who, ahead in found.items())
         worst = max(abs(ahead) for ahead in found.values())
         if worst <= SKEW_SECONDS:

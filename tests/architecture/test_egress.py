@@ -21,6 +21,7 @@ CALLS = {"create_connection", "open_connection", "urlopen", "urlretrieve", "open
 MAY = {
     "engine/security/fetch.py": "the one function for addresses that people name",
     "engine/security/egress.py": "looks names up for the rules, and connects to nothing",
+    "engine/security/certificates.py": "one handshake with an address that the guard allowed, to read a certificate",
     "engine/vendors/openai.py": "transports of engine/vendors/limits.py, pinned",
     "engine/vendors/ollama.py": "transports of engine/vendors/limits.py, pinned",
     "engine/vendors/google_client.py": "transports of engine/vendors/limits.py, pinned",

@@ -29,6 +29,7 @@ _LIST = Permit(frozenset({Scope.READ, Scope.ASK}), preview=True)  # whoever asks
 _COPY = Permit(frozenset({Scope.READ}))  # a preview shows what somebody may see; files do not leave through it
 _ASK = Permit(frozenset({Scope.ASK}))  # conversations are private, so a preview sees none of them
 _WRITE = Permit(frozenset({Scope.WRITE}))
+_OPERATE = Permit(frozenset({Scope.OPERATE, Scope.ADMIN}))
 _ADMIN = Permit(frozenset({Scope.ADMIN}))
 _ANY_KEY = Permit(frozenset(Scope))
 
@@ -50,7 +51,8 @@ PERMITS: dict[str, Permit] = {
     # through it a key of an admin would become an admin without an end.
     **dict.fromkeys(("users", "delete_user", "disable_user", "enable_user", "unlock_user"), _ADMIN),
     **dict.fromkeys(("create_group", "rename_group", "delete_group", "set_members", "reach"), _ADMIN),
-    **dict.fromkeys(("audit", "health", "api_keys", "revoke_api_key"), _ADMIN),
+    **dict.fromkeys(("audit", "api_keys", "revoke_api_key"), _ADMIN),
+    "health": _OPERATE,
     **dict.fromkeys(("audit_facets", "audit_verify", "audit_export", "audit_sources"), _ADMIN),
     **dict.fromkeys(("issue_token", "revoke_token"), _ANY_KEY),
     "note_denied": Permit(frozenset(Scope), preview=True),

@@ -62,7 +62,7 @@ class Operating(Foundation):
     @cached_property
     def readiness(self) -> Readinesses:
         """Whether this process can serve."""
-        return Readinesses(ping=self.database.ping, problems=self._problems)
+        return Readinesses(ping=self.database.migrated, problems=self._problems)
 
     @property
     def redis_time(self) -> RedisTime | None:

@@ -22,12 +22,12 @@ READY, DEGRADED, UNREADY = "ready", "degraded", "unready"
 
 
 class Readinesses:
-    """`ping` reads from SQL; `problems` names what is not fine and asks nobody. A result is kept for a second."""
+    """`ping` reads a row from SQL; `problems` names what is not fine and asks nobody. A result is kept for a second."""
 
     def __init__(
         self,
         *,
-        ping: Callable[[], Awaitable[None]],
+        ping: Callable[[], Awaitable[object]],
         problems: Callable[[], Sequence[str]],
         limit: float = LIMIT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
@@ -39,7 +39,7 @@ class Readinesses:
         self._migrated = self._warm = self._leaving = False
         self._kept: tuple[float, str] | None = None
         self._asking: asyncio.Task[str] | None = None
-        self._given_up: set[asyncio.Task[None]] = set()
+        self._given_up: set[asyncio.Future[object]] = set()
 
     def migrated(self) -> None:
         """Say that the tables are up to date."""
@@ -93,7 +93,7 @@ class Readinesses:
         self._kept = (self._clock(), problem)
         return problem
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
+    def _forget(self, task: asyncio.Future[object]) -> None:
         self._given_up.discard(task)
         if not task.cancelled():
             task.exception()

@@ -21,7 +21,7 @@ def embedder_check(local: Callable[[], Embedder]) -> HealthCheck:
     return HealthCheck(
         name="embedder",
         run=run,
-        limit=30.0,  # the first time it loads its model
+        limit=60.0,  # the first time it loads its model
         keep=60.0,
         serving=True,
         effect="Questions are searched by words only, new documents wait, and answers are not graded against their passages.",

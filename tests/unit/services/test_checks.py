@@ -37,7 +37,6 @@ from engine.services.checks.sql import clock_check, database_check, redis_check
 from engine.services.checks.stores import StoreChecks
 from engine.services.checks.worker import worker_check
 from engine.services.configuration import Configured
-from engine.services.provider_tests import Tests
 from engine.testing import ADMIN, HashedWords, offline_settings, offline_workbench
 from engine.types import Principal, Role
 
@@ -87,13 +86,11 @@ async def test_redis_is_fine_without_one_and_degraded_while_it_is_away():
     assert (found.state, found.detail) == ("degraded", "Redis is away")
 
 
-@pytest.mark.parametrize(
-    ("ahead", "state"), [(0, "ok"), (4, "ok"), (-6, "degraded"), (50, "degraded"), (70, "failed"), (-70, "failed")]
-)
-async def test_the_clock_is_compared_with_that_of_sql(workbench, ahead, state):
-    found = await look(clock_check(workbench.database, None, wall=lambda: now() + timedelta(seconds=ahead)))
-    assert found.state == state
-    assert ("behind" if ahead < 0 else "ahead of") in found.detail or not ahead
+async def test_the_clock_is_compared_with_that_of_sql(workbench):
+    for ahead, state in ((0, "ok"), (4, "ok"), (-6, "degraded"), (50, "degraded"), (70, "failed"), (-70, "failed")):
+        found = await look(clock_check(workbench.database, None, wall=lambda ahead=ahead: now() + timedelta(seconds=ahead)))
+        assert found.state == state, ahead
+        assert not ahead or ("behind" if ahead < 0 else "ahead of") in found.detail
 
 
 async def test_the_clock_is_compared_with_that_of_redis_and_its_absence_is_not_the_clocks_fault(workbench):
@@ -130,33 +127,31 @@ async def test_a_data_folder_that_cannot_be_written_fails_whatever_space_there_i
 # --- the queue -----------------------------------------------------------------------------------------------------------
 
 
-async def job(workbench, **values):
-    collection = await workbench.collection_id(ADMIN, "c", create=True)
-    await workbench.upload(ADMIN, collection, "a.txt", b"Some words.")
-    async with workbench.database.write() as session:
-        await session.execute(update(Job).values(**values))
-
-
 def ago(seconds):
     return now() - timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize(
-    ("values", "state"),
-    [
-        ({}, "ok"),
-        ({"updated_at": ago(119)}, "ok"),
-        ({"updated_at": ago(130)}, "failed"),
-        ({"updated_at": ago(130), "lease_until": ago(-60)}, "ok"),  # it rests after an outage
-        ({"state": "running", "lease_until": ago(-60), "created_at": ago(590)}, "ok"),
-        ({"state": "running", "lease_until": ago(-60), "created_at": ago(610)}, "degraded"),
-        ({"state": "running", "lease_until": ago(130)}, "failed"),  # its worker died, and nobody took over
-        ({"state": "done", "updated_at": ago(9999), "created_at": ago(9999)}, "ok"),
-    ],
-)
-async def test_files_that_nobody_works_on_are_a_failure_and_old_ones_a_warning(workbench, values, state):
-    await job(workbench, **values)
-    assert (await look(worker_check(workbench.database))).state == state
+QUEUE = [
+    ({}, "ok"),
+    ({"updated_at": 100}, "ok"),
+    ({"updated_at": 130}, "failed"),
+    ({"updated_at": 130, "lease_until": -60}, "ok"),  # it rests after an outage
+    ({"state": "running", "lease_until": -60, "created_at": 500}, "ok"),
+    ({"state": "running", "lease_until": -60, "created_at": 610}, "degraded"),
+    ({"state": "running", "lease_until": 130}, "failed"),  # its worker died, and nobody took over
+    ({"state": "done", "updated_at": 9999, "created_at": 9999}, "ok"),
+]
+
+
+async def test_files_that_nobody_works_on_are_a_failure_and_old_ones_a_warning(workbench):
+    collection = await workbench.collection_id(ADMIN, "c", create=True)
+    await workbench.upload(ADMIN, collection, "a.txt", b"Some words.")
+    for values, state in QUEUE:
+        usual = {"state": "queued", "lease_until": None, "updated_at": 0, "created_at": 0}
+        row = {name: ago(value) if isinstance(value, int) else value for name, value in (usual | values).items()}
+        async with workbench.database.write() as session:
+            await session.execute(update(Job).values(**row))
+        assert (await look(worker_check(workbench.database))).state == state, values
 
 
 async def test_processes_that_are_alive_are_counted(workbench):
@@ -258,7 +253,7 @@ class Keeper:
     problem = ""
 
 
-async def test_the_audit_fails_without_checkpoints_and_after_a_check_that_found_something(workbench):
+async def test_the_audit_fails_without_checkpoints_and_after_a_check_that_found_something(workbench, tmp_path):
     keeper = Keeper()
     check = audit_check(workbench.database, keeper)
     assert (await look(check)).detail == "not verified yet"
@@ -267,8 +262,7 @@ async def test_the_audit_fails_without_checkpoints_and_after_a_check_that_found_
     keeper.problem = "no space left"
     assert (await look(check)).state == "failed"
     keeper.problem = ""
-    async with workbench.database.write() as session:
-        await session.execute(text("UPDATE audit SET reason = 'forged' WHERE seq = 1"))
+    (tmp_path / "audit-checkpoints.jsonl").write_text("forged\n")
     assert not (await workbench.audit_verify(ADMIN)).ok
     assert (await look(check)).state == "failed"
 
@@ -349,7 +343,6 @@ async def test_a_provider_is_judged_by_its_newest_call_or_test(site):
 
 
 async def test_nothing_is_called_unless_somebody_asks_and_then_only_the_list_of_models(site):
-    assert isinstance(Tests.models, type(Listing.models))
     await site.provider()
     assert site.listing.listed == []
     found, _ = await site.provider(asked=True)
@@ -360,27 +353,19 @@ async def test_nothing_is_called_unless_somebody_asks_and_then_only_the_list_of_
     assert (await site.provider(asked=True))[0].state == "degraded"  # it is there, though its last call failed
 
 
-@pytest.mark.parametrize("state", [BreakerState.OPEN, BreakerState.TRIPPED, BreakerState.DRAINING])
-async def test_a_breaker_that_lets_nothing_through_is_told_with_its_wait(site, state):
-    site.breakers.append(breaker(state, retry_after_seconds=17.0, last_error="503 from box"))
-    found, check = await site.provider()
-    assert (found.state, "for 17 s more" in found.detail, "503 from box" in found.detail) == ("failed", True, True)
-    assert check.dependency == "chat · box · m-1"
-    assert (await site.chain()).state == "degraded"
+async def test_a_breaker_that_lets_nothing_through_is_told_with_its_wait(site):
+    for state in (BreakerState.OPEN, BreakerState.TRIPPED, BreakerState.DRAINING):
+        site.breakers[:] = [breaker(state, retry_after_seconds=17.0, last_error="503 from box")]
+        found, check = await site.provider()
+        assert (found.state, "for 17 s more" in found.detail, "503 from box" in found.detail) == ("failed", True, True)
+        assert check.dependency == "chat · box · m-1"
+        assert (await site.chain()).state == "degraded"
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        breaker(BreakerState.CLOSED),
-        breaker(BreakerState.HELD),
-        breaker(BreakerState.HALF_OPEN),
-        breaker(BreakerState.OPEN, provider="else"),
-        breaker(BreakerState.OPEN, operation="embedding"),
-    ],
-)
-async def test_other_breakers_do_not_touch_the_chain(site, other):
-    site.breakers.append(other)
+async def test_other_breakers_do_not_touch_the_chain(site):
+    fine = (BreakerState.CLOSED, BreakerState.HELD, BreakerState.HALF_OPEN)
+    others = [breaker(BreakerState.OPEN, provider="else"), breaker(BreakerState.OPEN, operation="embedding")]
+    site.breakers += [*(breaker(state) for state in fine), *others]
     assert (await site.chain()).state == "ok"
 
 

@@ -41,7 +41,12 @@ def redacted(text: object, endpoint: Endpoint, *more: str) -> str:
     forms = {form for secret in (endpoint.api_key, *more) for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
         line = line.replace(form, HIDDEN)
-    return KEYLIKE.sub(HIDDEN, line[: 20 * MESSAGE_CHARS])[:MESSAGE_CHARS]
+    return without_keys(line[: 20 * MESSAGE_CHARS])[:MESSAGE_CHARS]
+
+
+def without_keys(text: str) -> str:
+    """Return `text` without what looks like a key of a known vendor, or a bearer."""
+    return KEYLIKE.sub(HIDDEN, text)
 
 
 def _words(text: object) -> str:

@@ -104,6 +104,13 @@ async def give_back(
     return False
 
 
+async def postpone(session: AsyncSession, version_id: str, owner: str, *, seconds: float) -> None:
+    """Put one job back into the queue, where nobody takes it for `seconds`; the attempt does not count."""
+    mine = (Job.version_id == version_id) & (Job.lease_owner == owner)
+    values = {"state": "queued", "lease_owner": "", "lease_until": now() + timedelta(seconds=seconds)}
+    await session.execute(update(Job).where(mine).values(attempts=Job.attempts - 1, **values))
+
+
 async def release(session: AsyncSession, owner: str) -> None:
     """Give all jobs of a worker that stops back to the queue; the interrupted attempt does not count."""
     await session.execute(
@@ -120,4 +127,4 @@ async def queue_again(session: AsyncSession, version: Version) -> None:
         session.add(Job(version_id=version.id))
     else:
         job.state, job.attempts, job.progress, job.lease_owner, job.lease_until = "queued", 0, 0.0, "", None
-        job.crashes = 0
+        job.crashes, job.created_at = 0, now()

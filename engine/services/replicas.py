@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import platform
 from dataclasses import dataclass, field
 
 from engine.database.columns import new_id
@@ -25,5 +25,5 @@ class Replica:
 
 def replica(settings: Settings) -> Replica:
     """Return who this process is, by its settings, else by the host's name."""
-    host = socket.gethostname()
+    host = platform.node()
     return Replica(name=(settings.monitoring.instance or host)[:NAME_CHARS] or "replica", host=host[:NAME_CHARS])

@@ -261,9 +261,13 @@ class Breaker:
                 f"{self.dependency} was taken out of use by an operator",
                 hint="Nothing was lost. Choose another model, or ask an operator when it is back.",
             )
-        wait = self._retry_after() if self._state is BreakerState.OPEN else PROBING_SECONDS
+        if self._state is BreakerState.OPEN:
+            wait = self._retry_after()
+            why = f"is left alone for {max(1, round(wait))} s, because {self._reason}"
+        else:
+            wait, why = PROBING_SECONDS, "failed too often, and a few calls are finding out whether it works again"
         return CircuitOpen(
-            f"{self.dependency} failed too often and is left alone for a while",
+            f"{self.dependency} {why}",
             hint=f"Nothing was lost. Try again in about {max(1, round(wait))} s.",
             retry_after_seconds=wait,
         )

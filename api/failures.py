@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 
 from engine.errors import (
     AccessDenied,
-    CircuitOpen,
+    CallNotPermitted,
     EngineError,
     FileTooLarge,
     InputError,
@@ -39,7 +39,7 @@ STATUS: tuple[tuple[type[EngineError], int], ...] = (
     (RateLimited, 429),
     (ProviderError, 502),
     (StoreError, 503),
-    (CircuitOpen, 503),
+    (CallNotPermitted, 503),
 )
 
 
@@ -58,7 +58,7 @@ async def engine_error(request: Request, error: Exception) -> JSONResponse:
     if status == 500:
         return await _unexpected(request, error)
     headers = {}
-    if isinstance(error, (RateLimited, TooMany, QuotaExceeded)) and error.retry_after_seconds is not None:
+    if isinstance(error, (RateLimited, TooMany, QuotaExceeded, CallNotPermitted)) and error.retry_after_seconds is not None:
         headers["retry-after"] = str(max(1, round(error.retry_after_seconds)))
     return _answer(request, status, str(error), error.hint, headers)
 

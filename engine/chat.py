@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from engine.correlation import working_for
 from engine.database import collections, conversations, documents
 from engine.database.audit import record
 from engine.database.columns import new_id
@@ -117,7 +118,7 @@ class Chat:
         question = question.strip()
         if not question or len(question) > self._max_chars:
             raise QuestionRejected(f"a question has 1 to {self._max_chars} characters", hint="Change it and send it again.")
-        self._pace.question(principal)
+        await self._pace.question(principal)
         async with self._database.write() as session:
             row = await conversations.own(session, principal, conversation_id)
             earlier = await conversations.messages(session, row.id)
@@ -129,7 +130,8 @@ class Chat:
             scope = list(row.collections)
         history = [Message(role=message.role, text=message.text) for message in earlier if message.text]
         draft = Draft(question)
-        task = asyncio.create_task(self._answer(principal, reply.id, draft, scope, history), name=f"answer-{reply.id}")
+        with working_for(principal.request_id):
+            task = asyncio.create_task(self._answer(principal, reply.id, draft, scope, history), name=f"answer-{reply.id}")
         self._running[reply.id] = Running(task=task, draft=draft)
         return conversations.message_info(reply, [])
 
@@ -148,7 +150,7 @@ class Chat:
         """
         if not collections:
             raise InputError("there is no collection to search", hint="Choose at least one.")
-        self._pace.question(principal)
+        await self._pace.question(principal)
         with self._traces.trace("question", principal.request_id):
             events = self._ask.stream(principal, question, collection_ids=collections, history=history, where=where)
             answer = await drained(events)

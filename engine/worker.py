@@ -14,7 +14,7 @@ from engine.database.audit import record
 from engine.database.database import Database
 from engine.database.jobs import MAX_ATTEMPTS, JobLost
 from engine.database.models import Version
-from engine.errors import EngineError, StoreError
+from engine.errors import CallNotPermitted, EngineError, StoreError
 from engine.monitoring.tracing import Traces
 from engine.pipelines.ingest import Ingest
 from engine.protocols import Meter
@@ -26,6 +26,7 @@ IDLE_SECONDS = 5.0  # how long a job that another process queued may wait to be 
 BEAT_SECONDS = 20.0
 WAIT_SECONDS = 0.2
 OUTAGE_ATTEMPTS, OUTAGE_SECONDS = 16, 120.0  # together about twenty minutes
+REFUSED_SECONDS = 5.0  # after a call that was not permitted, where nobody knows when it will be
 WORN_OUT = f"processing stopped without a word {MAX_ATTEMPTS} times"
 
 
@@ -183,6 +184,10 @@ class Worker:
         else:  # a provider that is away comes back: the document waits, and the slot is free for others
             limit, asked = OUTAGE_ATTEMPTS, min(getattr(error, "retry_after_seconds", None) or 1.0, OUTAGE_SECONDS)
         async with self._database.write() as session:
+            if isinstance(error, CallNotPermitted):  # nothing was tried, so nothing counts, however long it lasts
+                wait = min(max(error.retry_after_seconds, REFUSED_SECONDS), OUTAGE_SECONDS)
+                await jobs.postpone(session, claim.version_id, claim.owner, seconds=wait)
+                return
             tried_enough = await jobs.give_back(
                 session,
                 claim.version_id,

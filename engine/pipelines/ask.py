@@ -18,6 +18,7 @@ from engine.pipelines.chain import Attempts, Chain, Turn
 from engine.pipelines.helpers import Helpers
 from engine.protocols import Embedder, Generator, Meter
 from engine.provider_views import Choice
+from engine.resilience.streams import under
 from engine.services.ledger import Call, Ledger
 from engine.services.retriever import Retriever
 from engine.types import Answer, Filter, Hit, Message, Principal, Prompt, Serving
@@ -95,6 +96,7 @@ class Ask:
         meter: Meter,
         embedder: Callable[[], Embedder],
         passages: int,
+        seconds: float,
     ) -> None:
         self._retriever = retriever
         self._chain = chain
@@ -103,6 +105,7 @@ class Ask:
         self._meter = meter
         self._embedder = embedder
         self._passages = passages
+        self._seconds = seconds
 
     async def stream(
         self,
@@ -114,12 +117,15 @@ class Ask:
         where: Filter = (),
         draft: Draft | None = None,
     ) -> AsyncIterator[AskEvent]:
-        """Yield steps, then tokens, then Finished. Raises InputError, AccessDenied, ProviderError, StoreError."""
+        """Yield steps, then tokens, then Finished, all under one time limit: what is called on the way gets what is left of it.
+
+        Raises InputError, AccessDenied, ProviderError, StoreError, CallNotPermitted.
+        """
         draft = draft or Draft(question)
         draft.user_id, draft.meter = principal.user_id, self._meter
         events = self._events(principal, question, collection_ids, history, where, draft)
         try:
-            async with aclosing(events) as stream:  # type: ignore[type-var]
+            async with aclosing(under(events, seconds=self._seconds)) as stream:  # type: ignore[type-var]
                 async for event in stream:
                     yield event
         except Exception as error:

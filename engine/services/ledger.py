@@ -130,6 +130,11 @@ def row_of(user_id: str, call: Call, price: float | None) -> CallRow:
     )
 
 
+def who(user_id: str, name: str | None) -> str:
+    """Return how the user of a call is shown; `name` is None for an id that no user has."""
+    return name or ("command line" if user_id == "local" else "the system" if not user_id else "a former user")
+
+
 async def _sums(session: AsyncSession, first: str) -> list[Usage]:
     keys = (CallRow.day, CallRow.user_id, CallRow.provider, CallRow.model, CallRow.job)
     query = (
@@ -152,7 +157,7 @@ async def _sums(session: AsyncSession, first: str) -> list[Usage]:
     found = [
         Usage(
             day=date.fromisoformat(day),
-            user=name or ("command line" if user_id == "local" else "the system" if not user_id else "a former user"),
+            user=who(user_id, name),
             provider=provider,
             model=model,
             job=job,

@@ -32,6 +32,7 @@ _COPY = Permit(frozenset({Scope.READ}))  # a preview shows what somebody may see
 _ASK = Permit(frozenset({Scope.ASK}))  # conversations are private, so a preview sees none of them
 _WRITE = Permit(frozenset({Scope.WRITE}))
 _ADMIN = Permit(frozenset({Scope.ADMIN}))
+_OPERATE = Permit(frozenset({Scope.OPERATE, Scope.ADMIN}))
 _ANY_KEY = Permit(frozenset(Scope))
 
 PERMITS: dict[str, Permit] = {
@@ -52,9 +53,13 @@ PERMITS: dict[str, Permit] = {
     # through it a key of an admin would become an admin without an end.
     **dict.fromkeys(("users", "delete_user", "disable_user", "enable_user", "unlock_user"), _ADMIN),
     **dict.fromkeys(("create_group", "rename_group", "delete_group", "set_members", "reach"), _ADMIN),
-    **dict.fromkeys(("audit", "health", "api_keys", "revoke_api_key"), _ADMIN),
+    **dict.fromkeys(("audit", "api_keys", "revoke_api_key"), _ADMIN),
+    **dict.fromkeys(("health", "alert_metrics", "alert_rules", "save_alert_rule", "delete_alert_rule"), _OPERATE),
+    **dict.fromkeys(("silence_alert_rule", "alerts", "acknowledge_alert", "alert_channels", "incidents"), _OPERATE),
+    **dict.fromkeys(("save_alert_channel", "delete_alert_channel", "test_alert_channel", "support_bundle"), _OPERATE),
     **dict.fromkeys(("audit_facets", "audit_verify", "audit_export", "audit_sources"), _ADMIN),
-    "metrics": Permit(frozenset({Scope.OPERATE, Scope.ADMIN})),
+    **dict.fromkeys(("metrics", "measurements", "measurements_csv"), _OPERATE),
+    **dict.fromkeys(("breakers", "command_breaker"), _OPERATE),
     **dict.fromkeys(("issue_token", "revoke_token"), _ANY_KEY),
     "note_denied": Permit(frozenset(Scope), preview=True),
 }

@@ -2,18 +2,19 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 P = "workbench_"
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 QUANTILES = (0.5, 0.95, 0.99)
 
 
-def rate(metric, by="", where=""):
+def rate(metric: str, by: str = "", where: str = "") -> str:
     """Return the rate of a counter over the interval of the panel, of all replicas together."""
     return f"sum by ({by}) (rate({P}{metric}{{{where}}}[$__rate_interval]))"
 
 
-def quantiles(metric, by):
+def quantiles(metric: str, by: str) -> list[tuple[str, str]]:
     """Return targets for the percentiles of a timing."""
     labels = " ".join("{{" + name + "}}" for name in by.split(", "))
     return [
@@ -23,6 +24,7 @@ def quantiles(metric, by):
 
 
 DEPENDENCY = "operation, provider, model"
+HIT = 'result="hit"'
 NAMED = "{{operation}} {{provider}} {{model}}"
 ROWS = {
     "Now": [
@@ -52,7 +54,7 @@ ROWS = {
     ],
     "Caches": [
         ("Share of hits", "percentunit", [
-            (rate("cache_requests_total", "cache", 'result="hit"') + " / " + rate("cache_requests_total", "cache"), "{{cache}}"),
+            (f"{rate('cache_requests_total', 'cache', HIT)} / {rate('cache_requests_total', 'cache')}", "{{cache}}"),
         ]),
         ("Kept in this process", "bytes", [(f"sum by (instance) ({P}cache_bytes)", "{{instance}}")]),
         ("Redis", "bool_yes_no", [(f"min by (instance) ({P}redis_up)", "{{instance}}")]),
@@ -74,7 +76,7 @@ ROWS = {
 }  # fmt: skip
 
 
-def panel(number, title, unit, targets, x, y):
+def panel(number: int, title: str, unit: str, targets: list[tuple[str, str]], x: int, y: int) -> dict[str, Any]:
     """Return a chart, 8 of 24 columns wide."""
     return {
         "id": number,
@@ -91,9 +93,10 @@ def panel(number, title, unit, targets, x, y):
     }
 
 
-def dashboard():
+def dashboard() -> dict[str, Any]:
     """Return the dashboard as Grafana imports it."""
-    panels, y = [], 0
+    panels: list[dict[str, Any]] = []
+    y = 0
     for title, charts in ROWS.items():
         row = {"id": len(panels) + 1, "type": "row", "title": title, "gridPos": {"x": 0, "y": y, "w": 24, "h": 1}}
         panels.append({**row, "collapsed": False, "panels": []})

@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from engine.commands import access, audit, library, operations, providers, questions, users
+from engine.commands import access, audit, breakers, library, operations, providers, questions, users
 from engine.commands.evaluation import evaluate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -32,6 +32,7 @@ app.add_typer(access.group, name="group")
 app.add_typer(access.key, name="key")
 app.add_typer(providers.provider, name="provider")
 app.add_typer(audit.audit, name="audit")
+app.add_typer(breakers.breakers, name="breakers")
 
 # Documents are secrets: what these commands, and the server they become, write is for this account alone.
 os.umask(0o077)

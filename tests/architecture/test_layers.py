@@ -28,13 +28,13 @@ LAYERS = {
     "pipelines": 4,
     "chat": 5, "worker": 5,
     "workbench": 6,
-    "groundwork": 5.5, "foundation": 6, "operating": 6.5, "assembly": 7,
+    "groundwork": 5.5, "foundation": 6, "checking": 6.2, "operating": 6.5, "assembly": 7,
     "testing": 8, "commands": 8,
     "__main__": 9,
 }  # fmt: skip
 VENDORS = ("torch", "transformers", "sentence_transformers", "numpy", "sqlalchemy", "faiss", "tantivy", "pypdfium2",
            "streamlit", "fastapi", "starlette", "pydantic", "openai", "chromadb",
-           "google.genai", "google.generativeai", "ollama", "qdrant_client", "pinecone", "asyncpg", "httpx")  # fmt: skip
+           "google.genai", "google.generativeai", "ollama", "qdrant_client", "pinecone", "asyncpg", "httpx", "redis")  # fmt: skip
 MAX_LINES = 300
 
 

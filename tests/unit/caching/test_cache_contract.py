@@ -14,6 +14,7 @@ from engine.errors import ConfigError, InputError, ProviderError
 from tests.servers import redis as redis_server
 from tests.unit.caching.conftest import Numbers, opened, over
 
+pytestmark = pytest.mark.usefixtures("patient")
 Cache = ProductionCacheManager
 
 

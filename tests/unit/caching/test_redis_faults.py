@@ -211,6 +211,7 @@ async def test_close_during_a_probe_leaves_nothing_behind(server: Redis, clock: 
 # --- what is in Redis --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("patient")
 async def test_redis_holds_sealed_values_that_cannot_be_exchanged() -> None:
     server, config = redis_server.running(), over(redis_server.running())
     async with opened(config, sealing=Sealer("k" * 40)) as cache:
@@ -233,6 +234,7 @@ async def test_redis_holds_sealed_values_that_cannot_be_exchanged() -> None:
         Sealer("k" * 40).open_bytes(b"rubbish")
 
 
+@pytest.mark.usefixtures("patient")
 async def test_what_one_process_keeps_another_one_reads() -> None:
     config = over(redis_server.running())
     async with opened(config) as one, opened(config) as other:

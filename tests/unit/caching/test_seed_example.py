@@ -91,6 +91,6 @@ async def test_it_caches_and_limits_in_redis(at_its_port: str) -> None:
 
 async def test_as_it_is_written_it_returns_what_its_functions_return(at_its_port: str) -> None:
     names = await run(at_its_port.replace("user_123", "user_456"))
-    assert await names["generate_embeddings"]("a") is None
-    assert await names["generate_response"]("a") is None
+    assert await names["generate_embeddings"]("b") is None
+    assert await names["generate_response"]("b") is None
     await names["cache"].close()

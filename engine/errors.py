@@ -152,7 +152,11 @@ class ProviderUnavailable(ProviderError):
 
 
 class ProviderRejected(ProviderError):
-    """The provider refuses this request and would refuse it again."""
+    """The provider refuses this request and would refuse it again; `status` is the HTTP status, if there was one."""
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 class ProviderDenied(ProviderRejected):

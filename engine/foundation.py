@@ -88,12 +88,13 @@ class Foundation(Groundwork):
             outgoing=self.outgoing,
             folder=self.settings.data_dir / "stores",
             threads=self.settings.threads,
+            protection=self.protection,
         )
 
     @cached_property
     def ledger(self) -> Ledger:
         """What calls cost."""
-        return Ledger(database=self.database, configured=self.configured)
+        return Ledger(database=self.database, configured=self.configured, meter=self.meter)
 
     @cached_property
     def spaces(self) -> Spaces:
@@ -137,6 +138,7 @@ class Foundation(Groundwork):
             codes=self.codes,
             limits=self.settings.sessions,
             rules=self.settings.accounts,
+            meter=self.meter,
         )
 
     @cached_property

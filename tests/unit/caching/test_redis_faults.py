@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.caching import ProductionCacheManager
-from engine.errors import MissingSecret
+from engine.errors import MissingSecret, StoreError
 from engine.security.sealing import Sealer
 from engine.vendors.redis import FIRST_WAIT, LONGEST_WAIT, RedisAway, RedisLink
 from engine.vendors.redis_client import RedisAddress, address_of, client_of
@@ -90,6 +90,20 @@ async def test_a_redis_that_never_was_there_stops_nothing() -> None:
         await cache.set("a", b"x", ttl=60)
         assert await cache.get("a") == b"x"
         assert not await cache.ping()
+        with pytest.raises(RedisAway) as refusal:
+            await cache.time()
+        assert refusal.value.hint
+
+
+@pytest.mark.usefixtures("patient")
+async def test_redis_tells_its_time_and_memory_has_none() -> None:
+    async with opened(over(redis_server.running())) as cache:
+        assert await cache.time() == pytest.approx(time.time(), abs=10)
+        assert await cache.ping()
+    async with opened({"provider": "memory"}) as cache:
+        with pytest.raises(StoreError, match="no Redis"):
+            await cache.time()
+        assert await cache.ping()
 
 
 async def test_waits_double_up_to_half_a_minute_and_one_probe_goes_at_a_time(clock: Clock) -> None:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import threading
 
-RESERVE = 3.0
-MOST = 10.0
+RESERVE = MOST = 10.0
 
 
 class RetryBudget:

@@ -45,12 +45,12 @@ class Bulkhead:
             self._ramp = 0.0
         return self._places
 
-    def enter(self) -> int:
-        """Take a place; return how many are in use. Raises Overloaded when all are taken."""
+    def enter(self) -> None:
+        """Take a place. Raises Overloaded when all are taken."""
         with self._lock:
             if self.in_use < self.limit:
                 self.in_use += 1
-                return self.in_use
+                return
             self.refused += 1
         raise Overloaded(
             f"{self._name} is busy: as many calls as it may take are running",
@@ -58,8 +58,7 @@ class Bulkhead:
             retry_after_seconds=RETRY_SECONDS,
         )
 
-    def leave(self) -> int:
-        """Give the place back; return how many are still in use."""
+    def leave(self) -> None:
+        """Give the place back."""
         with self._lock:
             self.in_use -= 1
-            return self.in_use

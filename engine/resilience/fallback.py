@@ -10,7 +10,7 @@ others. Never put a cache of other users' answers, or an embedding model of anot
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -76,7 +76,7 @@ class Chain:
                 self._note(link, error, failed)
         raise _honest(failed)
 
-    async def stream(self, *args: Any, **named: Any) -> AsyncIterator[Served[Any]]:
+    async def stream(self, *args: Any, **named: Any) -> AsyncGenerator[Served[Any], None]:
         """Yield the items of the first link that works.
 
         The next link takes over before a first item came, and later only when an operator tripped the breaker (CircuitOpen).

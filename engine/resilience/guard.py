@@ -6,7 +6,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -110,7 +110,7 @@ class Guard:
         *,
         first_seconds: float | None = None,
         next_seconds: float | None = None,
-    ) -> AsyncIterator[T]:
+    ) -> AsyncGenerator[T, None]:
         """Yield what the iterator of `make` yields. Retried only before the first item; close it to end the work upstream.
 
         Limits, of `rules` unless given: until the first item, between two items (the time that the reader takes does not
@@ -210,22 +210,22 @@ class Guard:
     def _begin(self) -> Permit:
         deadline.check()
         try:
-            in_use = self.bulkhead.enter()
+            self.bulkhead.enter()
         except Overloaded:
             self._measures.refused("full")
             raise
         try:
             permit = self.breaker.acquire()
         except CircuitOpen:
-            self.bulkhead.leave()
+            self._leave()
             self._measures.refused("open")
             raise
-        self._measures.in_use(in_use)
+        self._measures.in_use(self.bulkhead.in_use)
         return permit
 
     def _end(self, permit: Permit, error: BaseException | None, seconds: float, *, slow_by: float | None = None) -> None:
         """Give everything back. `slow_by` is the time that decides whether the call was slow, if it is not `seconds`."""
-        self._measures.in_use(self.bulkhead.leave())
+        self._leave()
         took = seconds if slow_by is None else slow_by
         outcome = "neutral" if isinstance(error, CutShort) else outcome_of(error)
         if outcome == "success":
@@ -235,6 +235,10 @@ class Guard:
         else:
             permit.neutral()
         self._measures.ended(outcome, error, seconds, slow=took >= self._rules.slow_seconds)
+
+    def _leave(self) -> None:
+        self.bulkhead.leave()
+        self._measures.in_use(self.bulkhead.in_use)  # read again: two that leave together may report in either order
 
     def _go_on(self, permit: Permit) -> None:
         if permit.given_up:

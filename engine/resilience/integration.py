@@ -45,7 +45,7 @@ class ErrorHandlingIntegration:
     max_attempts (2)        tries of one call, the first included (1..5); what must not run twice has 1
     backoff_factor (0.5)    the wait before further try n is random in 0..backoff_factor * 2**(n - 1) seconds
     Any `Exception` is a failure and retried, except what `outcome_of` calls neutral. At most a fifth of all calls is retried,
-    the first three not counted. Raises ConfigError for unknown keys and impossible values.
+    the first ten on credit. Raises ConfigError for unknown keys and impossible values.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class ErrorHandlingIntegration:
             except Exception as error:  # noqa: BLE001 - counted, and raised unless there is a fallback
                 self._count(component, error, RAISE if begun else fallback)
             finally:
-                await items.aclose()  # type: ignore[attr-defined]
+                await items.aclose()
             value = fallback(*args, **named) if callable(fallback) else fallback
             yield await value if inspect.isawaitable(value) else value
 

@@ -194,6 +194,14 @@ def require_role(principal: Principal, *roles: Role) -> None:
         raise AccessDenied(f"this needs the role {' or '.join(roles)}; yours is {principal.role}")
 
 
+def require_operator(principal: Principal) -> None:
+    """Raise AccessDenied unless the principal is an operator or admin, or a key of one with the scope "operate" or "admin"."""
+    if principal.preview or (principal.scopes is not None and not principal.scopes & {"operate", "admin"}):
+        raise AccessDenied("neither a preview nor a key without the scope “operate” may do this", hint="Sign in for this.")
+    if principal.role not in (Role.OPERATOR, Role.ADMIN):
+        raise AccessDenied(f"this needs the role operator or admin; yours is {principal.role}")
+
+
 async def _step(session: AsyncSession, user: User, step: Step, kind: Kind, lasts: timedelta) -> SignIn:
     ticket = new_token()
     await tickets.issue(session, user.id, kind, token_sha256=digest(ticket), lasts=lasts)

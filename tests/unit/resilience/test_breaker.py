@@ -304,7 +304,7 @@ def test_nobody_forces_it_half_open(clock) -> None:
         breaker(clock).force(BreakerState.HALF_OPEN, by="Ana")
 
 
-def test_it_follows_another_process_and_its_end(clock) -> None:
+def test_b22_it_follows_another_process_and_its_end(clock) -> None:
     heard = []
     one = breaker(clock, heard)
     one.opened_elsewhere(20, "5 of 5 calls failed")
@@ -315,7 +315,7 @@ def test_it_follows_another_process_and_its_end(clock) -> None:
     assert one.state is BreakerState.HALF_OPEN
 
 
-def test_what_another_process_says_moves_neither_operators_nor_own_openings(clock) -> None:
+def test_b22_what_another_process_says_moves_neither_operators_nor_own_openings(clock) -> None:
     held = breaker(clock)
     held.force(BreakerState.HELD, by="Ana")
     held.opened_elsewhere(20, "")

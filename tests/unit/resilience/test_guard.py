@@ -165,6 +165,14 @@ def test_b14_retries_stop_when_the_breaker_opens(clock) -> None:
     assert (upstream.calls, len(clock.slept)) == (3, 2), "the third failure opened it: no wait, no fourth call"
 
 
+def test_b14_a_breaker_that_opens_during_the_wait_stops_the_retry_too(clock) -> None:
+    one, upstream = guard(clock, attempts=5), Upstream(forever=ProviderUnavailable)
+    one._retries._sleep = lambda seconds: one.breaker.force(BreakerState.DRAINING, by="Ana")
+    with pytest.raises(CircuitOpen):
+        one.call(upstream)
+    assert (upstream.calls, one.bulkhead.in_use) == (1, 0)
+
+
 def test_b15_the_delays_of_200_clients_are_spread(clock) -> None:
     """By hand: 16 s of jitter are 160 steps of 100 ms, 1.25 of 200 delays each on average; 5 % would be 10 in one."""
     import random
@@ -327,7 +335,7 @@ def test_b25_what_is_reported(clock) -> None:
     assert Counter(ok for *_, ok in meter.times) == {True: 1, False: 9}
     assert meter.times[0] == ("dependency_seconds", *LABELS, 61.0, True)
     assert meter.gauges["breaker_state", *LABELS] == [0.0, 2.0]
-    assert meter.gauges["bulkhead_in_use", *LABELS] == [1, 0] * 11
+    assert meter.gauges["bulkhead_in_use", *LABELS] == [1, 0] * 11 + [0]
 
 
 def test_b25_every_number_is_in_the_catalogue_with_its_labels(clock) -> None:

@@ -83,13 +83,14 @@ async def test_b17_two_attempts_at_embedding_are_two_requests(vendor: str, upstr
 
 
 async def test_b19_an_answer_that_does_not_begin_is_given_up_after_the_first_limit(vendor: str, upstream: Upstream) -> None:
-    behind = guards(attempts=2, first_token_seconds=0.3, minimum_calls=2)
+    behind = guards(attempts=2, first_token_seconds=0.5, minimum_calls=3)
     part = generator(vendor, upstream, behind)
+    await read(part.stream(PROMPT))  # the first use of a library takes its time
     upstream.fail("hang", times=2)
     started = time.monotonic()
     with pytest.raises(ProviderTimeout):
         await read(part.stream(PROMPT))
-    assert answers(upstream) == 2
+    assert answers(upstream) == 3
     assert time.monotonic() - started < 8
     assert behind.all()[0].breaker.state is BreakerState.OPEN  # silence is a failure
     await part.close()

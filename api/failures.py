@@ -45,13 +45,14 @@ STATUS: tuple[tuple[type[EngineError], int], ...] = (
 
 def add_handlers(api: FastAPI) -> None:
     """Make `api` answer every failure in one form."""
-    api.add_exception_handler(EngineError, _engine_error)
+    api.add_exception_handler(EngineError, engine_error)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _http)
     api.add_exception_handler(Exception, _unexpected)
 
 
-async def _engine_error(request: Request, error: Exception) -> JSONResponse:
+async def engine_error(request: Request, error: Exception) -> JSONResponse:
+    """Return the answer for an EngineError."""
     assert isinstance(error, EngineError)  # noqa: S101 - Starlette types every handler for any exception
     status = next((status for family, status in STATUS if isinstance(error, family)), 500)
     if status == 500:

@@ -89,6 +89,7 @@ class Assembly(Operating):
             chunkers=self.chunker_of,
             bill=self.ledger.bill_embedding,
             injection=self.settings.injection,
+            meter=self.meter,
         )
 
     @cached_property
@@ -97,6 +98,8 @@ class Assembly(Operating):
         return Worker(
             database=self.database,
             ingest=self.ingest,
+            meter=self.meter,
+            traces=self.traces,
             slots=self.settings.ingest_workers,
             finished=lambda _: self._news.set(),
         )
@@ -152,6 +155,7 @@ class Assembly(Operating):
             chain=Chain(configured=self.configured, parts=self.parts, seconds=self.settings.resilience.answer_seconds),
             helpers=Helpers(configured=self.configured, parts=self.parts),
             ledger=self.ledger,
+            meter=self.meter,
             embedder=self.parts.local,
             passages=self.settings.retrieval.passages,
             seconds=self.settings.resilience.answer_seconds,
@@ -164,7 +168,9 @@ class Assembly(Operating):
             database=self.database,
             ask=self.ask,
             trail=self.trail,
-            pace=Pace(self.settings.limits.questions_per_minute),
+            pace=Pace(self.settings.limits.questions_per_minute, self.cache),
+            meter=self.meter,
+            traces=self.traces,
             max_question_chars=self.settings.limits.question_chars,
         )
 
@@ -199,7 +205,7 @@ class Assembly(Operating):
             access=self.access,
             operations=self.operations,
         )
-        guard(facade, self.access.denials.note)
+        guard(facade, self.access.denials.note, self.meter)
         return facade
 
     @asynccontextmanager
@@ -233,14 +239,11 @@ class Assembly(Operating):
     async def close(self) -> None:
         """Stop what runs, keep what is there, save snapshots."""
         async with AsyncExitStack() as stack:  # each runs whatever became of the ones before it
-            stack.push_async_callback(self.database.close)
-            stack.push_async_callback(self.outgoing.close)
-            stack.push_async_callback(self.keeper.close)
-            stack.push_async_callback(self.breakers.sync)
-            stack.push_async_callback(self.parts.close)
-            stack.push_async_callback(self.spaces.close)
-            stack.push_async_callback(self.indexes.close)
-            stack.push_async_callback(self.chat.close)
+            stack.push_async_callback(asyncio.to_thread, self.traces.close)
+            # The last ones close first; the history takes the last numbers of those behind it.
+            first = (self.cache, self.database, self.outgoing, self.history, self.keeper, self.breakers)
+            for part in (*first, self.parts, self.spaces, self.indexes, self.chat):
+                stack.push_async_callback(part.close)
             stack.push_async_callback(self.worker.stop)
 
     async def _purge(self) -> None:

@@ -15,7 +15,10 @@ from engine.database.database import Database
 from engine.database.jobs import MAX_ATTEMPTS, JobLost
 from engine.database.models import Version
 from engine.errors import CallNotPermitted, EngineError, StoreError
+from engine.monitoring.tracing import Traces
 from engine.pipelines.ingest import Ingest
+from engine.protocols import Meter
+from engine.services import outcomes
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +41,21 @@ class Worker:
     """Up to `slots` jobs at a time. Stopping gives unfinished ones back to the queue."""
 
     def __init__(
-        self, *, database: Database, ingest: Ingest, slots: int, finished: Callable[[str], None] = lambda _: None
+        self,
+        *,
+        database: Database,
+        ingest: Ingest,
+        meter: Meter,
+        traces: Traces,
+        slots: int,
+        finished: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`finished` is called with a version's id after its job ended well; it must not block or raise."""
         self._finished = finished
         self._database = database
         self._ingest = ingest
+        self._meter = meter
+        self._traces = traces
         self._slots = slots
         self._bell = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -122,13 +134,16 @@ class Worker:
     async def _work(self, claim: Claim) -> None:
         beat = asyncio.create_task(self._beat(claim))
         try:
-            await self._ingest.run(claim.version_id, lambda progress: self._report(claim, progress))
+            with self._traces.trace("ingestion"):
+                await self._ingest.run(claim.version_id, lambda progress: self._report(claim, progress))
             async with self._database.write() as session:
                 await jobs.finish(session, claim.version_id, claim.owner, "done")
+            self._meter.counted("documents_total", ("live",))
             self._finished(claim.version_id)
         except JobLost:
             logger.info("version %s is in other hands", claim.version_id)
         except EngineError as error:
+            outcomes.failed(self._meter, error)
             if (
                 isinstance(error, StoreError) or error.retryable
             ):  # not the file's fault: tried again up to the limit of attempts
@@ -136,7 +151,8 @@ class Worker:
                 await self._give_back(claim, error)
             else:
                 await self._fail(claim, str(error), error.hint)
-        except Exception:  # one bad file must never stop the batch, whatever is wrong with it or with us
+        except Exception as error:  # one bad file must never stop the batch, whatever is wrong with it or with us
+            outcomes.failed(self._meter, error)
             reference = uuid.uuid4().hex[:8]
             logger.exception("ingestion of version %s failed (%s)", claim.version_id, reference)
             what = f"something unexpected went wrong (reference {reference})"
@@ -190,6 +206,7 @@ class Worker:
                 await documents.fail(session, claim.version_id, reason=reason, hint=hint)
                 row = await session.get_one(Version, claim.version_id)
                 await record(session, None, "document.fail", row.document_id, outcome="failure", version=row.number)
+            self._meter.counted("documents_total", ("failed",))
 
     async def _release(self) -> None:
         if self._held:

@@ -12,7 +12,9 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 
 from api.app import build_api
+from api.metrics import routes as scraped
 from engine.errors import ConfigError
+from engine.monitoring.web import MeasuredRequests
 from engine.security.gate import Gate
 from engine.security.gate_policy import LOOPBACK_NAMES
 from engine.security.headers import security_headers
@@ -70,7 +72,8 @@ def gate(settings: Settings) -> Middleware:
 
 def routes(settings: Settings) -> list[BaseRoute]:
     """Return every route that stands beside Streamlit's own."""
-    return [*login.routes(settings), *files.routes(), Mount("/api", build_api(server.workbench, settings))]
+    api = build_api(server.workbench, settings)
+    return [*login.routes(settings), *files.routes(), *scraped(server.workbench), Mount("/api", api)]
 
 
 def app_options(settings: Settings, build: Callable[[], AbstractAsyncContextManager[Workbench]]) -> dict[str, Any]:
@@ -82,7 +85,7 @@ def app_options(settings: Settings, build: Callable[[], AbstractAsyncContextMana
     check_streamlit()
     return {
         "routes": routes(settings),
-        "middleware": [gate(settings)],
+        "middleware": [Middleware(MeasuredRequests, meter=server.meter), gate(settings)],
         "lifespan": server.lifespan(build),
         "on_script_error": server.on_script_error,
     }

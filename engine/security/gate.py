@@ -64,9 +64,9 @@ class Gate:
     """Checks the credential of every request, websocket handshake and websocket frame.
 
     `authenticate(token)` and `authenticate_bearer(text, address)` return a principal, or None for what is unknown, expired or
-    revoked; an answer about a session is reused for at most `cache_seconds`, one about a bearer never. Below /api only a
-    bearer counts, everywhere else only the cookie. Identity headers (x-wb-*) of the client are dropped; the verified
-    `x-wb-session` and `x-wb-user` are added for `server.trustedUserHeaders`, and the principal as
+    revoked; an answer about a session is reused for at most `cache_seconds`, one about a bearer never. Below /api, and for
+    /metrics, only a bearer counts, everywhere else only the cookie. Identity headers (x-wb-*) of the client are dropped; the
+    verified `x-wb-session` and `x-wb-user` are added for `server.trustedUserHeaders`, and the principal as
     `scope["state"]["principal"]`. `owner_of(tab)` returns the user id that a Streamlit session was opened for, or None.
     `farewell` is sent on an open websocket whose session ended. While either function raises EngineError nobody comes in: 503.
     """

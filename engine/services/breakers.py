@@ -26,10 +26,10 @@ from engine.operations_views import BreakerCommand, BreakerInfo, BreakerState, D
 from engine.protocols import SharedStates
 from engine.provider_views import Choice
 from engine.resilience.guards import Guards
-from engine.services.accounts import require_role
+from engine.services.accounts import require_operator
 from engine.services.configuration import Configured
 from engine.services.parts import Parts
-from engine.types import Principal, Role
+from engine.types import Principal
 
 logger = logging.getLogger(__name__)
 
@@ -124,17 +124,15 @@ class Breakers:
 
         Raises AccessDenied unless the principal is an operator or an admin.
         """
-        require_role(principal, Role.ADMIN, Role.OPERATOR)
+        require_operator(principal)
         return await self._all()
 
-    async def command(
-        self, principal: Principal, breaker_id: str, command: BreakerCommand, *, reason: str = ""
-    ) -> None:
+    async def command(self, principal: Principal, breaker_id: str, command: BreakerCommand, *, reason: str = "") -> None:
         """Force a breaker, or give it back to itself; this process follows at once, the others within two seconds.
 
         Raises AccessDenied, NotFound.
         """
-        require_role(principal, Role.ADMIN, Role.OPERATOR)
+        require_operator(principal)
         info = next((one for one in await self._all() if one.id == breaker_id), None)
         if info is None:
             raise NotFound("there is no such breaker", hint="Look at the list of breakers.")
@@ -198,6 +196,10 @@ class Breakers:
         while True:
             await self.sync()
             await asyncio.sleep(EVERY_SECONDS)
+
+    async def close(self) -> None:
+        """Audit what is left, for the end of the process."""
+        await self.sync()
 
     async def sync(self) -> None:
         """Follow operators, tell and ask other processes, and audit what changed. Never raises."""

@@ -21,9 +21,9 @@ from engine.errors import (
     StoreError,
 )
 from engine.protocols import Array, Embedder, VectorSearch
+from engine.resilience.deadline import time_limit
 from engine.retrieval.diversity import mmr
 from engine.retrieval.naming import named
-from engine.resilience.deadline import time_limit
 from engine.retrieval.search import HybridSearch
 from engine.sections import Retrieval
 from engine.services.indexes import Indexes

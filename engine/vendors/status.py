@@ -21,7 +21,7 @@ MOST_TOKENS = 2**53
 MOST_NAMES = 1_000
 NAME_CHARS = 200
 # What keys of the known vendors look like, for a message that repeats another key than the one it was called with.
-_KEYLIKE = re.compile(r"\b(?:sk|pk|pcsk|AIza|ya29|hf|gsk|xai)[-_.][\w.*-]{6,}|\bAIza[\w-]{10,}|(?i:bearer)\s+[\w.~+/=-]{8,}")
+KEYLIKE = re.compile(r"\b(?:sk|pk|pcsk|AIza|ya29|hf|gsk|xai)[-_.][\w.*-]{6,}|\bAIza[\w-]{10,}|(?i:bearer)\s+[\w.~+/=-]{8,}")
 
 HINTS = {
     401: "The key is missing or wrong: enter it again on the providers page.",
@@ -41,7 +41,7 @@ def redacted(text: object, endpoint: Endpoint, *more: str) -> str:
     forms = {form for secret in (endpoint.api_key, *more) for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
         line = line.replace(form, HIDDEN)
-    return _KEYLIKE.sub(HIDDEN, line[: 20 * MESSAGE_CHARS])[:MESSAGE_CHARS]
+    return KEYLIKE.sub(HIDDEN, line[: 20 * MESSAGE_CHARS])[:MESSAGE_CHARS]
 
 
 def _words(text: object) -> str:

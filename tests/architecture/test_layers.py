@@ -34,7 +34,7 @@ LAYERS = {
 }  # fmt: skip
 VENDORS = ("torch", "transformers", "sentence_transformers", "numpy", "sqlalchemy", "faiss", "tantivy", "pypdfium2",
            "streamlit", "fastapi", "starlette", "pydantic", "openai", "chromadb",
-           "google.genai", "google.generativeai", "ollama", "qdrant_client", "pinecone", "asyncpg", "httpx")  # fmt: skip
+           "google.genai", "google.generativeai", "ollama", "qdrant_client", "pinecone", "asyncpg", "httpx", "redis")  # fmt: skip
 MAX_LINES = 300
 
 

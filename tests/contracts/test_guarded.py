@@ -49,9 +49,13 @@ def generator(vendor: str, upstream: Upstream, behind: Guards) -> Any:
     return Protection(behind)(Dependency(operation="chat", provider=vendor, model="m"), part)
 
 
-async def read(stream: AsyncIterator[Delta]) -> list[str]:
+async def read(stream: AsyncIterator[Delta], seen: list[str] | None = None) -> list[str]:
+    """Return the pieces; what came before a failure is in `seen`."""
+    seen = [] if seen is None else seen
     async with aclosing(stream) as deltas:  # type: ignore[type-var]
-        return [delta.text async for delta in deltas]
+        async for delta in deltas:
+            seen.append(delta.text)
+    return seen
 
 
 def answers(upstream: Upstream) -> int:
@@ -103,9 +107,7 @@ async def test_b19_an_answer_that_falls_silent_is_not_asked_for_again_and_ends_u
     upstream.text, upstream.slow = WORDS, 1.0
     seen: list[str] = []
     with pytest.raises(ProviderTimeout):
-        async with aclosing(part.stream(PROMPT)) as deltas:
-            async for delta in deltas:
-                seen.append(delta.text)
+        await read(part.stream(PROMPT), seen)
     assert seen
     assert answers(upstream) == 1
     assert await asyncio.to_thread(upstream.wait_until_no_stream)

@@ -40,7 +40,12 @@ OTHER = Dependency(operation="chat", provider="ollama", model="llama3.2")
 EMBEDDING = Dependency(operation="embedding", provider="local", model="all-MiniLM-L6-v2")
 STORE = Dependency(operation="store", provider="qdrant")
 EVIL = Dependency(operation="rerank", provider=NASTY, model="</script>")
-COMMANDS = {"trip": BreakerState.TRIPPED, "drain": BreakerState.DRAINING, "hold": BreakerState.HELD, "reset": BreakerState.CLOSED}
+COMMANDS = {
+    "trip": BreakerState.TRIPPED,
+    "drain": BreakerState.DRAINING,
+    "hold": BreakerState.HELD,
+    "reset": BreakerState.CLOSED,
+}
 
 
 def ago(**length):
@@ -85,7 +90,9 @@ def board():
 
 
 def timing(label, mean, *, count=120, errors=0):
-    return Timing(label=label, count=count, errors=errors, mean_ms=mean, p50_ms=mean * 0.9, p95_ms=mean * 2.1, p99_ms=mean * 3.4)
+    return Timing(
+        label=label, count=count, errors=errors, mean_ms=mean, p50_ms=mean * 0.9, p95_ms=mean * 2.1, p99_ms=mean * 3.4
+    )
 
 
 def busy(range_, empty=False):

@@ -47,7 +47,12 @@ def breaker_card(state: HealthState, one: BreakerInfo, *, key: str = "board") ->
     with st.container(horizontal=True, gap="small"):
         for command, (label, symbol, forced, meaning) in BUTTONS.items():
             if st.button(
-                label, icon=symbol, key=f"health_{command.value}_{key}_{one.id}", type="tertiary", help=meaning, disabled=one.state is forced
+                label,
+                icon=symbol,
+                key=f"health_{command.value}_{key}_{one.id}",
+                type="tertiary",
+                help=meaning,
+                disabled=one.state is forced,
             ):
                 state.open(command.value, one.id)
                 st.rerun()

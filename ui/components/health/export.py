@@ -25,7 +25,9 @@ def export_menu(desk: Desk, state: HealthState, range_: Range) -> None:
                 state.files["csv"] = (_name(range_), desk.call(operations(desk).measurements_csv, range_))
         if "csv" in state.files:
             name, data = state.files["csv"]
-            st.download_button(f"Download {name}", data, name, "text/csv", type="primary", key="health_csv_file", on_click="ignore")
+            st.download_button(
+                f"Download {name}", data, name, "text/csv", type="primary", key="health_csv_file", on_click="ignore"
+            )
         st.caption(BUNDLE)
         if st.button("Prepare support bundle", key="health_bundle", icon=":material/folder_zip:"):
             with st.spinner("Collecting"), friendly_errors():

@@ -51,10 +51,14 @@ def _word(checks: Sequence[Check]) -> None:
     bad = sum(one.state in ("failed", "degraded") for one in checks)
     oldest = min((one.checked_at for one in checks if one.checked_at), default=None)
     when = f" · checked {ago(oldest)}" if oldest else ""
-    count = f"{bad} of {counted(len(checks), 'check')} need attention" if bad else f"all {counted(len(checks), 'check')} are fine"
+    count = (
+        f"{bad} of {counted(len(checks), 'check')} need attention" if bad else f"all {counted(len(checks), 'check')} are fine"
+    )
     st.markdown(f"#### :{color}[{icon} {word}]", width="content", anchors=False, help=meaning)
     if checks:
-        st.markdown(f":gray[{count}{when}]", width="content", help=f"The oldest result is of {stamp(oldest)}" if oldest else None)
+        st.markdown(
+            f":gray[{count}{when}]", width="content", help=f"The oldest result is of {stamp(oldest)}" if oldest else None
+        )
 
 
 def now_section(desk: Desk, state: HealthState, range_: Range, checks: Sequence[Check]) -> None:

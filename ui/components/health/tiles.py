@@ -71,7 +71,9 @@ def _tile(
 
 
 def _ways(desk: Desk, state: HealthState, position: int, one: Check, breaker: BreakerInfo | None) -> None:
-    if breaker and st.button("Breaker", key=f"health_to_breaker_{position}", type="tertiary", icon=":material/electrical_services:"):
+    if breaker and st.button(
+        "Breaker", key=f"health_to_breaker_{position}", type="tertiary", icon=":material/electrical_services:"
+    ):
         state.open("breaker", breaker.id)
         st.rerun()
     if one.dependency and desk.principal.role is Role.ADMIN:

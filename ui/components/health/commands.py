@@ -18,13 +18,13 @@ WITHOUT = {
     "store": "Collections in this store cannot be searched, and new documents for it wait. Nothing is lost.",
 }
 WHAT = {
-    BreakerCommand.TRIP: "**Every call of {name} is refused from now on, and running ones are given up**: answers that are being "
-    "written by it end unfinished.",
+    BreakerCommand.TRIP: "**Every call of {name} is refused from now on, and running ones are given up**: answers that it "
+    "is writing end unfinished.",
     BreakerCommand.DRAIN: "**No new call of {name} begins.** Running ones may end, so no answer is cut off.",
-    BreakerCommand.HOLD: "**Every call of {name} goes through, whatever fails.** While it really fails, users wait for its time "
-    "limit before they get an error or another model. Meant for known, short trouble.",
-    BreakerCommand.RESET: "**{name} is called again at once**, with nothing counted against it. If it still fails, users notice "
-    "for a few calls, and the breaker opens again by itself.",
+    BreakerCommand.HOLD: "**Every call of {name} goes through, whatever fails.** While it really fails, users wait for its "
+    "time limit before they get an error or another model. Meant for known, short trouble.",
+    BreakerCommand.RESET: "**{name} is called again at once**, with nothing counted against it. If it still fails, users "
+    "notice for a few calls, and the breaker opens again by itself.",
 }
 LASTS = "It stays so on every server, also after a restart, until somebody presses Reset."
 DONE = {

@@ -105,8 +105,8 @@ def documents(points: Sequence[TrafficPoint], revision: str) -> Any:
     figure = go.Figure()
     for name, color, of, pattern in _DOCUMENTS:
         figure.add_bar(
-            x=[one.at for one in points], y=[of(one) for one in points], name=name, marker_color=color, marker_pattern_shape=pattern,
-            hovertemplate="%{y:,}",
+            x=[one.at for one in points], y=[of(one) for one in points], name=name, marker_color=color,
+            marker_pattern_shape=pattern, hovertemplate="%{y:,}",
         )  # fmt: skip
     figure.update_layout(barmode="stack")
     return _finished(figure, revision)

@@ -68,8 +68,8 @@ def _fields(
     known = {one.id: one.name for one in channels}
     told = st.multiselect(
         "Tell", list(known), names(rule.channels, known) if rule else list(known), format_func=lambda key: known[key],
-        key=f"health_rule_channels_{n}", placeholder="only here, on the page" if known else "no channels yet: only here, on the page",
-        disabled=not known,
+        key=f"health_rule_channels_{n}", disabled=not known,
+        placeholder="only here, on the page" if known else "no channels yet: only here, on the page",
     )  # fmt: skip
     enabled = st.toggle("On", rule.enabled if rule else True, key=f"health_rule_on_{n}")
     return AlertRule(

@@ -76,12 +76,14 @@ def _ways(desk: Desk, state: HealthState, position: int, one: Check, breaker: Br
     ):
         state.open("breaker", breaker.id)
         st.rerun()
-    if one.dependency and desk.principal.role is Role.ADMIN:
-        if st.button("Providers", key=f"health_to_providers_{position}", type="tertiary", icon=":material/hub:"):
-            st.switch_page(PROVIDERS)
-    if any(word in one.name.lower() for word in OF_DOCUMENTS):
-        if st.button("Documents", key=f"health_to_documents_{position}", type="tertiary", icon=":material/folder_open:"):
-            st.switch_page(DOCUMENTS)
+    ways = [
+        ("Providers", ":material/hub:", PROVIDERS, one.dependency and desk.principal.role is Role.ADMIN),
+        ("Documents", ":material/folder_open:", DOCUMENTS, any(word in one.name.lower() for word in OF_DOCUMENTS)),
+    ]
+    for label, icon, page, fits in ways:
+        key = f"health_to_{label.lower()}_{position}"
+        if fits and st.button(label, key=key, type="tertiary", icon=icon):
+            st.switch_page(page)
 
 
 def timing_of(one: Check, measured: Measurements | None) -> Timing | None:

@@ -18,7 +18,7 @@ from ui.session import Desk
 
 TOTAL = "total"
 NAMES = {"first_token": "first word", "total": "whole answer"}
-STACK = "Mean times of the stages one upon the other: the height is how long an answer took. Which stage grew shows what to look at."
+STACK = "Mean times of the stages one upon the other: the height is how long an answer took. Look at the stage that grew."
 
 
 def traffic_section(desk: Desk, state: HealthState, range_: Range, checks: Sequence[Check]) -> None:

@@ -40,8 +40,8 @@ def timeline_section(desk: Desk, state: HealthState, range_: Range, checks: Sequ
             st.info(
                 f"Nothing of this kind happened in the last {range_.value}. Choose a longer range above to look further back."
                 if kinds
-                else f"Nothing happened in the last {range_.value}: no alert, no breaker that opened, no change, no start. Choose "
-                "a longer range above to look further back.",
+                else f"Nothing happened in the last {range_.value}: no alert, no breaker that opened, no change, no start. "
+                "Choose a longer range above to look further back.",
                 icon=":material/inbox:",
             )
         for day, entries in groupby(rows[:SHOWN], key=lambda one: f"{one.at:%A, %d %B %Y}"):

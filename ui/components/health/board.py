@@ -41,10 +41,10 @@ def breaker_card(state: HealthState, one: BreakerInfo, *, key: str = "board") ->
         st.markdown(bold(str(one.dependency), 120), width="stretch")
         st.badge(escape(one.state.value), icon=icon, color=color)
         st.caption(f"since {ago(one.since).removesuffix(' ago')}", width="content", help=stamp(one.since))
-    st.markdown(facts(numbers(one)))
     for line in stories(one):
         st.markdown(line)
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(facts(numbers(one)), width="stretch")
         for command, (label, symbol, forced, meaning) in BUTTONS.items():
             if st.button(
                 label,

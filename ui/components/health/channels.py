@@ -40,8 +40,8 @@ def _channel(desk: Desk, state: HealthState, one: AlertChannel) -> None:
     shown = f" :gray[to {escape(short(one.shown, 80))}]" if one.shown else ""
     icon = ICONS.get(one.kind, ":material/campaign:")
     last = f"  \n:gray[last] {escape(short(one.last_result, 200))} :gray[{ago(one.last_at)}]" if one.last_result else ""
-    st.markdown(f"{icon} {bold(one.name)} · {escape(KINDS.get(one.kind, one.kind))}{shown}{last}")
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"{icon} {bold(one.name)} · {escape(KINDS.get(one.kind, one.kind))}{shown}{last}", width="stretch")
         st.button(
             "Test", key=f"health_channel_test_{one.id}", type="tertiary", icon=":material/send:", on_click=_test,
             args=(desk, state, one), help="Sends a message that says that it is a test, and shows what the receiver answered.",

@@ -39,7 +39,7 @@ def work_section(desk: Desk, state: HealthState, range_: Range, checks: Sequence
 
 def _ingestion(desk: Desk, state: HealthState, measured: Measurements) -> None:
     queue = measured.ingestion
-    with st.grid(min_column_width=130, key="health_queue"):
+    with st.grid(4, min_column_width=130, key="health_queue"):
         st.metric("Waiting", f"{queue.waiting:,}", border=True)
         st.metric("In work", f"{queue.running:,}", border=True)
         st.metric("Oldest waits", span(queue.oldest_seconds) if queue.waiting else "–", border=True)

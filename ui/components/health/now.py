@@ -51,8 +51,11 @@ def _word(checks: Sequence[Check]) -> None:
     bad = sum(one.state in ("failed", "degraded") for one in checks)
     oldest = min((one.checked_at for one in checks if one.checked_at), default=None)
     when = f" · checked {ago(oldest)}" if oldest else ""
+    needs = "needs" if bad == 1 else "need"
     count = (
-        f"{bad} of {counted(len(checks), 'check')} need attention" if bad else f"all {counted(len(checks), 'check')} are fine"
+        f"{bad} of {counted(len(checks), 'check')} {needs} attention"
+        if bad
+        else f"all {counted(len(checks), 'check')} are fine"
     )
     st.markdown(f"#### :{color}[{icon} {word}]", width="content", anchors=False, help=meaning)
     if checks:

@@ -39,10 +39,9 @@ def _rule(desk: Desk, state: HealthState, one: AlertRule, metrics: Mapping[str, 
     word, color, icon = standing(one)
     metric = metrics.get(one.metric)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        now = f" :gray[now] {escape(quantity(one.value, metric.unit if metric else ''))}" if one.value is not None else ""
+        now = f" :gray[Now] {escape(quantity(one.value, metric.unit if metric else ''))}" if one.value is not None else ""
         st.markdown(f"{bold(one.name)}  \n{condition(one, metric)}.{now}", width="stretch")
         st.badge(word, icon=icon, color=color)
-    with st.container(horizontal=True, gap="small"):
         if st.button("Edit", key=f"health_rule_edit_{one.id}", type="tertiary", icon=":material/edit:"):
             state.open("rule", one.id)
             st.rerun()

@@ -14,10 +14,10 @@ from ui.components.serving import money
 
 def quality_panel(quality: Quality) -> None:
     """Draw how answers were."""
-    with st.grid(min_column_width=180, key="health_quality"):
+    with st.grid(3, min_column_width=180, key="health_quality"):
         st.metric("Answers", f"{quality.answers:,}", border=True)
         st.metric(
-            "Sentences without support",
+            "Unsupported sentences",
             percent(quality.unsupported_rate),
             border=True,
             help="Sentences of answers that no cited passage carries; readers see them marked.",
@@ -32,7 +32,7 @@ def quality_panel(quality: Quality) -> None:
 
 def spending_panel(spending: Spending, revision: str) -> None:
     """Draw sums, and who and what they are for."""
-    with st.grid(min_column_width=180, key="health_spending"):
+    with st.grid(3, min_column_width=180, key="health_spending"):
         st.metric("Today", _usd(spending.today), border=True)
         st.metric("This month", _usd(spending.month), border=True)
         st.metric(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import streamlit as st
 
@@ -67,9 +68,9 @@ def _sums(measured: Measurements) -> None:
         "Refused": share(sum(one.refused for one in points)),
         "From the cache": share(sum(one.cached for one in points)),
         "Fallback": share(sum(one.fallback for one in points)),
-        "Whole answer, p95": duration(total.p95_ms) if total else NONE,
+        "Answer, p95": duration(total.p95_ms) if total else NONE,
     }
-    with st.grid(min_column_width=130, key="health_sums"):
+    with st.grid(6, min_column_width=130, key="health_sums"):
         for name, value in shown.items():
             st.metric(name, value, border=True)
 
@@ -94,7 +95,7 @@ def _latency(measured: Measurements, revision: str) -> None:
             "What the time goes to",
             "stages",
             figures.stacked_stages(measured.stage_points, revision),
-            lambda: timing_rows(measured.stages, "Stage"),
+            lambda: stage_rows(measured),
             help=STACK,
         )
     st.dataframe(timing_rows(measured.stages, "Stage"), hide_index=True, alt="Stages of an answer")
@@ -107,7 +108,7 @@ def timing_rows(timings: Sequence[Timing], first: str) -> Rows:
     """Return the cells of a table of timings. Cells of a data frame are plain text: nothing in them is interpreted."""
     return [
         {
-            first: one.label,
+            first: NAMES.get(one.label, one.label),
             "Calls": one.count,
             "Failed": one.errors,
             "Mean ms": round(one.mean_ms, 1),
@@ -132,6 +133,16 @@ def percentile_rows(measured: Measurements, stage: str) -> Rows:
         for one in measured.stage_points
         if one.timing.label == stage
     ]
+
+
+def stage_rows(measured: Measurements) -> Rows:
+    """Return the cells of the mean milliseconds of all stages over time."""
+    times: dict[datetime, dict[str, object]] = {}
+    for one in measured.stage_points:
+        if one.timing.label in KNOWN:
+            name = NAMES.get(one.timing.label, one.timing.label)
+            times.setdefault(one.at, {"Time": one.at})[name] = round(one.timing.mean_ms, 1)
+    return list(times.values())
 
 
 def traffic_rows(measured: Measurements) -> Rows:

@@ -41,21 +41,20 @@ def breaker_card(state: HealthState, one: BreakerInfo, *, key: str = "board") ->
         st.markdown(bold(str(one.dependency), 120), width="stretch")
         st.badge(escape(one.state.value), icon=icon, color=color)
         st.caption(f"since {ago(one.since).removesuffix(' ago')}", width="content", help=stamp(one.since))
-    for line in stories(one):
-        st.markdown(line)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(facts(numbers(one)), width="stretch")
-        for command, (label, symbol, forced, meaning) in BUTTONS.items():
-            if st.button(
-                label,
-                icon=symbol,
-                key=f"health_{command.value}_{key}_{one.id}",
-                type="tertiary",
-                help=meaning,
-                disabled=one.state is forced,
-            ):
-                state.open(command.value, one.id)
-                st.rerun()
+        with st.container(horizontal=True, gap="small", width="content"):
+            _buttons(state, one, key)
+    for line in stories(one):
+        st.markdown(line)
+
+
+def _buttons(state: HealthState, one: BreakerInfo, key: str) -> None:
+    for command, (label, symbol, forced, meaning) in BUTTONS.items():
+        name, disabled = f"health_{command.value}_{key}_{one.id}", one.state is forced
+        if st.button(label, icon=symbol, key=name, type="tertiary", help=meaning, disabled=disabled):
+            state.open(command.value, one.id)
+            st.rerun()
 
 
 def numbers(one: BreakerInfo) -> dict[str, str]:

@@ -35,6 +35,10 @@ SHARES: tuple[tuple[str, str, str, str], ...] = (
     ("from the cache", "cached", BLUE, "dot"),
     ("fallback", "fallback", GREEN, "dashdot"),
 )
+TICKS = [
+    {"dtickrange": [None, 43_200_000], "value": "%H:%M"},
+    {"dtickrange": [43_200_000, None], "value": "%d %b"},
+]
 CONFIG = {"displayModeBar": False, "responsive": True}
 
 
@@ -162,8 +166,9 @@ def _finished(figure: Any, revision: str, *, ticksuffix: str = "") -> Any:
         margin={"l": 0, "r": 8, "t": 8, "b": 0},
         hovermode="x unified",
         bargap=0.15,
-        legend={"orientation": "h", "yanchor": "top", "y": -0.16, "x": 0, "traceorder": "normal", "title": {"text": ""}},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "traceorder": "normal", "title": {"text": ""}},
     )
     figure.update_yaxes(rangemode="tozero", ticksuffix=ticksuffix, nticks=6)
-    figure.update_xaxes(nticks=8)
+    # Few, flat ticks without the year: a phone is narrow.
+    figure.update_xaxes(nticks=5, tickangle=0, tickformatstops=TICKS, hoverformat="%d %b %H:%M")
     return figure

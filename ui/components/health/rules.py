@@ -42,26 +42,31 @@ def _rule(desk: Desk, state: HealthState, one: AlertRule, metrics: Mapping[str, 
         now = f" :gray[Now] {escape(quantity(one.value, metric.unit if metric else ''))}" if one.value is not None else ""
         st.markdown(f"{bold(one.name)}  \n{condition(one, metric)}.{now}", width="stretch")
         st.badge(word, icon=icon, color=color)
-        if st.button("Edit", key=f"health_rule_edit_{one.id}", type="tertiary", icon=":material/edit:"):
-            state.open("rule", one.id)
-            st.rerun()
-        st.menu_button(
-            "Silence",
-            [*SILENCES, *([LIFT] if silenced(one) else [])],
-            key=f"health_silence_{one.id}",
-            type="tertiary",
-            icon=":material/notifications_paused:",
-            on_click=_silence,
-            args=(desk, state, one),
-        )
-        st.button(
-            "Delete",
-            key=f"health_rule_off_{one.id}",
-            type="tertiary",
-            icon=":material/delete:",
-            on_click=_delete,
-            args=(desk, state, one),
-        )
+        with st.container(horizontal=True, gap="small", width="content"):
+            _buttons(desk, state, one)
+
+
+def _buttons(desk: Desk, state: HealthState, one: AlertRule) -> None:
+    if st.button("Edit", key=f"health_rule_edit_{one.id}", type="tertiary", icon=":material/edit:"):
+        state.open("rule", one.id)
+        st.rerun()
+    st.menu_button(
+        "Silence",
+        [*SILENCES, *([LIFT] if silenced(one) else [])],
+        key=f"health_silence_{one.id}",
+        type="tertiary",
+        icon=":material/notifications_paused:",
+        on_click=_silence,
+        args=(desk, state, one),
+    )
+    st.button(
+        "Delete",
+        key=f"health_rule_off_{one.id}",
+        type="tertiary",
+        icon=":material/delete:",
+        on_click=_delete,
+        args=(desk, state, one),
+    )
 
 
 def silenced(one: AlertRule) -> bool:

@@ -9,11 +9,11 @@ import streamlit as st
 from engine.operations_views import Range
 from engine.views import Check
 from ui.components.health.alerts import alerts_section, firing_bar
-from ui.components.health.ingestion import work_section
 from ui.components.health.now import now_section, overall
 from ui.components.health.state import HealthState, notice_bar
 from ui.components.health.timeline import timeline_section
 from ui.components.health.traffic import traffic_section
+from ui.components.health.usage import usage_section
 from ui.failures import friendly_errors
 from ui.session import Desk
 
@@ -22,7 +22,7 @@ KEY = "health_section"
 SECTIONS: dict[str, Section] = {
     "Now": now_section,
     "Traffic": traffic_section,
-    "Documents and cost": work_section,
+    "Usage": usage_section,
     "Alerts": alerts_section,
     "Timeline": timeline_section,
 }

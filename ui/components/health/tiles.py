@@ -25,7 +25,7 @@ def check_tiles(
 ) -> None:
     """Draw the tiles."""
     breakers = {str(one.dependency): one for one in board}
-    with st.grid(min_column_width=290, key="health_tiles"):
+    with st.grid(min_column_width=250, key="health_tiles"):
         for position, one in enumerate(sorted(checks, key=lambda check: RANKS.get(check.state, 2))):
             with st.container(border=True, height="stretch", key=f"health_tile_{position}", gap="small"):
                 _tile(desk, state, position, one, measured, breakers.get(one.dependency))

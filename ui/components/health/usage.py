@@ -22,7 +22,7 @@ from ui.session import Desk
 SHOWN = 20
 
 
-def work_section(desk: Desk, state: HealthState, range_: Range, checks: Sequence[Check]) -> None:
+def usage_section(desk: Desk, state: HealthState, range_: Range, checks: Sequence[Check]) -> None:
     """Draw all of it."""
     measured = desk.call(operations(desk).measurements, range_)
     if measured.empty:

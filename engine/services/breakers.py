@@ -264,7 +264,7 @@ class Breakers:
         for key, (guard, _) in guards.items():
             until, reason = told.get(key, (0.0, ""))
             mine = key in self._published and abs(self._published[key] - until) <= SAME_SECONDS
-            if mine or self._followed.get(key, 0.0) == until:
+            if mine or abs(self._followed.get(key, 0.0) - until) <= SAME_SECONDS:
                 continue
             # Gone before its time: another process found that it works again.
             guard.breaker.opened_elsewhere(max(0.0, until - self._wall()), reason)

@@ -108,6 +108,11 @@ def from_status(
     return BadResponse(text, hint="The address may not be one of this provider's.")
 
 
+def waiting_helps(status: int) -> bool:
+    """Return whether the same request may be answered a moment later."""
+    return status in (408, 409, 425, 429) or status >= 500
+
+
 def unreachable(message: object, *, provider: str, endpoint: Endpoint) -> ProviderUnavailable:
     """Return the error for a connection that could not be made, or broke."""
     return ProviderUnavailable(

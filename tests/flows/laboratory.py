@@ -69,13 +69,13 @@ async def lab(
     """Open a process over `folder`; waits before further tries take no time."""
     clock = clock or Clock()
     assembly = Assembly(offline_settings(folder, resilience={"attempts": 1, "ramp_seconds": 0, **resilience}))
-    assembly.use_embedder("local", HashedWords())
     # Cached properties: what is put in place of them before the first use is what everything else is made of.
     vars(assembly)["guards"] = Guards(
         assembly.settings.resilience, on_transition=assembly.transitions.put, clock=clock, chance=lambda: 0.0
     )
     if shared is not None:
         vars(assembly)["shared_states"] = shared
+    assembly.use_embedder("local", HashedWords())
     assembly.breakers._wall = clock
     async with assembly.opened(serve=False) as workbench:
         yield Lab(assembly, workbench, clock)

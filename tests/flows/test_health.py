@@ -8,19 +8,22 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from rich.console import Console
+from typer.testing import CliRunner
 
-from engine.errors import AccessDenied
+from engine.__main__ import app
+from engine.errors import AccessDenied, CorruptModel
 from engine.testing import ADMIN, HashedWords, offline_workbench
 from engine.types import Principal, Role
 from engine.views import Check
 from engine.workbench import Workbench
+from tests.servers import mariadb
 from tests.servers.databases import database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,8 +104,6 @@ async def test_a_server_starts_becomes_ready_and_leaves_before_it_closes(tmp_pat
 
 
 async def test_a_broken_embedder_ends_the_start_and_degrades(tmp_path: Path) -> None:
-    from engine.errors import CorruptModel
-
     class Broken(HashedWords):
         def embed_query(self, text):  # type: ignore[no-untyped-def]
             raise CorruptModel("the model is damaged", hint="Download it again.")
@@ -119,8 +120,6 @@ async def test_a_broken_embedder_ends_the_start_and_degrades(tmp_path: Path) -> 
 
 async def test_a_database_server_that_stands_still_makes_it_unready_in_time_and_ready_again(tmp_path: Path) -> None:
     with database("mariadb") as (url, _):
-        from tests.servers import mariadb
-
         server = mariadb.running()._process.pid  # type: ignore[union-attr]
         async with offline_workbench(tmp_path, database_url=url) as workbench:
             assert (await workbench.readiness()).state == "ready"
@@ -138,14 +137,18 @@ async def test_a_database_server_that_stands_still_makes_it_unready_in_time_and_
                     await asyncio.sleep(0.1)
 
 
-def test_the_command_line_tells_all_and_ends_with_1_when_something_failed(tmp_path: Path) -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"WORKBENCH_DATA_DIR": str(tmp_path), "COLUMNS": "200"}
-        command = [sys.executable, "-m", "engine", "health", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+def test_the_command_line_tells_all_and_ends_with_1_when_something_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr("engine.services.parts.Parts.local", lambda _self: HashedWords())
+    monkeypatch.setattr("engine.commands.operations.out", Console(width=200))
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["health", *arguments])
 
     fine = run("--json")
-    assert fine.returncode == 0, fine.stdout + fine.stderr
+    assert fine.exit_code == 0, fine.output
     assert {field.name for field in fields(Check)} == set(json.loads(fine.stdout)[0])
     with sqlite3.connect(tmp_path / "workbench.db") as connection:
         connection.execute(
@@ -153,6 +156,6 @@ def test_the_command_line_tells_all_and_ends_with_1_when_something_failed(tmp_pa
             " VALUES ('extractive', 'chat', '', 0, 'no words', '', 1.0, '2026-01-01 00:00:00.000000')"
         )
     bad = run()
-    assert bad.returncode == 1
+    assert bad.exit_code == 1
     assert re.search(r"FAILED\s+answers", bad.stdout)
     assert "Questions get no answer" in bad.stdout

@@ -201,6 +201,7 @@ async def test_b08_a_probe_that_streams_for_long_is_not_lost(clock) -> None:
 
     def wait() -> None:
         clock.now += 90
+        assert one.breaker.state is BreakerState.HALF_OPEN
 
     assert await read(one.stream(Source(["a", wait, "b", wait, "c", wait, "d"]))) == ["a", "b", "c", "d"]
     assert one.breaker.state is BreakerState.CLOSED
@@ -221,3 +222,24 @@ async def test_an_error_while_closing_still_gives_the_place_back(clock) -> None:
     with pytest.raises(ProviderUnavailable):
         await stream.aclose()
     assert one.bulkhead.in_use == 0
+
+
+async def test_a_source_that_fails_before_its_first_item_is_closed_too(clock) -> None:
+    """An async generator that raised is closed already; other iterators are not."""
+
+    class Connection:
+        closed = 0
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            raise ProviderUnavailable("down")
+
+        async def aclose(self) -> None:
+            self.closed += 1
+
+    one, connection = guard(clock, attempts=1), Connection()
+    with pytest.raises(ProviderUnavailable):
+        await read(one.stream(lambda: connection))
+    assert connection.closed == 1

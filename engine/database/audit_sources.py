@@ -38,6 +38,7 @@ def answer_details(answer: Answer) -> dict[str, Any]:
         "refused": answer.refused,
         "provider": answer.provider,
         "model": answer.model,
+        **({"cached": answer.serving.cached_at} if answer.serving.cached_at else {}),
     }
 
 

@@ -140,6 +140,7 @@ class Assembly(Operating):
             indexes=self.indexes,
             search=HybridSearch(settings=self.settings.retrieval),
             embedders=self.parts.embedder_of,
+            kept=self.query_vectors,
             settings=self.settings.retrieval,
             max_question_chars=self.settings.limits.question_chars,
         )
@@ -152,6 +153,7 @@ class Assembly(Operating):
             chain=Chain(configured=self.configured, parts=self.parts),
             helpers=Helpers(configured=self.configured, parts=self.parts),
             ledger=self.ledger,
+            answers=self.answers,
             embedder=self.parts.local,
             passages=self.settings.retrieval.passages,
         )

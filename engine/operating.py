@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.errors import EngineError
 from engine.foundation import Foundation
+from engine.services.cache_desk import CacheDesk
 from engine.services.operations import Operations
 
 logger = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ class Operating(Foundation):
     @cached_property
     def operations(self) -> Operations:
         """What the facade hands on to."""
-        return Operations()
+        return Operations(cache=CacheDesk(cache=self.cache, database=self.database))
 
     def operating_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.services.cache_desk import CacheDesk
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
     """The parts that this part of the facade hands on to."""
+
+    cache: CacheDesk
 
 
 class OperationsFacade:
@@ -15,3 +19,4 @@ class OperationsFacade:
 
     def __init__(self, operations: Operations) -> None:
         """Hand on."""
+        self.clear_cache = operations.cache.clear

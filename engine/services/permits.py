@@ -52,6 +52,7 @@ PERMITS: dict[str, Permit] = {
     **dict.fromkeys(("create_group", "rename_group", "delete_group", "set_members", "reach"), _ADMIN),
     **dict.fromkeys(("audit", "health", "api_keys", "revoke_api_key"), _ADMIN),
     **dict.fromkeys(("audit_facets", "audit_verify", "audit_export", "audit_sources"), _ADMIN),
+    "clear_cache": _ADMIN,
     **dict.fromkeys(("issue_token", "revoke_token"), _ANY_KEY),
     "note_denied": Permit(frozenset(Scope), preview=True),
 }

@@ -233,6 +233,7 @@ class Assembly(Operating):
     async def close(self) -> None:
         """Stop what runs, keep what is there, save snapshots."""
         async with AsyncExitStack() as stack:  # each runs whatever became of the ones before it
+            stack.push_async_callback(self.cache.close)
             stack.push_async_callback(self.database.close)
             stack.push_async_callback(self.outgoing.close)
             stack.push_async_callback(self.keeper.close)

@@ -10,7 +10,6 @@ from engine.groundwork import Groundwork
 from engine.protocols import Embedder
 from engine.security.egress import Egress
 from engine.security.passwords import Hasher, Passwords
-from engine.security.sealing import Sealer, audit_key, naming_key
 from engine.services.access import Access
 from engine.services.accounts import Accounts
 from engine.services.answer_cache import AnswerCache
@@ -34,7 +33,7 @@ from engine.services.quotas import Quotas
 from engine.services.sharing import Sharing
 from engine.services.spaces import Spaces
 from engine.services.trail import Trail
-from engine.settings import Settings, load_secrets
+from engine.settings import Settings
 
 
 class Foundation(Groundwork):
@@ -46,10 +45,6 @@ class Foundation(Groundwork):
         # Here, so that an entry that means nothing is told at the start.
         self.url_rules = Egress(egress.urls, ports=egress.url_ports)
         self.provider_rules = Egress(egress.providers)
-        self._secret = load_secrets(settings)["secret_key"].get_secret_value()
-        self.sealer = Sealer(self._secret)
-        self.audit_key = audit_key(self._secret)
-        self.naming_key = naming_key(self._secret)
         self._passwords = Passwords(hasher)
 
     def use_embedder(self, name: str, embedder: Embedder) -> None:
@@ -194,11 +189,10 @@ class Foundation(Groundwork):
             configured=self.configured,
             settings=self.settings,
             secret=self.naming_key,
-            meter=self.meter,
         )
 
     @cached_property
     def query_vectors(self) -> QueryVectors:
         """Vectors of questions."""
         hours = self.settings.caching.embedding_hours
-        return QueryVectors(cache=self.cache, hours=hours, secret=self.naming_key, meter=self.meter)
+        return QueryVectors(cache=self.cache, hours=hours, secret=self.naming_key)

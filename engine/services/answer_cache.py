@@ -37,8 +37,8 @@ WAIT_SHARE = 0.5  # of the time for a question: who waits in vain for another's 
 class Keeping(Protocol):
     """Where bytes are kept for a while. It seals them, and loses them rather than raise."""
 
-    async def get(self, key: str) -> bytes | None:
-        """Return what is kept, None for nothing."""
+    async def get(self, key: str, *, name: str) -> bytes | None:
+        """Return what is kept, None for nothing; `name` is for metrics, "" for none."""
         ...
 
     async def set(self, key: str, value: bytes, *, ttl: float) -> Any:
@@ -84,7 +84,7 @@ class AnswerCache:
         configured: Configured,
         settings: Settings,
         secret: bytes,
-        meter: Meter,
+        meter: Meter | None = None,
         clock: Callable[[], datetime] = now,
     ) -> None:
         self._cache = cache
@@ -132,14 +132,15 @@ class AnswerCache:
         What is damaged, too old, or not as it was is forgotten. Raises NotFound, StoreError.
         """
         started = time.perf_counter()
-        value = await self._cache.get(name)
+        value = await self._cache.get(name, name="")
         kept = self._opened(name, value) if value is not None else None
         if kept is not None and not await self._still_true(kept.answer, asked):
             kept = None
         if kept is None and value is not None:
             await self._cache.delete(name)
-        self._meter.counted("cache_requests_total", ("answers", "hit" if kept else "miss"))
-        self._meter.timed("stage_seconds", ("cache",), time.perf_counter() - started)
+        if self._meter is not None:
+            self._meter.counted("cache_requests_total", ("answers", "hit" if kept else "miss"))
+            self._meter.timed("stage_seconds", ("cache",), time.perf_counter() - started)
         return kept
 
     async def keep(self, name: str, answer: Answer) -> None:

@@ -18,7 +18,7 @@ UNIT = 1e-3  # a kept vector is as long as it was: about 1
 class QueryVectors:
     """Query vectors of this installation, told apart by the embedding space."""
 
-    def __init__(self, *, cache: Keeping, hours: float, secret: bytes, meter: Meter) -> None:
+    def __init__(self, *, cache: Keeping, hours: float, secret: bytes, meter: Meter | None = None) -> None:
         self._cache = cache
         self._seconds = hours * 3600
         self._secret = secret
@@ -27,7 +27,7 @@ class QueryVectors:
     async def get(self, space: Collection, text: str) -> Array | None:
         """Return the vector of exactly this text in the space of a collection: float32, bit for bit; None when not kept."""
         name = self._name(space, text)
-        value = await self._cache.get(name)
+        value = await self._cache.get(name, name="")
         vector: Array | None = None
         if value is not None and len(value) == 4 * space.dimension:
             vector = np.frombuffer(value, dtype="<f4").astype(np.float32)
@@ -35,7 +35,8 @@ class QueryVectors:
             vector = vector if abs(length - 1) <= UNIT else None  # false for what is not a number, too
         if value is not None and vector is None:
             await self._cache.delete(name)
-        self._meter.counted("cache_requests_total", ("embeddings", "miss" if vector is None else "hit"))
+        if self._meter is not None:
+            self._meter.counted("cache_requests_total", ("embeddings", "miss" if vector is None else "hit"))
         return vector
 
     async def keep(self, space: Collection, text: str, vector: Array) -> None:

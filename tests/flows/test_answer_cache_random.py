@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,6 +36,8 @@ class World:
             await self.upload()
         for name in ("anna", "ben"):
             await person(self.workbench, name)
+            for collection in self.collections:
+                await self.workbench.grant(ADMIN, collection, name, Right.READ)
             self.readers.append(await signed_in(self.workbench, name))
 
     async def upload(self) -> None:
@@ -95,14 +96,7 @@ async def test_a_kept_answer_is_always_the_one_that_would_be_written_now(tmp_pat
     ):
         world = World(workbench, anew, random.Random(seed))
         await world.begin()
-        changes: list[Callable[[], object]] = [
-            world.upload,
-            world.delete,
-            world.restore,
-            world.hold,
-            world.release,
-            world.right,
-        ]
+        changes = (world.upload, world.delete, world.restore, world.hold, world.release, world.right)
         for _ in range(STEPS):
             if world.choose.random() < 0.25:
                 with suppress(EngineError):  # to restore what is there, and the like

@@ -19,7 +19,7 @@ MARKS = {
 }
 WHY_KEPT = (
     "This answer was written earlier, to the same question. Nothing it rests on had changed since when you asked: not the "
-    "documents, not what you may read, not the models. That was checked before it was shown."
+    "documents, not what you may read, not the models. Press to have it written anew all the same."
 )
 ICONS = {
     Support.SUPPORTED: ":material/check:",
@@ -60,13 +60,13 @@ def _served(state: State, message: MessageInfo, answer: Answer, question: str) -
         st.caption(serving_label(answer))
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"kept_{message.id}"):
-        st.markdown(badge, help=WHY_KEPT, width="content")
+        st.markdown(badge, width="content")
         st.button(
             "Refresh",
             key=f"chat_refresh_{message.id}",
             icon=":material/refresh:",
             type="tertiary",
-            help="Asks the same question again and has the answer written anew.",
+            help=WHY_KEPT,
             on_click=ask_again,
             args=(state, question),
             kwargs={"fresh": True},

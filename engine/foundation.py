@@ -90,12 +90,13 @@ class Foundation(Groundwork):
             outgoing=self.outgoing,
             folder=self.settings.data_dir / "stores",
             threads=self.settings.threads,
+            protection=self.protection,
         )
 
     @cached_property
     def ledger(self) -> Ledger:
         """What calls cost."""
-        return Ledger(database=self.database, configured=self.configured)
+        return Ledger(database=self.database, configured=self.configured, meter=self.meter)
 
     @cached_property
     def spaces(self) -> Spaces:
@@ -139,6 +140,7 @@ class Foundation(Groundwork):
             codes=self.codes,
             limits=self.settings.sessions,
             rules=self.settings.accounts,
+            meter=self.meter,
         )
 
     @cached_property
@@ -189,10 +191,11 @@ class Foundation(Groundwork):
             configured=self.configured,
             settings=self.settings,
             secret=self.naming_key,
+            meter=self.meter,
         )
 
     @cached_property
     def query_vectors(self) -> QueryVectors:
         """Vectors of questions."""
         hours = self.settings.caching.embedding_hours
-        return QueryVectors(cache=self.cache, hours=hours, secret=self.naming_key)
+        return QueryVectors(cache=self.cache, hours=hours, secret=self.naming_key, meter=self.meter)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import ConfigError
-from engine.vendors.redis import RedisAddress, address_of
+from engine.vendors.redis_client import RedisAddress, address_of
 
 KEYS = ("provider", "redis", "prefix", "memory_mb", "replicas")
 REDIS_KEYS = ("url", "host", "port", "username", "password", "db", "tls")

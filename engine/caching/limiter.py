@@ -13,10 +13,10 @@ from typing import Protocol
 
 from engine.errors import ConfigError
 from engine.rate_limit import EXACT_ENTRIES, SlidingWindow, Verdict
-from engine.vendors.redis import Client, RedisAway, Run
+from engine.vendors.redis import RedisAway, Run
+from engine.vendors.redis_client import Client, Script
 
-SCRIPT = Path(__file__).with_name("sliding_window.lua").read_text(encoding="utf-8")
-SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+SCRIPT = Script(Path(__file__).with_name("sliding_window.lua").read_text(encoding="utf-8"))
 MAX_KINDS = 100
 MAX_PENDING = 10_000
 MEND_BATCH = 200
@@ -142,12 +142,7 @@ class SharedLimiter:
         arguments = (limit, window, cost, EXACT_ENTRIES, int(always), self._offset())
 
         async def work(client: Client) -> Verdict:
-            from redis.exceptions import NoScriptError
-
-            try:
-                said = await client.evalsha(SHA, 1, name, *arguments)
-            except NoScriptError:  # a new server, or one that was restarted
-                said = await client.eval(SCRIPT, 1, name, *arguments)
+            said = await SCRIPT.run(client, name, *arguments)
             return Verdict(allowed=bool(said[0]), remaining=int(said[1]), retry_after_seconds=float(said[2]))
 
         return work

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from engine.vendors.redis import Client, RedisAway, Run
+from engine.vendors.redis import RedisAway, Run
+from engine.vendors.redis_client import Client
 
 LONGEST_SECONDS = 86_400.0
 REASON_CHARS = 200

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from engine.vendors.redis import Client, RedisAway, Run
+from engine.vendors.redis import RedisAway, Run
+from engine.vendors.redis_client import Client
 
 T = TypeVar("T")
 

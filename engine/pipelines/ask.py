@@ -6,20 +6,23 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 from engine.errors import EngineError
 from engine.generation.answering import finish
 from engine.generation.prompt import assemble
-from engine.pipelines.chain import Attempts, Chain, Turn
+from engine.pipelines import telling
+from engine.pipelines.chain import Chain, Turn
+from engine.pipelines.draft import Draft
 from engine.pipelines.helpers import Helpers
 from engine.pipelines.kept import WAITING, found_step, given_again
-from engine.protocols import Embedder, Generator
+from engine.protocols import Embedder, Generator, Meter
 from engine.provider_views import Choice
+from engine.resilience.streams import under
 from engine.services.answer_cache import AnswerCache, Asked, KeptAnswer
-from engine.services.ledger import Call, Ledger
+from engine.services.ledger import Ledger
 from engine.services.retriever import Retriever
 from engine.types import Answer, Filter, Hit, Message, Principal, Prompt, Serving
 
@@ -52,34 +55,6 @@ class Finished:
 AskEvent: TypeAlias = Step | Token | Finished
 
 
-@dataclass(slots=True)
-class Draft:
-    """An answer on its way, kept by the caller so that a stopped one can still be finished."""
-
-    question: str
-    user_id: str = ""
-    query: str = ""
-    prompt: Prompt | None = None
-    parts: list[str] = field(default_factory=list)
-    refused: bool = False
-    attempts: Attempts = field(default_factory=Attempts)
-    calls: list[Call] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    began: float = field(default_factory=time.perf_counter)
-    cost: float | None = 0.0
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    details: dict[str, Any] = field(default_factory=dict)
-    kept: KeptAnswer | None = None
-
-    def step(self, name: str, started: float, **facts: Any) -> None:
-        """Note a finished stage with its duration."""
-        self.steps.append({"name": name, "ms": round((time.perf_counter() - started) * 1000, 2), **facts})
-
-    def begin(self, turn: Turn) -> None:
-        """Start over with the next link: what another one wrote is void."""
-        self.prompt, self.parts, self.refused, self.details = turn.prompt, [], False, {}
-
-
 class Ask:
     """Answers questions from the collections that the principal may read."""
 
@@ -91,16 +66,20 @@ class Ask:
         helpers: Helpers,
         ledger: Ledger,
         answers: AnswerCache,
+        meter: Meter,
         embedder: Callable[[], Embedder],
         passages: int,
+        seconds: float,
     ) -> None:
         self._retriever = retriever
         self._chain = chain
         self._helpers = helpers
         self._ledger = ledger
         self._answers = answers
+        self._meter = meter
         self._embedder = embedder
         self._passages = passages
+        self._seconds = seconds
 
     async def stream(
         self,
@@ -113,20 +92,24 @@ class Ask:
         draft: Draft | None = None,
         fresh: bool = False,
     ) -> AsyncIterator[AskEvent]:
-        """Yield steps, then tokens, then Finished. Raises InputError, AccessDenied, ProviderError, StoreError.
+        """Yield steps, then tokens, then Finished, all under one time limit: what is called on the way gets what is left of it.
 
         An answer that was kept is given again, in one Token, unless a `fresh` one is asked for, which takes its place.
+        Raises InputError, AccessDenied, ProviderError, StoreError, CallNotPermitted.
         """
         draft = draft or Draft(question)
-        draft.user_id = principal.user_id
+        draft.user_id, draft.meter = principal.user_id, self._meter
         asked = Asked(principal=principal, question=question, collection_ids=collection_ids, history=history, where=where)
         events = self._events(asked, draft, fresh)
         try:
-            async with aclosing(events) as stream:  # type: ignore[type-var]
+            async with aclosing(under(events, seconds=self._seconds)) as stream:  # type: ignore[type-var]
                 async for event in stream:
                     yield event
-        except EngineError:
-            await self._bill(draft)
+        except Exception as error:
+            telling.failed(self._meter, time.perf_counter() - draft.began)
+            draft.meter = None
+            if isinstance(error, EngineError):
+                await self._bill(draft)
             raise
 
     async def _events(self, asked: Asked, draft: Draft, fresh: bool) -> AsyncIterator[AskEvent]:
@@ -200,13 +183,14 @@ class Ask:
         draft.notes += [note] if note else []
         return hits[: self._passages]
 
-    async def finish(self, draft: Draft) -> Answer:
-        """Cite and ground what is there, also when generation was stopped half-way, and write down what it cost."""
+    async def finish(self, draft: Draft, *, stopped: bool = False) -> Answer:
+        """Cite and ground what is there, also when generation was `stopped` half-way, and write down what it cost."""
         draft.attempts.end("stopped")
         await self._bill(draft)
         if draft.kept:
             seconds = round(time.perf_counter() - draft.began, 2)
-            return given_again(draft.kept, query=draft.query, steps=draft.steps, seconds=seconds, cost_usd=draft.cost)
+            again = given_again(draft.kept, query=draft.query, steps=draft.steps, seconds=seconds, cost_usd=draft.cost)
+            return self._told(draft, again, stopped=stopped)
         prompt = draft.prompt or Prompt(question=draft.question, passages=())
         served = draft.attempts.choice or Choice(provider="")
         started = time.perf_counter()
@@ -231,7 +215,13 @@ class Ask:
             notes=tuple(draft.notes),
             warnings=_warnings(answer, prompt),
         )
-        return replace(answer, serving=serving)
+        return self._told(draft, replace(answer, serving=serving), stopped=stopped)
+
+    def _told(self, draft: Draft, answer: Answer, *, stopped: bool) -> Answer:
+        if draft.meter:  # a second time when it is stopped while it is being kept
+            telling.answered(draft.meter, answer, stopped=stopped)
+            draft.meter = None
+        return answer
 
     async def _bill(self, draft: Draft) -> None:
         """Write down the calls that are not yet; a Stop in between does not interrupt it."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from engine.database.columns import now
 from engine.database.database import Database
 from engine.generation.prompt import PROMPT_VERSION
 from engine.protocols import Meter
+from engine.resilience.deadline import remaining
 from engine.sections import Retrieval
 from engine.services.configuration import Configured
 from engine.settings import Settings
@@ -131,7 +131,6 @@ class AnswerCache:
 
         What is damaged, too old, or not as it was is forgotten. Raises NotFound, StoreError.
         """
-        started = time.perf_counter()
         value = await self._cache.get(name, name="")
         kept = self._opened(name, value) if value is not None else None
         if kept is not None and not await self._still_true(kept.answer, asked):
@@ -140,7 +139,6 @@ class AnswerCache:
             await self._cache.delete(name)
         if self._meter is not None:
             self._meter.counted("cache_requests_total", ("answers", "hit" if kept else "miss"))
-            self._meter.timed("stage_seconds", ("cache",), time.perf_counter() - started)
         return kept
 
     async def keep(self, name: str, answer: Answer) -> None:
@@ -172,7 +170,7 @@ class AnswerCache:
 
     async def ended(self, other: asyncio.Future[None]) -> None:
         """Wait until another's turn has ended, at most half of the time that a question has."""
-        await asyncio.wait([other], timeout=self._wait_seconds)
+        await asyncio.wait([other], timeout=max(0.0, min(self._wait_seconds, remaining() * WAIT_SHARE)))
 
     def _opened(self, name: str, value: bytes) -> KeptAnswer | None:
         try:

@@ -150,7 +150,7 @@ async def test_another_conversation_and_another_filter_are_other_questions(workb
 async def test_only_whole_answers_are_kept(
     workbench: Workbench, leave: str, box: str, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upstream.fail("503")
+    upstream.fail("503", times=2)  # it is tried twice
     by_another = await ask(workbench, leave)
     assert by_another.serving.outages
     assert not await now_kept(workbench, leave)

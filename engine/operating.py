@@ -16,6 +16,7 @@ from engine.services.alert_watch import AlertWatch
 from engine.services.alertable import Alertable
 from engine.services.alerts import Alerts
 from engine.services.breakers import Breakers
+from engine.services.cache_desk import CacheDesk
 from engine.services.heartbeats import Heartbeats
 from engine.services.history import History
 from engine.services.incidents import Incidents
@@ -52,6 +53,7 @@ class Operating(Checking):
     def operations(self) -> Operations:
         """What the facade hands on to."""
         return Operations(
+            cache=CacheDesk(cache=self.cache, database=self.database),
             checkup=self.checkup,
             readiness=self.readiness,
             breakers=self.breakers,

@@ -38,7 +38,8 @@ def answered(meter: Meter, answer: Answer, *, stopped: bool = False) -> None:
     if outcome != "answered":
         return
     own = "extractive" if answer.provider == "extractive" else "first"
-    meter.counted("answers_total", ("fallback" if answer.serving.outages else own,))
+    writer = "fallback" if answer.serving.outages else own
+    meter.counted("answers_total", ("cache" if answer.serving.cached_at else writer,))
     for support, count in Counter(sentence.support for sentence in answer.sentences).items():
         meter.counted("sentences_total", (str(support),), count)
 

@@ -320,6 +320,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "preference": args("health_range"),
     "set_preference": args("health_range", World.name),
     "breakers": args(),
+    "clear_cache": args(),
     "command_breaker": args(World.breaker, BreakerCommand.HOLD),
 }
 CHANGE_THE_CALLER = {"change_password", "confirm_second_factor", "remove_second_factor", "sign_out_everywhere"}

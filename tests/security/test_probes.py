@@ -76,18 +76,6 @@ def test_the_other_routes_of_operators_are_closed_to_analysts(url, seed):
             assert found.status_code == status, (path, found.text)
 
 
-def test_a_breaker_is_held_and_given_back_from_outside_with_the_reason(url, seed):
-    with key(url, seed, "oscar") as client:
-        one = client.get("/breakers").json()[0]
-        path = f"/breakers/{one['id']}"
-        assert client.post(f"{path}/hold", json={"reason": "a drill"}).status_code == 204
-        held = next(other for other in client.get("/breakers").json() if other["id"] == one["id"])
-        assert (held["state"], held["forced_by"], held["reason"]) == ("held closed", "oscar", "a drill")
-        assert client.post(f"{path}/reset").status_code == 204
-        back = next(other for other in client.get("/breakers").json() if other["id"] == one["id"])
-        assert (back["state"], back["forced_by"]) == ("closed", "")
-
-
 def test_what_is_no_command_range_or_reason_is_told(url, seed):
     with key(url, seed, "oscar") as client:
         assert client.post("/breakers/x/explode").status_code == 422

@@ -165,8 +165,14 @@ def test_the_command_line_tells_all_and_ends_with_1_when_something_failed(
     assert "Questions get no answer" in bad.stdout
 
 
-async def test_a_breaker_is_held_and_given_back_over_the_api_with_the_reason(workbench: Workbench, tmp_path: Path) -> None:
+async def use_store(workbench: Workbench) -> None:
+    """Keep new collections in "vectors", a store that is not there; what is used has a breaker."""
     await workbench.add_provider(ADMIN, "qdrant", name="vectors", base_url="http://127.0.0.1:9")
+    await workbench.choose(ADMIN, expected_version=(await workbench.choices(ADMIN)).version, store="vectors")
+
+
+async def test_a_breaker_is_held_and_given_back_over_the_api_with_the_reason(workbench: Workbench, tmp_path: Path) -> None:
+    await use_store(workbench)
     api = build_api(lambda: workbench, offline_settings(tmp_path))
 
     async def behind_the_gate(scope: Any, receive: Any, send: Any) -> None:
@@ -189,7 +195,7 @@ async def test_a_breaker_is_held_and_given_back_over_the_api_with_the_reason(wor
 
 
 async def test_an_open_breaker_degrades_and_names_itself_to_operators_only(workbench: Workbench) -> None:
-    await workbench.add_provider(ADMIN, "qdrant", name="vectors", base_url="http://127.0.0.1:9")
+    await use_store(workbench)
     one = next(one for one in await workbench.breakers(ADMIN) if one.dependency.provider == "vectors")
     await workbench.command_breaker(ADMIN, one.id, BreakerCommand.TRIP, reason="a drill")
     found = await workbench.readiness()

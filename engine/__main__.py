@@ -22,10 +22,11 @@ for command in (
     operations.grant,
     providers.use,
     providers.migrate_store,
-    operations.doctor,
+    operations.health,
     operations.serve,
 ):
     app.command()(command)
+app.command("doctor", hidden=True)(operations.health)  # its former name
 app.add_typer(users.user, name="user")
 app.add_typer(access.group, name="group")
 app.add_typer(access.key, name="key")

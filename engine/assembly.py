@@ -27,7 +27,6 @@ from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.retrieval.search import HybridSearch
 from engine.security.passwords import Hasher
-from engine.services.checkup import Checkup
 from engine.services.choosing import Choosing
 from engine.services.collections import Collections
 from engine.services.indexes import Indexes
@@ -188,9 +187,6 @@ class Assembly(Operating):
             retriever=self.retriever,
             ask=self.ask,
             chat=self.chat,
-            checkup=Checkup(
-                database=self.database, blobs=self.blobs, configured=self.configured, parts=self.parts, tests=self.tests
-            ),
             quarantine=Quarantine(self.database),
             worker=self.worker,
             providers=self.providers,
@@ -217,10 +213,12 @@ class Assembly(Operating):
         try:
             await self.database.migrate()
             await self.breakers.sync()  # before the first call: what an operator took out of use stays so
+            self.operations.readiness.migrated()
             if serve:
                 background = await self.start()
             yield self.workbench
         finally:
+            self.operations.readiness.leave()
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)

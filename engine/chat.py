@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from engine.correlation import working_for
 from engine.database import collections, conversations, documents
 from engine.database.audit import record
 from engine.database.columns import new_id
@@ -129,7 +130,8 @@ class Chat:
             scope = list(row.collections)
         history = [Message(role=message.role, text=message.text) for message in earlier if message.text]
         draft = Draft(question)
-        task = asyncio.create_task(self._answer(principal, reply.id, draft, scope, history), name=f"answer-{reply.id}")
+        with working_for(principal.request_id):
+            task = asyncio.create_task(self._answer(principal, reply.id, draft, scope, history), name=f"answer-{reply.id}")
         self._running[reply.id] = Running(task=task, draft=draft)
         return conversations.message_info(reply, [])
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 import engine
+from engine.checking import Checking
 from engine.errors import EngineError
-from engine.foundation import Foundation
 from engine.services.alert_channels import AlertChannels
 from engine.services.alert_watch import AlertWatch
 from engine.services.alertable import Alertable
@@ -28,7 +28,7 @@ from engine.services.support import Support
 logger = logging.getLogger(__name__)
 
 
-class Operating(Foundation):
+class Operating(Checking):
     """The part of `engine.assembly.Assembly` between its foundation and the stories."""
 
     @cached_property
@@ -52,6 +52,8 @@ class Operating(Foundation):
     def operations(self) -> Operations:
         """What the facade hands on to."""
         return Operations(
+            checkup=self.checkup,
+            readiness=self.readiness,
             breakers=self.breakers,
             meter=self.meter,
             history=self.history,
@@ -103,7 +105,15 @@ class Operating(Foundation):
 
     def operating_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return (self._warm_up, self._serve_metrics, self.history.run, self._beat, self.breakers.run, self.alert_watch.run)
+        return (
+            self._warm_up,
+            self._serve_metrics,
+            self.history.run,
+            self._beat,
+            self.breakers.run,
+            self.alert_watch.run,
+            self.checkup.run,
+        )
 
     async def _serve_metrics(self) -> None:
         """Give Prometheus its own port, if one is set. A port that is taken costs the metrics there, never the server."""
@@ -128,6 +138,8 @@ class Operating(Foundation):
             await asyncio.to_thread(self.parts.local().embed_query, "warm up")
         except EngineError as error:  # the health page shows it
             logger.warning("the embedder is not ready: %s", error)
+        finally:  # also when it failed: a start that never ends would be killed for ever, and help nobody
+            self.readiness.warm()
 
     async def _beat(self) -> None:
         try:

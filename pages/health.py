@@ -3,14 +3,16 @@
 import streamlit as st
 
 from engine.types import Role
-from ui.components.health import health_tiles
-from ui.failures import friendly_errors
+from ui.components.health.dialogs import pending_dialog
+from ui.components.health.head import head
+from ui.components.health.section import refreshing
+from ui.components.health.state import health_state
 from ui.session import open_page
 
 desk = open_page(roles=[Role.OPERATOR, Role.ADMIN])
+state = health_state(desk)
 
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.title("Health", width="stretch", anchor=False)
-    st.button("Check now", icon=":material/refresh:", key="health_again")
-with st.spinner("Checking"), friendly_errors():
-    health_tiles(desk.call(desk.workbench.health))
+range_, every = head(desk, state)
+refreshing(desk, state, range_, every)
+pending_dialog(desk, state, range_)
+st.caption("Times are UTC.")

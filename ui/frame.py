@@ -10,6 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from engine.types import Role
 from ui.components.account import account_menu
+from ui.components.bell import health_entry
 from ui.components.people.state import forget_other_pages
 from ui.components.style import page_style
 from ui.session import open_page
@@ -25,15 +26,16 @@ PAGES = [
     (ADMINS, "providers", ":material/hub:"),
     (ADMINS, "users", ":material/group:"),
     (ADMINS, "audit", ":material/history:"),
-    (OPERATORS, "health", ":material/monitor_heart:"),
+    (OPERATORS, "health", ""),
 ]
 NOBODY: frozenset[Role] = frozenset()  # reached from the foot of the sidebar, where the name stands
 
 
 def _page(roles: frozenset[Role], name: str, icon: str) -> StreamlitPage:
+    title, icon = health_entry(desk) if name == "health" else (name.capitalize(), icon)
     # A page of another role is registered too, so that its address is answered by its own role check.
     seen: Literal["visible", "hidden"] = "visible" if desk.principal.role in roles else "hidden"
-    return st.Page(f"../pages/{name}.py", title=name.capitalize(), icon=icon, default=name == "chat", visibility=seen)
+    return st.Page(f"../pages/{name}.py", title=title, icon=icon, default=name == "chat", visibility=seen)
 
 
 account = _page(NOBODY, "account", ":material/account_circle:")

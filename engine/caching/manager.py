@@ -18,7 +18,7 @@ from engine.caching.redis_store import RedisStore
 from engine.caching.shared_states import RedisStates
 from engine.caching.single_flight import Lease, SingleFlight
 from engine.caching.stores import LocalStore, SharedStore, Store
-from engine.errors import InputError
+from engine.errors import InputError, StoreError
 from engine.protocols import Meter, SharedStates
 from engine.vendors.redis import RedisLink
 
@@ -219,6 +219,13 @@ class ProductionCacheManager:
     def shared_states(self) -> SharedStates | None:
         """Return how processes tell each other of breakers; None without Redis."""
         return None if self._link is None else RedisStates(self._link.run, prefix=self._prefix)
+
+    async def time(self) -> float:
+        """Return the clock of Redis in Unix seconds. Raises RedisAway, StoreError without Redis."""
+        if self._link is None:
+            raise StoreError("there is no Redis")
+        seconds, micros = await self._link.run(lambda client: client.time())
+        return float(seconds) + float(micros) / 1e6
 
     def status(self) -> CacheStatus:
         """Return where values are now, without asking anybody."""

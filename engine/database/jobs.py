@@ -127,4 +127,4 @@ async def queue_again(session: AsyncSession, version: Version) -> None:
         session.add(Job(version_id=version.id))
     else:
         job.state, job.attempts, job.progress, job.lease_owner, job.lease_until = "queued", 0, 0.0, "", None
-        job.crashes = 0
+        job.crashes, job.created_at = 0, now()

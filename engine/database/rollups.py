@@ -1,6 +1,6 @@
-"""The history of measurements: sums of minutes, half hours, hours and half days, of each replica.
+"""The history of measurements: sums of minutes, half hours, four hours and half days, of each replica.
 
-All of them are added to when something is written, so that a chart reads one resolution, no finer than it draws, and nothing
+All of them are added to when something is written, so that each chart reads the one resolution that it draws, and nothing
 has to be merged later: there is no job that could be late, run twice, or be cut off half-way.
 """
 
@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.operations_models import RollupRow
 
-MINUTE, HALF_HOUR, HOUR, HALF_DAY = 60, 1800, 3600, 43_200
-RESOLUTIONS = (MINUTE, HALF_HOUR, HOUR, HALF_DAY)
+MINUTE, HALF_HOUR, FOUR_HOURS, HALF_DAY = 60, 1800, 14_400, 43_200
+RESOLUTIONS = (MINUTE, HALF_HOUR, FOUR_HOURS, HALF_DAY)
 BATCH = 60  # steps of one query
 
 Series = tuple[str, str]

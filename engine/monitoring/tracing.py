@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from engine.errors import ConfigError
 from engine.monitoring.catalogue import METRICS
 
 if TYPE_CHECKING:
@@ -46,7 +47,12 @@ class Traces:
     """Traces of one process. An exporter of its own thread sends them: a collector that is away costs no answer any time."""
 
     def __init__(self, endpoint: str = "", *, instance: str = "") -> None:
-        """`endpoint` is the base of an OTLP/HTTP collector, as "http://127.0.0.1:4318"; "" makes everything a no-op."""
+        """`endpoint` is the base of an OTLP/HTTP collector, as "http://127.0.0.1:4318"; "" makes everything a no-op.
+
+        Raises ConfigError for what is no address.
+        """
+        if endpoint and not re.fullmatch(r"https?://[^\s/]+\S*", endpoint):
+            raise ConfigError("otlp_endpoint is no address", hint="Write it as http://127.0.0.1:4318, or leave it empty.")
         self._endpoint = endpoint.rstrip("/").removesuffix(PATH)
         self._instance = instance
         self._lock = threading.Lock()

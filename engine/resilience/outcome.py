@@ -8,8 +8,6 @@ works, others were quicker. Classes of other libraries are read by their `status
 
 from __future__ import annotations
 
-import email.utils
-from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
 from engine.errors import (
@@ -24,6 +22,7 @@ from engine.errors import (
     NoTimeLeft,
     ProviderRejected,
 )
+from engine.vendors.status import retry_seconds, waiting_helps
 
 Outcome: TypeAlias = Literal["success", "failure", "neutral"]
 
@@ -39,7 +38,6 @@ NEUTRAL = (
     ProviderRejected,
 )
 NOT_OURS_TO_RETRY = (AccessDenied, CallNotPermitted)
-WAITING_HELPS = frozenset({408, 409, 425, 429})  # of the statuses 4xx
 KEY_REFUSED = frozenset({401, 403})
 
 
@@ -53,10 +51,8 @@ def outcome_of(error: BaseException | None) -> Outcome:
         return "success"
     if not isinstance(error, Exception) or isinstance(error, NEUTRAL):
         return "neutral"
-    status = None if isinstance(error, EngineError) else status_of(error)
-    if status is not None and 400 <= status < 500 and status not in WAITING_HELPS:
-        return "neutral"
-    return "failure"
+    status = status_of(error)
+    return "neutral" if status is not None and 400 <= status < 500 and not waiting_helps(status) else "failure"
 
 
 def retryable(error: BaseException) -> bool:
@@ -70,7 +66,7 @@ def retryable(error: BaseException) -> bool:
     if isinstance(error, OSError):  # TimeoutError and ConnectionError are among them
         return isinstance(error, TimeoutError | ConnectionError)
     status = status_of(error)
-    return status is not None and (status in WAITING_HELPS or status >= 500)
+    return status is not None and waiting_helps(status)
 
 
 def any_failure(error: BaseException) -> bool:
@@ -100,20 +96,7 @@ def asked_wait(error: BaseException) -> float | None:
         return max(0.0, float(told))
     read = getattr(getattr(getattr(error, "response", None), "headers", None), "get", None)
     header = read("retry-after") if callable(read) else None
-    return _seconds(header) if isinstance(header, str) else None
-
-
-def _seconds(header: str) -> float | None:
-    """Read both forms of the header: a number of seconds, or a date."""
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            at = email.utils.parsedate_to_datetime(header)
-            seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-        except (ValueError, OverflowError):
-            return None
-    return None if seconds != seconds else max(0.0, seconds)
+    return retry_seconds(header) if isinstance(header, str) else None
 
 
 def name_of(error: BaseException) -> str:

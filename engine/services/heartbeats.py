@@ -66,7 +66,7 @@ class Heartbeats:
 
 async def alive(session: AsyncSession) -> list[Heartbeat]:
     """Return the processes that said within a minute that they are alive, by name."""
-    query = select(Heartbeat).where(Heartbeat.at >= now() - ALIVE).order_by(Heartbeat.id)
+    query = select(Heartbeat).where(Heartbeat.kind == "server", Heartbeat.at >= now() - ALIVE).order_by(Heartbeat.id)
     return list(await session.scalars(query))
 
 

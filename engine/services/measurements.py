@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from engine.database import rollups
 from engine.database.columns import now
 from engine.database.database import Database
-from engine.database.rollups import HALF_DAY, HALF_HOUR, HOUR, MINUTE, Cell, Sums
+from engine.database.rollups import FOUR_HOURS, HALF_DAY, HALF_HOUR, MINUTE, Cell, Sums
 from engine.errors import InputError
 from engine.monitoring.sketch import quantile
 from engine.operations_views import (
@@ -33,20 +32,14 @@ from engine.types import Principal
 STAGES = ("rewrite", "cache", "embed", "search", "rerank", "first_token", "generate", "ground", "total")
 
 
-class Step(NamedTuple):
-    """Which resolution a range reads, and how long a step of its charts is, in seconds."""
-
-    resolution: int
-    seconds: int
-
-
 STEPS = {
-    Range.QUARTER: Step(MINUTE, MINUTE),
-    Range.HOUR: Step(MINUTE, MINUTE),
-    Range.DAY: Step(HALF_HOUR, HALF_HOUR),
-    Range.WEEK: Step(HOUR, 4 * HOUR),
-    Range.MONTH: Step(HALF_DAY, HALF_DAY),
+    Range.QUARTER: MINUTE,
+    Range.HOUR: MINUTE,
+    Range.DAY: HALF_HOUR,
+    Range.WEEK: FOUR_HOURS,
+    Range.MONTH: HALF_DAY,
 }
+"""Seconds of a step of each chart: 16 to 62 steps."""
 _TIMINGS = ("stage_seconds", "dependency_seconds")
 _COUNTERS = (
     "questions_total",
@@ -73,9 +66,9 @@ class Measured:
             raise InputError("there is no such range", hint=f"known: {', '.join(Range)}")
         range_ = Range(range_)
         step, moment = STEPS[range_], self._wall()
-        since = rollups.floored(moment - timedelta(seconds=range_.seconds), step.seconds)
-        timings = await self._history.read(_TIMINGS, resolution=step.resolution, since=since, buckets=True)
-        counters = await self._history.read(_COUNTERS, resolution=step.resolution, since=since)
+        since = rollups.floored(moment - timedelta(seconds=range_.seconds), step)
+        timings = await self._history.read(_TIMINGS, resolution=step, since=since, buckets=True)
+        counters = await self._history.read(_COUNTERS, resolution=step, since=since)
         redis = await self._history.gauges("redis_up")
         async with self._database.read() as session:
             queue = await ingestion(session, principal, since=since, moment=moment)
@@ -84,12 +77,12 @@ class Measured:
         return Measurements(
             range=range_,
             since=since,
-            step_seconds=step.seconds,
+            step_seconds=step,
             empty=not any(cell.metric == "questions_total" for cell in counters) and not await self._ever(),
             stages=_timings(stages),
-            stage_points=_points(stages, step.seconds),
+            stage_points=_points(stages, step),
             dependencies=_timings(cell for cell in timings if cell.metric == "dependency_seconds"),
-            traffic=_traffic(counters, since=since, until=moment, seconds=step.seconds),
+            traffic=_traffic(counters, since=since, until=moment, seconds=step),
             caches=_caches(counters, "redis" if any(value for values in redis.values() for value in values) else "memory"),
             errors=_errors(counters),
             ingestion=queue,

@@ -10,10 +10,12 @@ from engine.services.accounts import require_operator
 from engine.services.alert_channels import AlertChannels
 from engine.services.alerts import Alerts
 from engine.services.breakers import Breakers
+from engine.services.checkup import Checkup
 from engine.services.history import History
 from engine.services.incidents import Incidents
 from engine.services.measurements import Measured
 from engine.services.preferences import Preferences
+from engine.services.readiness import Readinesses
 from engine.services.support import Support
 from engine.types import Principal
 
@@ -31,12 +33,17 @@ class Operations:
     incidents: Incidents
     support: Support
     breakers: Breakers
+    checkup: Checkup
+    readiness: Readinesses
 
 
 class OperationsFacade:
     """Each part's own method is the facade's."""
 
     def __init__(self, operations: Operations) -> None:
+        self.health = operations.checkup.health
+        self.readiness = operations.readiness.readiness
+        self.startup = operations.readiness.startup
         self.flush_history = operations.history.flush
         self.measurements = operations.measured.measurements
         self.measurements_csv = operations.measured.measurements_csv

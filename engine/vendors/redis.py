@@ -66,10 +66,10 @@ class LinkState:
 
 
 class RedisLink:
-    """One Redis. A call takes at most CALL_SECONDS; after a failure Redis is left alone, at first 1 s, doubling up to 30 s.
+    """One Redis. A call takes at most CALL_SECONDS. After one that failed, a probe asks again in the background.
 
-    While it is left alone `run` raises at once. When the wait is over the next call starts one probe in the background, so
-    that no caller waits for it. A late answer is a failure when a probe fails as well; until then, too, `run` raises at once.
+    When it fails as well, that is an outage: Redis is left alone, at first 1 s, doubling up to 30 s, then the next call starts
+    one more probe. From the first failure until a probe succeeds `run` raises at once, so that nobody waits for a probe.
     Belongs to one event loop. Making it connects to nothing.
     """
 
@@ -116,7 +116,7 @@ class RedisLink:
         try:
             answer = await self._attempt(work)
         except _Failed as error:
-            self._doubt(error.reason, certain=error.certain)
+            self._doubt(error.reason)
             raise RedisAway(f"Redis at {self._address} is away: {error.reason}") from None
         self._tell(up=self.up)
         return answer
@@ -146,7 +146,7 @@ class RedisLink:
                     self._refuse_while_away()  # others may have found out while this one waited for a connection
                 return await work(self._client)
         except (TimeoutError, RedisTimeout):
-            raise _Failed("no answer in time", certain=False) from None
+            raise _Failed("no answer in time") from None
         except (RedisError, OSError) as error:
             raise _Failed(_said(error, self._address)) from None
 
@@ -180,11 +180,10 @@ class RedisLink:
         finally:
             self._probe = None
 
-    def _doubt(self, reason: str, *, certain: bool) -> None:
-        if certain:
-            self._leave_alone(reason)
-        elif self.up:
-            # One late answer may be our own fault, when this process is busy: a probe tells, and nobody waits for it.
+    def _doubt(self, reason: str) -> None:
+        # A late answer may be our own fault, when this process is busy, and a lost connection that of a restart: a probe
+        # tells, and nobody waits for it.
+        if self.up:
             self._reason, self._again_at = reason, self._clock()
             self._start_probe()
 
@@ -193,8 +192,6 @@ class RedisLink:
             self._outage = True
             self._outages += 1
             logger.warning("Redis at %s is away (%s): this process does without it until it is back", self._address, reason)
-        elif self._clock() < self._again_at:
-            return  # calls that were on their way together are one failure
         self._reason = reason
         self._again_at = self._clock() + self._wait
         self._wait = min(self._wait * 2, LONGEST_WAIT)
@@ -219,12 +216,11 @@ class RedisLink:
 
 
 class _Failed(RedisAway):
-    """One attempt failed; `certain` when it was surely Redis, or the way to it, that failed."""
+    """One attempt failed."""
 
-    def __init__(self, reason: str, *, certain: bool = True) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.certain = certain
 
 
 def _said(error: Exception, address: RedisAddress) -> str:

@@ -41,7 +41,12 @@ def redacted(text: object, endpoint: Endpoint, *more: str) -> str:
     forms = {form for secret in (endpoint.api_key, *more) for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
         line = line.replace(form, HIDDEN)
-    return KEYLIKE.sub(HIDDEN, line[: 20 * MESSAGE_CHARS])[:MESSAGE_CHARS]
+    return without_keys(line[: 20 * MESSAGE_CHARS])[:MESSAGE_CHARS]
+
+
+def without_keys(text: str) -> str:
+    """Return `text` without what looks like a key of a known vendor, or a bearer."""
+    return KEYLIKE.sub(HIDDEN, text)
 
 
 def _words(text: object) -> str:
@@ -101,6 +106,11 @@ def from_status(
     if 400 <= status < 500:
         return ProviderRejected(text, hint=hint or "The provider refuses the request; its answer says why.", status=status)
     return BadResponse(text, hint="The address may not be one of this provider's.")
+
+
+def waiting_helps(status: int) -> bool:
+    """Return whether the same request may be answered a moment later."""
+    return status in (408, 409, 425, 429) or status >= 500
 
 
 def unreachable(message: object, *, provider: str, endpoint: Endpoint) -> ProviderUnavailable:

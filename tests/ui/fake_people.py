@@ -1,4 +1,4 @@
-"""People, sessions, audit and health of the workbench in memory."""
+"""People, sessions and keys of the workbench in memory."""
 
 import base64
 import json
@@ -9,14 +9,8 @@ from datetime import UTC, datetime
 from engine.access_views import IssuedToken, Scope, SignIn, Step, UserInfo
 from engine.errors import AccessDenied, InputError
 from engine.types import Principal, Role
-from engine.views import Check
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
-
-
-def only(p, *roles):
-    if p.role not in roles:
-        raise AccessDenied("your role may not do this", hint="ask an admin")
 
 
 class FakePeople:
@@ -132,12 +126,3 @@ class FakePeople:
 
     async def sign_out(self, token):
         self.tokens.pop(token, None)
-
-    async def health(self, p):
-        only(p, Role.ADMIN, Role.OPERATOR)
-        return [
-            Check(name="Database", state="ok", detail="SQLite, write and read", elapsed_ms=1.4),
-            Check(name="Embedder", state="degraded", detail="loads at the first use", effect="The first question takes longer.",
-                  hint="Ask one question to load it."),
-            Check(name="Disk", state="failed", detail="2 % free", effect="Uploads are refused.", hint="Free some space."),
-        ]  # fmt: skip

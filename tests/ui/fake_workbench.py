@@ -25,11 +25,12 @@ from engine.views import CollectionInfo, ConversationInfo, DocumentInfo, Message
 from tests.ui.fake_access import FakeAccess, fill_access
 from tests.ui.fake_answer import TEXT, finished
 from tests.ui.fake_audit import FakeAudit
+from tests.ui.fake_operations import FakeOperations
 from tests.ui.fake_people import START, FakePeople
 from tests.ui.fake_providers import FakeProviders, fill_providers
 
 
-class FakeWorkbench(FakeAccess, FakeAudit, FakePeople, FakeProviders):
+class FakeWorkbench(FakeAccess, FakeAudit, FakeOperations, FakePeople, FakeProviders):
     """Keeps everything in dictionaries; `fail` makes the named methods raise."""
 
     def __init__(self, *, step_seconds=0.0):
@@ -44,6 +45,7 @@ class FakeWorkbench(FakeAccess, FakeAudit, FakePeople, FakeProviders):
         self.start_providers()
         self.start_audit()
         self.start_access()
+        self.start_operations()
         self.ids = (f"{kind:04d}" for kind in itertools.count(1))
 
     def __getattribute__(self, name):

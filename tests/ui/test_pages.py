@@ -98,7 +98,7 @@ def test_the_state_of_another_session_is_thrown_away(visit, workbench, monkeypat
 
 def test_health_says_what_a_failure_means_and_what_to_do(visit):
     shown = texts(visit("pages/health.py", "operator"))
-    assert "2 of 3 checks need attention" in shown
+    assert "3 of 8 checks need attention" in shown
     assert "**Effect:** Uploads are refused" in shown
     assert "**Next step:** Free some space" in shown
 

@@ -18,6 +18,7 @@ from tests.servers import redis as redis_server
 from tests.unit.caching.conftest import Clock, opened, over
 
 Check = Callable[..., Awaitable[tuple[bool, int, float]]]
+pytestmark = pytest.mark.usefixtures("patient")
 YES, NO = True, False
 
 # (seconds since the start, cost) -> (allowed, remaining, seconds to wait)

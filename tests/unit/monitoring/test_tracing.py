@@ -8,6 +8,7 @@ import time
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
+from engine.errors import ConfigError
 from engine.monitoring import tracing
 from engine.monitoring.hub import Hub
 from engine.monitoring.tracing import Traces, called_with
@@ -94,6 +95,12 @@ async def test_a_collector_that_is_away_slows_nothing(where, monkeypatch):
         traces.close()
         traces.close()
         assert time.perf_counter() - started < tracing.CLOSE_SECONDS + 2
+
+
+@pytest.mark.parametrize("endpoint", ["collector:4318", "file:///etc/passwd", "http://", "http:// x"])
+def test_what_is_no_address_is_refused_at_the_start(endpoint):
+    with pytest.raises(ConfigError, match="otlp_endpoint"):
+        Traces(endpoint)
 
 
 async def test_off_nothing_is_sent_and_calls_cost_next_to_nothing():

@@ -209,6 +209,18 @@ def test_b16_when_everything_fails_retries_add_a_fifth_at_most(clock, attempts) 
     assert meter.counts["not_permitted_total", *LABELS, "budget"] > 0
 
 
+def test_b16_a_long_quiet_time_pays_for_no_storm(clock) -> None:
+    one, upstream = guard(clock, attempts=2), Upstream()
+    one.breaker.force(BreakerState.HELD, by="Ana")
+    for _ in range(1_000):
+        one.call(upstream)
+    upstream.forever, upstream.calls = ProviderUnavailable, 0
+    for _ in range(20):
+        with pytest.raises(ProviderUnavailable):
+            one.call(upstream)
+    assert upstream.calls == 20 + 10 + 3, "ten saved up; the calls pay for the others as they come"
+
+
 def test_b16_the_very_first_calls_can_be_retried_and_none_with_a_share_of_0(clock) -> None:
     assert guard(clock, attempts=2).call(Upstream(ProviderUnavailable("down"))) == "ok"
     with pytest.raises(ProviderUnavailable):

@@ -6,11 +6,16 @@ import asyncio
 import email.utils
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
+from pinecone import ApiError
 
 from engine import errors
-from engine.resilience.outcome import any_failure, asked_wait, name_of, outcome_of, retryable
+from engine.resilience.outcome import any_failure, asked_wait, key_refused, name_of, outcome_of, retryable
+from engine.stores import clients
 from engine.types import Endpoint
+from engine.vendors import pinecone as vendors_pinecone
+from engine.vendors import postgres
 from engine.vendors.status import from_status, too_slow, unreachable
 
 
@@ -48,6 +53,31 @@ def test_b10_what_the_request_is_refused_for_is_neutral_and_not_retried(status) 
 )
 def test_b10_what_is_not_the_dependencys_fault_is_neutral_and_not_retried(error) -> None:
     assert (outcome_of(error), retryable(error), any_failure(error)) == ("neutral", False, False)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 413, 422])
+def test_b10_stores_that_refuse_a_request_are_neutral_too(status) -> None:
+    error = clients.failed("Qdrant", ValueError("no"), Endpoint(), status=status)
+    assert (outcome_of(error), retryable(error), name_of(error)) == ("neutral", False, f"StoreError {status}")
+
+
+@pytest.mark.parametrize(("status", "reachable"), [(0, False), (408, True), (429, True), (500, True), (503, True)])
+def test_b11_stores_in_trouble_are_failures_and_asked_again(status, reachable) -> None:
+    error = clients.failed("Qdrant", ValueError("no"), Endpoint(), status=status, reachable=reachable)
+    assert (outcome_of(error), retryable(error)) == ("failure", True)
+
+
+def test_b10_b11_pinecone_and_postgresql_speak_the_same() -> None:
+    def pinecone(status: int, **headers: str):
+        return vendors_pinecone.translated(ApiError("no", status_code=status, headers=headers), Endpoint())
+
+    assert [(outcome_of(pinecone(status)), retryable(pinecone(status))) for status in (401, 429, 503)] == [
+        ("neutral", False), ("failure", True), ("failure", True)]  # fmt: skip
+    assert asked_wait(pinecone(429, **{"Retry-After": "9"})) == 9.0
+    down = postgres.translated(ConnectionRefusedError(), Endpoint())
+    assert (outcome_of(down), retryable(down)) == ("failure", True)
+    locked_out = postgres.translated(asyncpg.InvalidPasswordError("no"), Endpoint())
+    assert (outcome_of(locked_out), key_refused(locked_out)) == ("neutral", True)
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])

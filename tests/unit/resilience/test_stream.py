@@ -201,6 +201,7 @@ async def test_b08_a_probe_that_streams_for_long_is_not_lost(clock) -> None:
 
     def wait() -> None:
         clock.now += 90
+        assert one.breaker.state is BreakerState.HALF_OPEN
 
     assert await read(one.stream(Source(["a", wait, "b", wait, "c", wait, "d"]))) == ["a", "b", "c", "d"]
     assert one.breaker.state is BreakerState.CLOSED

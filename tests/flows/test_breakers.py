@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from api.questions import _answered
 from engine.database.audit_models import Audit
 from engine.database.models import Job
 from engine.errors import AccessDenied, CircuitOpen, NotFound, ProviderUnavailable, StoreError
@@ -16,7 +18,7 @@ from engine.operations_views import BreakerCommand, BreakerState, Dependency, Tr
 from engine.pipelines import chain as chain_module
 from engine.pipelines.ask import Token
 from engine.provider_views import Choice
-from engine.resilience.deadline import remaining
+from engine.resilience.deadline import remaining, time_limit
 from engine.services.breakers import KEPT_TRANSITIONS, Transitions
 from engine.testing import ADMIN
 from engine.types import Delta, Principal, Prompt, Role
@@ -64,6 +66,10 @@ async def command(here: Lab, dependency: Dependency, what: BreakerCommand, *, re
     await here.workbench.command_breaker(ADMIN, here.guard(dependency).breaker.id, what, reason=reason)
 
 
+async def embedding_calls(here: Lab) -> int:
+    return sum(one.calls for one in await here.workbench.usage(ADMIN) if one.job == "embedding")
+
+
 # --- the whole story ---------------------------------------------------------------------------------------------------
 
 
@@ -83,6 +89,8 @@ async def test_b5_b7_b21_a_failing_link_is_left_alone_then_probed_and_taken_back
     assert (answer.provider, posts(upstream)) == ("extractive", 5)  # no call
     assert answer.serving.outages[0].reason.endswith("is left alone for 24 s, because 5 of 5 calls failed")
     assert [one.failures for one in await here.workbench.usage(ADMIN) if one.provider == "box"] == [5]
+    shown = _answered(answer)  # what the API sends
+    assert (shown.provider, shown.outages[0].provider, shown.outages[0].model) == ("extractive", "box", "m-1")
 
     here.clock.now += 25
     for _ in range(2):
@@ -170,12 +178,35 @@ async def test_what_everything_falls_back_on_has_no_breaker(here: Lab, leave: st
     assert here.assembly.guards.all() == []
 
 
+async def test_b12_a_store_that_is_out_costs_its_own_collections_the_dense_half(here: Lab, leave: str) -> None:
+    await here.workbench.add_provider(ADMIN, "qdrant", name="points")  # in the data folder
+    other = (await here.workbench.create_collection(ADMIN, "other")).id
+    await add(here.workbench, other, "leave.txt", LEAVE)
+    await here.workbench.move_store(ADMIN, other, "points")
+    follow, given = here.assembly.spaces.follow, []
+
+    async def noted(*arguments: Any, **options: Any) -> None:
+        given.append(remaining())
+        await follow(*arguments, **options)
+
+    here.assembly.spaces.follow = noted  # type: ignore[method-assign]
+    with time_limit(20):
+        found = await here.workbench.search(ADMIN, QUESTION, collections=[leave, other])
+    assert {"dense" in hit.scores for hit in found} == {True}
+    assert given == [float("inf")]  # others wait for it, too
+    await command(here, Dependency(operation="store", provider="points"), BreakerCommand.DRAIN)
+    found = await here.workbench.search(ADMIN, QUESTION, collections=[leave, other])
+    assert {(hit.chunk.collection_id == leave, "dense" in hit.scores) for hit in found} == {(True, True), (False, False)}
+    answer = await here.workbench.ask(ADMIN, QUESTION, collections=[leave, other])
+    assert "other was searched by words only, because the vector store 'points' failed" in answer.serving.notes[0]
+
+
 # --- embedding ---------------------------------------------------------------------------------------------------------
 
 
 async def test_b21_no_other_model_ever_embeds_in_place_of_one_that_is_out(here: Lab, remote: str, upstream: Upstream) -> None:
     await command(here, EMBEDDING, BreakerCommand.TRIP)
-    before, embedded = len(upstream.calls), here.assembly.parts.local().embedded
+    before, embedded, billed = len(upstream.calls), here.assembly.parts.local().embedded, await embedding_calls(here)
     hits = await here.workbench.search(ADMIN, QUESTION, collections=[remote])
     assert hits
     assert all("dense" not in hit.scores for hit in hits)
@@ -185,7 +216,7 @@ async def test_b21_no_other_model_ever_embeds_in_place_of_one_that_is_out(here: 
     answer = await here.workbench.ask(ADMIN, QUESTION, collections=[remote])
     assert "thirty days" in answer.text
     assert "remote was searched by words only, because embedding by 'box' failed" in answer.serving.notes[0]
-    assert not [one for one in await here.workbench.usage(ADMIN) if one.job == "embedding" and one.failures]
+    assert await embedding_calls(here) == billed  # what was not called costs nothing
 
 
 async def test_a_document_waits_for_its_embedder_and_the_waiting_uses_up_no_attempt(
@@ -228,11 +259,13 @@ class Timed(Slow):
 async def test_b18_all_links_share_one_time_limit_and_the_reader_is_under_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with lab(tmp_path, answer_seconds=60) as here:
+    async with lab(tmp_path, answer_seconds=30) as here:
         monkeypatch.setattr(chain_module, "LAST_SECONDS", 10.0)
         collection_id = (await here.workbench.create_collection(ADMIN, "handbook")).id
         await add(here.workbench, collection_id, "leave.txt", LEAVE)
-        timed = Timed()
+        timed, local = Timed(), here.assembly.parts.local()
+        embed, searched = local.embed_query, []
+        monkeypatch.setattr(local, "embed_query", lambda text: (searched.append(remaining()), embed(text))[1])
         here.assembly.parts.use("chat", "transformers", timed)
         await here.choose(chain=(*(Choice(provider="transformers", model=name) for name in ("a", "b")), EXTRACTIVE))
         seen = [
@@ -242,7 +275,8 @@ async def test_b18_all_links_share_one_time_limit_and_the_reader_is_under_none(
         ]
         assert set(seen) == {float("inf")}
         first, second = timed.given
-        assert 50 >= first >= second > 0
+        assert 20 >= first >= second > 0  # the last link keeps its ten seconds
+        assert 0 < searched[0] <= 30
 
 
 async def test_b18_a_provider_that_hangs_leaves_the_last_link_its_time(

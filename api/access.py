@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 WorkbenchSource: TypeAlias = "Callable[[], Workbench]"
 
 
-def needs(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
-    """Return the dependency that gives a route its principal. Raises AccessDenied when the key lacks `scope`.
+def needs(scope: Scope, *others: Scope) -> Callable[[Request], Awaitable[Principal]]:
+    """Return the dependency that gives a route its principal. Raises AccessDenied when the key has neither scope.
 
     A scope narrows; whether the user may do it at all is decided below, in SQL, at each call.
     """
@@ -31,7 +31,7 @@ def needs(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
         # For the audit; the gate's own copy is shared by all requests of a key.
         address = request.client.host if request.client else ""
         principal = replace(principal, ip=address, request_id=str(request.scope["state"].get("request_id", "")))
-        if principal.scopes is not None and scope not in principal.scopes:
+        if principal.scopes is not None and not principal.scopes & {scope, *others}:
             await engine(request).note_denied(principal, f"{request.method} {getattr(request.scope.get('route'), 'path', '')}")
             raise AccessDenied(f"this key is not for {scope.value!r}", hint=f"Use a key with the scope {scope.value}.")
         return principal
@@ -50,3 +50,4 @@ Reader: TypeAlias = Annotated[Principal, Depends(needs(Scope.READ))]
 Asker: TypeAlias = Annotated[Principal, Depends(needs(Scope.ASK))]
 Writer: TypeAlias = Annotated[Principal, Depends(needs(Scope.WRITE))]
 Admin: TypeAlias = Annotated[Principal, Depends(needs(Scope.ADMIN))]
+Operator: TypeAlias = Annotated[Principal, Depends(needs(Scope.OPERATE, Scope.ADMIN))]

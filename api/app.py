@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import Depends, FastAPI
 from starlette.responses import JSONResponse
 
-from api import account, collections, documents, operations, questions, uploads
+from api import account, collections, documents, health, operations, questions, uploads
 from api.access import WorkbenchSource, needs
 from api.failures import add_handlers
 from engine.access_views import Scope
@@ -32,7 +32,7 @@ def build_api(workbench: WorkbenchSource, settings: Settings) -> FastAPI:
     api.state.incoming = Path(settings.data_dir) / "incoming"
     api.state.max_bytes = settings.limits.max_file_mb << 20
     add_handlers(api)
-    for part in (account, collections, documents, uploads, questions, operations):
+    for part in (account, collections, documents, uploads, questions, operations, health):
         api.include_router(part.router, prefix=f"/v{VERSION}")
     api.add_api_route(
         f"/v{VERSION}/openapi.json",

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 
 from engine.errors import (
     AccessDenied,
-    CircuitOpen,
+    CallNotPermitted,
     EngineError,
     FileTooLarge,
     InputError,
@@ -39,25 +39,26 @@ STATUS: tuple[tuple[type[EngineError], int], ...] = (
     (RateLimited, 429),
     (ProviderError, 502),
     (StoreError, 503),
-    (CircuitOpen, 503),
+    (CallNotPermitted, 503),
 )
 
 
 def add_handlers(api: FastAPI) -> None:
     """Make `api` answer every failure in one form."""
-    api.add_exception_handler(EngineError, _engine_error)
+    api.add_exception_handler(EngineError, engine_error)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _http)
     api.add_exception_handler(Exception, _unexpected)
 
 
-async def _engine_error(request: Request, error: Exception) -> JSONResponse:
+async def engine_error(request: Request, error: Exception) -> JSONResponse:
+    """Return the answer for an EngineError."""
     assert isinstance(error, EngineError)  # noqa: S101 - Starlette types every handler for any exception
     status = next((status for family, status in STATUS if isinstance(error, family)), 500)
     if status == 500:
         return await _unexpected(request, error)
     headers = {}
-    if isinstance(error, (RateLimited, TooMany, QuotaExceeded)) and error.retry_after_seconds is not None:
+    if isinstance(error, (RateLimited, TooMany, QuotaExceeded, CallNotPermitted)) and error.retry_after_seconds is not None:
         headers["retry-after"] = str(max(1, round(error.retry_after_seconds)))
     return _answer(request, status, str(error), error.hint, headers)
 

@@ -1,4 +1,4 @@
-"""What admins and operators look at: users, the audit, health."""
+"""What admins look at: users and the audit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query, Request
 from api.access import Admin, engine
 from engine.access_views import UserInfo
 from engine.audit_views import AuditEntry
-from engine.views import Check
 
 router = APIRouter(tags=["operations"])
 
@@ -24,9 +23,3 @@ async def users(request: Request, principal: Admin) -> list[UserInfo]:
 async def audit(request: Request, principal: Admin, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> list[AuditEntry]:
     """Return the newest audit rows. For admins."""
     return await engine(request).audit(principal, limit=limit)
-
-
-@router.get("/health")
-async def health(request: Request, principal: Admin) -> list[Check]:
-    """Check every part now. For operators and admins."""
-    return await engine(request).health(principal)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import Asker, Reader, engine
-from engine.types import Answer, Citation, Hit, Sentence, Usage
+from engine.types import Answer, Citation, Hit, Outage, Sentence, Usage
 
 router = APIRouter(tags=["questions"])
 
@@ -52,7 +52,10 @@ class Passage(BaseModel):
 
 
 class Answered(BaseModel):
-    """An answer. `sentences` tell how far the cited passages carry each; `nearest` is what a refusal has to show."""
+    """An answer. `sentences` tell how far the cited passages carry each; `nearest` is what a refusal has to show.
+
+    `provider` and `model` served it; `outages` are those before them in the chain that could not, and why.
+    """
 
     text: str
     refused: bool
@@ -63,6 +66,7 @@ class Answered(BaseModel):
     model: str
     usage: Usage
     seconds: float
+    outages: tuple[Outage, ...]
     notes: tuple[str, ...]
 
 
@@ -90,6 +94,7 @@ def _answered(answer: Answer) -> Answered:
         model=answer.model,
         usage=answer.usage,
         seconds=answer.serving.seconds,
+        outages=answer.serving.outages,
         notes=answer.serving.notes,
     )
 

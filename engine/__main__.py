@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from engine.commands import access, audit, library, operations, providers, questions, users
+from engine.commands import access, audit, breakers, library, operations, providers, questions, users
 from engine.commands.evaluation import evaluate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -22,15 +22,17 @@ for command in (
     operations.grant,
     providers.use,
     providers.migrate_store,
-    operations.doctor,
+    operations.health,
     operations.serve,
 ):
     app.command()(command)
+app.command("doctor", hidden=True)(operations.health)  # its former name
 app.add_typer(users.user, name="user")
 app.add_typer(access.group, name="group")
 app.add_typer(access.key, name="key")
 app.add_typer(providers.provider, name="provider")
 app.add_typer(audit.audit, name="audit")
+app.add_typer(breakers.breakers, name="breakers")
 
 # Documents are secrets: what these commands, and the server they become, write is for this account alone.
 os.umask(0o077)

@@ -27,7 +27,6 @@ from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.retrieval.search import HybridSearch
 from engine.security.passwords import Hasher
-from engine.services.checkup import Checkup
 from engine.services.choosing import Choosing
 from engine.services.collections import Collections
 from engine.services.indexes import Indexes
@@ -89,6 +88,7 @@ class Assembly(Operating):
             chunkers=self.chunker_of,
             bill=self.ledger.bill_embedding,
             injection=self.settings.injection,
+            meter=self.meter,
         )
 
     @cached_property
@@ -97,6 +97,8 @@ class Assembly(Operating):
         return Worker(
             database=self.database,
             ingest=self.ingest,
+            meter=self.meter,
+            traces=self.traces,
             slots=self.settings.ingest_workers,
             finished=lambda _: self._news.set(),
         )
@@ -149,11 +151,13 @@ class Assembly(Operating):
         """The story of a question."""
         return Ask(
             retriever=self.retriever,
-            chain=Chain(configured=self.configured, parts=self.parts),
+            chain=Chain(configured=self.configured, parts=self.parts, seconds=self.settings.resilience.answer_seconds),
             helpers=Helpers(configured=self.configured, parts=self.parts),
             ledger=self.ledger,
+            meter=self.meter,
             embedder=self.parts.local,
             passages=self.settings.retrieval.passages,
+            seconds=self.settings.resilience.answer_seconds,
         )
 
     @cached_property
@@ -163,7 +167,9 @@ class Assembly(Operating):
             database=self.database,
             ask=self.ask,
             trail=self.trail,
-            pace=Pace(self.settings.limits.questions_per_minute),
+            pace=Pace(self.settings.limits.questions_per_minute, self.cache),
+            meter=self.meter,
+            traces=self.traces,
             max_question_chars=self.settings.limits.question_chars,
         )
 
@@ -181,9 +187,6 @@ class Assembly(Operating):
             retriever=self.retriever,
             ask=self.ask,
             chat=self.chat,
-            checkup=Checkup(
-                database=self.database, blobs=self.blobs, configured=self.configured, parts=self.parts, tests=self.tests
-            ),
             quarantine=Quarantine(self.database),
             worker=self.worker,
             providers=self.providers,
@@ -198,7 +201,7 @@ class Assembly(Operating):
             access=self.access,
             operations=self.operations,
         )
-        guard(facade, self.access.denials.note)
+        guard(facade, self.access.denials.note, self.meter)
         return facade
 
     @asynccontextmanager
@@ -209,10 +212,13 @@ class Assembly(Operating):
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="engine"))
         try:
             await self.database.migrate()
+            await self.breakers.sync()  # before the first call: what an operator took out of use stays so
+            self.operations.readiness.migrated()
             if serve:
                 background = await self.start()
             yield self.workbench
         finally:
+            self.operations.readiness.leave()
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
@@ -231,13 +237,11 @@ class Assembly(Operating):
     async def close(self) -> None:
         """Stop what runs, keep what is there, save snapshots."""
         async with AsyncExitStack() as stack:  # each runs whatever became of the ones before it
-            stack.push_async_callback(self.database.close)
-            stack.push_async_callback(self.outgoing.close)
-            stack.push_async_callback(self.keeper.close)
-            stack.push_async_callback(self.parts.close)
-            stack.push_async_callback(self.spaces.close)
-            stack.push_async_callback(self.indexes.close)
-            stack.push_async_callback(self.chat.close)
+            stack.push_async_callback(asyncio.to_thread, self.traces.close)
+            # The last ones close first; the history takes the last numbers of those behind it.
+            first = (self.cache, self.database, self.outgoing, self.history, self.keeper, self.breakers)
+            for part in (*first, self.parts, self.spaces, self.indexes, self.chat):
+                stack.push_async_callback(part.close)
             stack.push_async_callback(self.worker.stop)
 
     async def _purge(self) -> None:

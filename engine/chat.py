@@ -9,13 +9,17 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from engine.correlation import working_for
 from engine.database import collections, conversations, documents
 from engine.database.audit import record
 from engine.database.columns import new_id
 from engine.database.database import Database
 from engine.database.models import Conversation, DocumentRow, MessageRow
 from engine.errors import EngineError, InputError, QuestionRejected
+from engine.monitoring.tracing import Traces
 from engine.pipelines.ask import Ask, Draft, Finished, Step, Token, drained
+from engine.protocols import Meter
+from engine.services import outcomes
 from engine.services.pace import Pace
 from engine.services.trail import Trail
 from engine.types import Answer, Filter, Message, Principal
@@ -37,11 +41,15 @@ class Running:
 class Chat:
     """Conversations of principals, each seeing only their own."""
 
-    def __init__(self, *, database: Database, ask: Ask, trail: Trail, pace: Pace, max_question_chars: int) -> None:
+    def __init__(
+        self, *, database: Database, ask: Ask, trail: Trail, pace: Pace, meter: Meter, traces: Traces, max_question_chars: int
+    ) -> None:
         self._database = database
         self._pace = pace
         self._ask = ask
         self._trail = trail
+        self._meter = meter
+        self._traces = traces
         self._max_chars = max_question_chars
         self._running: dict[str, Running] = {}
 
@@ -110,7 +118,7 @@ class Chat:
         question = question.strip()
         if not question or len(question) > self._max_chars:
             raise QuestionRejected(f"a question has 1 to {self._max_chars} characters", hint="Change it and send it again.")
-        self._pace.question(principal)
+        await self._pace.question(principal)
         async with self._database.write() as session:
             row = await conversations.own(session, principal, conversation_id)
             earlier = await conversations.messages(session, row.id)
@@ -122,7 +130,8 @@ class Chat:
             scope = list(row.collections)
         history = [Message(role=message.role, text=message.text) for message in earlier if message.text]
         draft = Draft(question)
-        task = asyncio.create_task(self._answer(principal, reply.id, draft, scope, history), name=f"answer-{reply.id}")
+        with working_for(principal.request_id):
+            task = asyncio.create_task(self._answer(principal, reply.id, draft, scope, history), name=f"answer-{reply.id}")
         self._running[reply.id] = Running(task=task, draft=draft)
         return conversations.message_info(reply, [])
 
@@ -141,8 +150,10 @@ class Chat:
         """
         if not collections:
             raise InputError("there is no collection to search", hint="Choose at least one.")
-        self._pace.question(principal)
-        answer = await drained(self._ask.stream(principal, question, collection_ids=collections, history=history, where=where))
+        await self._pace.question(principal)
+        with self._traces.trace("question", principal.request_id):
+            events = self._ask.stream(principal, question, collection_ids=collections, history=history, where=where)
+            answer = await drained(events)
         async with self._database.write() as session:
             await self._trail.answered(session, principal, new_id(), question, answer)
         return answer
@@ -163,13 +174,16 @@ class Chat:
         self, principal: Principal, message_id: str, draft: Draft, scope: list[str], history: list[Message]
     ) -> None:
         try:
-            answer = await self._generate(principal, message_id, draft, scope, history)
+            with self._traces.trace("question", principal.request_id):
+                answer = await self._generate(principal, message_id, draft, scope, history)
             await self._save(principal, message_id, draft.question, answer, "done")
         except asyncio.CancelledError:
             await self._keep_stopped(principal, message_id, draft)
         except EngineError as error:
+            outcomes.failed(self._meter, error)
             await self._fail(principal, message_id, str(error), error.hint)
-        except Exception:  # the reader must learn that it failed, whatever it was
+        except Exception as error:  # the reader must learn that it failed, whatever it was
+            outcomes.failed(self._meter, error)
             reference = uuid.uuid4().hex[:8]
             logger.exception("answering failed (%s)", reference)
             await self._fail(principal, message_id, f"something unexpected went wrong (reference {reference})", "Ask again.")
@@ -178,7 +192,7 @@ class Chat:
 
     async def _keep_stopped(self, principal: Principal, message_id: str, draft: Draft) -> None:
         try:
-            await self._save(principal, message_id, draft.question, await self._ask.finish(draft), "stopped")
+            await self._save(principal, message_id, draft.question, await self._ask.finish(draft, stopped=True), "stopped")
         except EngineError as error:
             await self._fail(principal, message_id, str(error), error.hint)
 

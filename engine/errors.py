@@ -24,6 +24,7 @@ EngineError
 │   │   └── ProviderDenied          the provider's address is none that this server may connect to
 │   └── BadResponse             the answer cannot be understood
 ├── StoreError              the operator: an index or the database
+│   ├── StoreUnavailable *      cannot be reached, no answer in time, too many requests, or 5xx
 │   ├── DatabaseBusy *          others were changing the same rows
 │   ├── DimensionMismatch       vectors of another embedding space
 │   └── CollectionMissing       the index of a collection does not exist
@@ -152,7 +153,11 @@ class ProviderUnavailable(ProviderError):
 
 
 class ProviderRejected(ProviderError):
-    """The provider refuses this request and would refuse it again."""
+    """The provider refuses this request and would refuse it again; `status` is the HTTP status, if there was one."""
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 class ProviderDenied(ProviderRejected):
@@ -164,7 +169,23 @@ class BadResponse(ProviderError):
 
 
 class StoreError(EngineError):
-    """An index or the database failed."""
+    """An index or the database failed; `status` is the HTTP status of its server, or what comes nearest, if there was one."""
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class StoreUnavailable(StoreError):
+    """The server of a store cannot be reached, gave no answer in time, asks us to slow down, or has trouble."""
+
+    retryable = True
+
+    def __init__(
+        self, message: str, *, hint: str = "", status: int | None = None, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, status=status)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class DatabaseBusy(StoreError):

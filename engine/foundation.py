@@ -10,7 +10,6 @@ from engine.groundwork import Groundwork
 from engine.protocols import Embedder
 from engine.security.egress import Egress
 from engine.security.passwords import Hasher, Passwords
-from engine.security.sealing import Sealer, audit_key
 from engine.services.access import Access
 from engine.services.accounts import Accounts
 from engine.services.audit_keeper import AuditKeeper
@@ -32,7 +31,7 @@ from engine.services.quotas import Quotas
 from engine.services.sharing import Sharing
 from engine.services.spaces import Spaces
 from engine.services.trail import Trail
-from engine.settings import Settings, load_secrets
+from engine.settings import Settings
 
 
 class Foundation(Groundwork):
@@ -44,9 +43,6 @@ class Foundation(Groundwork):
         # Here, so that an entry that means nothing is told at the start.
         self.url_rules = Egress(egress.urls, ports=egress.url_ports)
         self.provider_rules = Egress(egress.providers)
-        self._secret = load_secrets(settings)["secret_key"].get_secret_value()
-        self.sealer = Sealer(self._secret)
-        self.audit_key = audit_key(self._secret)
         self._passwords = Passwords(hasher)
 
     def use_embedder(self, name: str, embedder: Embedder) -> None:
@@ -92,12 +88,13 @@ class Foundation(Groundwork):
             outgoing=self.outgoing,
             folder=self.settings.data_dir / "stores",
             threads=self.settings.threads,
+            protection=self.protection,
         )
 
     @cached_property
     def ledger(self) -> Ledger:
         """What calls cost."""
-        return Ledger(database=self.database, configured=self.configured)
+        return Ledger(database=self.database, configured=self.configured, meter=self.meter)
 
     @cached_property
     def spaces(self) -> Spaces:
@@ -141,6 +138,7 @@ class Foundation(Groundwork):
             codes=self.codes,
             limits=self.settings.sessions,
             rules=self.settings.accounts,
+            meter=self.meter,
         )
 
     @cached_property

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from engine.assembly import Assembly
+from engine.monitoring.hub import Hub
 from engine.protocols import Array
 from engine.security.passwords import Hasher
 from engine.settings import Settings, load_settings
@@ -94,6 +95,7 @@ async def offline_workbench(
 ) -> AsyncIterator[Workbench]:
     """Give a workbench over SQLite in `folder` with `HashedWords` as its embedder."""
     assembly = Assembly(offline_settings(folder, **changes), hasher=hasher)
+    assembly.meter = Hub(strict=True, on_timed=assembly.traces.timed)  # a measurement that is wrong fails the test
     assembly.use_embedder("local", embedder or HashedWords())
     async with assembly.opened(serve=serve) as workbench:
         yield workbench

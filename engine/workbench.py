@@ -14,8 +14,7 @@ from engine.database.database import Database
 from engine.documents import Chunk, Page, PageImage
 from engine.pipelines.ask import Ask
 from engine.services.access import Access, AccessFacade
-from engine.services.accounts import Accounts, require_role
-from engine.services.checkup import Checkup
+from engine.services.accounts import Accounts
 from engine.services.choosing import Choosing
 from engine.services.collections import Collections
 from engine.services.ledger import Ledger
@@ -31,8 +30,8 @@ from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
 from engine.services.trail import Trail
 from engine.services.url_ingestion import UrlIngestion
-from engine.types import Filter, Hit, Principal, Right, Role
-from engine.views import Check, CollectionInfo, DocumentInfo, UploadVerdict
+from engine.types import Filter, Hit, Principal, Right
+from engine.views import CollectionInfo, DocumentInfo, UploadVerdict
 from engine.worker import Worker
 
 
@@ -52,7 +51,6 @@ class Workbench(AccessFacade, OperationsFacade):
         retriever: Retriever,
         ask: Ask,
         chat: Chat,
-        checkup: Checkup,
         quarantine: Quarantine,
         worker: Worker,
         providers: Providers,
@@ -74,7 +72,6 @@ class Workbench(AccessFacade, OperationsFacade):
         self._retriever = retriever
         self._ask = ask
         self._chat = chat
-        self._checkup = checkup
         self._worker = worker
         self._ledger = ledger
         self._trail = trail
@@ -259,10 +256,3 @@ class Workbench(AccessFacade, OperationsFacade):
         found = await self._retriever.search(principal, query, collection_ids=collections, k=k, where=where, mode=mode)
         await self._ledger.note("" if principal.preview else principal.user_id, found.calls)  # not the bill of who is looked at
         return found.hits
-
-    # --- health ----------------------------------------------------------------------------------------
-
-    async def health(self, principal: Principal) -> list[Check]:
-        """Check every part now. Raises AccessDenied for analysts."""
-        require_role(principal, Role.ADMIN, Role.OPERATOR)
-        return await self._checkup.run()

@@ -14,8 +14,11 @@ from engine.database.audit import record
 from engine.database.database import Database
 from engine.database.jobs import MAX_ATTEMPTS, JobLost
 from engine.database.models import Version
-from engine.errors import EngineError, StoreError
+from engine.errors import CallNotPermitted, EngineError, StoreError
+from engine.monitoring.tracing import Traces
 from engine.pipelines.ingest import Ingest
+from engine.protocols import Meter
+from engine.services import outcomes
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +26,7 @@ IDLE_SECONDS = 5.0  # how long a job that another process queued may wait to be 
 BEAT_SECONDS = 20.0
 WAIT_SECONDS = 0.2
 OUTAGE_ATTEMPTS, OUTAGE_SECONDS = 16, 120.0  # together about twenty minutes
+REFUSED_SECONDS = 5.0  # after a call that was not permitted, where nobody knows when it will be
 WORN_OUT = f"processing stopped without a word {MAX_ATTEMPTS} times"
 
 
@@ -37,12 +41,21 @@ class Worker:
     """Up to `slots` jobs at a time. Stopping gives unfinished ones back to the queue."""
 
     def __init__(
-        self, *, database: Database, ingest: Ingest, slots: int, finished: Callable[[str], None] = lambda _: None
+        self,
+        *,
+        database: Database,
+        ingest: Ingest,
+        meter: Meter,
+        traces: Traces,
+        slots: int,
+        finished: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`finished` is called with a version's id after its job ended well; it must not block or raise."""
         self._finished = finished
         self._database = database
         self._ingest = ingest
+        self._meter = meter
+        self._traces = traces
         self._slots = slots
         self._bell = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -121,13 +134,16 @@ class Worker:
     async def _work(self, claim: Claim) -> None:
         beat = asyncio.create_task(self._beat(claim))
         try:
-            await self._ingest.run(claim.version_id, lambda progress: self._report(claim, progress))
+            with self._traces.trace("ingestion"):
+                await self._ingest.run(claim.version_id, lambda progress: self._report(claim, progress))
             async with self._database.write() as session:
                 await jobs.finish(session, claim.version_id, claim.owner, "done")
+            self._meter.counted("documents_total", ("live",))
             self._finished(claim.version_id)
         except JobLost:
             logger.info("version %s is in other hands", claim.version_id)
         except EngineError as error:
+            outcomes.failed(self._meter, error)
             if (
                 isinstance(error, StoreError) or error.retryable
             ):  # not the file's fault: tried again up to the limit of attempts
@@ -135,7 +151,8 @@ class Worker:
                 await self._give_back(claim, error)
             else:
                 await self._fail(claim, str(error), error.hint)
-        except Exception:  # one bad file must never stop the batch, whatever is wrong with it or with us
+        except Exception as error:  # one bad file must never stop the batch, whatever is wrong with it or with us
+            outcomes.failed(self._meter, error)
             reference = uuid.uuid4().hex[:8]
             logger.exception("ingestion of version %s failed (%s)", claim.version_id, reference)
             what = f"something unexpected went wrong (reference {reference})"
@@ -167,6 +184,10 @@ class Worker:
         else:  # a provider that is away comes back: the document waits, and the slot is free for others
             limit, asked = OUTAGE_ATTEMPTS, min(getattr(error, "retry_after_seconds", None) or 1.0, OUTAGE_SECONDS)
         async with self._database.write() as session:
+            if isinstance(error, CallNotPermitted):  # nothing was tried, so nothing counts, however long it lasts
+                wait = min(max(error.retry_after_seconds, REFUSED_SECONDS), OUTAGE_SECONDS)
+                await jobs.postpone(session, claim.version_id, claim.owner, seconds=wait)
+                return
             tried_enough = await jobs.give_back(
                 session,
                 claim.version_id,
@@ -185,6 +206,7 @@ class Worker:
                 await documents.fail(session, claim.version_id, reason=reason, hint=hint)
                 row = await session.get_one(Version, claim.version_id)
                 await record(session, None, "document.fail", row.document_id, outcome="failure", version=row.number)
+            self._meter.counted("documents_total", ("failed",))
 
     async def _release(self) -> None:
         if self._held:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from engine.access_views import SignIn, Step
@@ -113,15 +113,9 @@ def routes(settings: Settings) -> list[Route]:
         Route("/setup", handlers.setup, methods=["POST"]),
         Route("/logout", handlers.logout, methods=["GET", "POST"]),
         Route("/auth/logout", handlers.logout, methods=["GET"]),
-        Route("/healthz/live", live, methods=["GET"]),
     ]
 
 
 async def style(_request: Request) -> Response:
     """GET /login/style.css."""
     return Response(login_pages.STYLE, media_type="text/css", headers={"cache-control": "max-age=3600"})
-
-
-async def live(_request: Request) -> Response:
-    """GET /healthz/live: the process answers; nothing else is touched."""
-    return PlainTextResponse("ok\n", headers=NO_STORE)

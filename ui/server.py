@@ -21,6 +21,7 @@ from engine.types import Principal
 from ui.components.safe_text import escape
 
 if TYPE_CHECKING:
+    from engine.monitoring.hub import Hub
     from engine.workbench import Workbench
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,11 @@ def connection() -> Connection:
 def workbench() -> Workbench:
     """Return the running workbench, for routes: they run in its own loop. Raises ConfigError outside of a running server."""
     return connection().workbench
+
+
+def meter() -> Hub | None:
+    """Return where numbers go, None outside of a running server."""
+    return _connections[-1].workbench.meter if _connections else None
 
 
 def connect(workbench: Workbench, portal: BlockingPortal) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import streamlit as st
 
+from engine.correlation import belongs_to, request_id
 from engine.errors import AccessDenied, EngineError
 from engine.security.wire import COOKIE, cookie_name
 from engine.types import Principal, Role
@@ -123,7 +125,8 @@ def current_principal() -> Principal | None:
     """Return the signed-in user as SQL knows them now; None when the session has ended or is not the gate's."""
     token = session_token()
     principal = server.call(server.connection().workbench.authenticate, token) if token else None
-    return principal if principal and principal.session_id == st.user.get("wb_session") else None
+    theirs = principal and principal.session_id == st.user.get("wb_session")
+    return replace(principal, request_id=request_id()) if principal and theirs else None
 
 
 def tab_state(principal: Principal) -> State:
@@ -138,6 +141,7 @@ def tab_state(principal: Principal) -> State:
 
 def open_page(*, roles: Collection[Role] = tuple(Role)) -> Desk:
     """Return the desk of the signed-in user; strangers and other roles see one line and nothing else of the page."""
+    belongs_to(secrets.token_hex(8))  # a run of a page is a request of its own: its websocket stays open for hours
     try:
         principal = current_principal()
     except EngineError as error:

@@ -12,12 +12,15 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 
 from api.app import build_api
+from api.metrics import routes as scraped
 from engine.errors import ConfigError
+from engine.monitoring.logs import configure_logging
+from engine.monitoring.web import MeasuredRequests
 from engine.security.gate import Gate
 from engine.security.gate_policy import LOOPBACK_NAMES
 from engine.security.headers import security_headers
 from engine.settings import Settings
-from ui import files, login, server
+from ui import files, login, probes, server
 
 if TYPE_CHECKING:
     from engine.workbench import Workbench
@@ -70,7 +73,8 @@ def gate(settings: Settings) -> Middleware:
 
 def routes(settings: Settings) -> list[BaseRoute]:
     """Return every route that stands beside Streamlit's own."""
-    return [*login.routes(settings), *files.routes(), Mount("/api", build_api(server.workbench, settings))]
+    api = Mount("/api", build_api(server.workbench, settings))
+    return [*login.routes(settings), *probes.routes(), *files.routes(), *scraped(server.workbench), api]
 
 
 def app_options(settings: Settings, build: Callable[[], AbstractAsyncContextManager[Workbench]]) -> dict[str, Any]:
@@ -80,9 +84,10 @@ def app_options(settings: Settings, build: Callable[[], AbstractAsyncContextMana
     none, serves the file as a page, without routes and without the gate. Raises ConfigError.
     """
     check_streamlit()
+    configure_logging(settings.monitoring.log_format)
     return {
         "routes": routes(settings),
-        "middleware": [gate(settings)],
+        "middleware": [Middleware(MeasuredRequests, meter=server.meter), gate(settings)],
         "lifespan": server.lifespan(build),
         "on_script_error": server.on_script_error,
     }

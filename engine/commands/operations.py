@@ -1,4 +1,4 @@
-"""`grant`, `doctor`, `serve`: what operators and admins do on the machine itself."""
+"""`grant`, `health`, `serve`: what operators and admins do on the machine itself."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from engine.commands.console import LOCAL, complain, errors, out, print_json, run
 from engine.commands.library import AsJson
 from engine.errors import ConfigError
+from engine.monitoring.logs import configure_logging
 from engine.settings import load_settings, server_environment
 from engine.types import Right
 from engine.workbench import Workbench
 
-_MARKS = {"ok": "ok      ", "degraded": "degraded", "failed": "FAILED  "}
+_MARKS = {"ok": "ok", "degraded": "degraded", "failed": "FAILED"}
 
 
 def grant(
@@ -38,18 +41,20 @@ def grant(
     run(work)
 
 
-def doctor(as_json: AsJson = False) -> None:
-    """Try every part for real and say what is wrong and how to mend it."""
+def health(as_json: AsJson = False) -> None:
+    """Try every part for real, say what is wrong and how to mend it; ends with 1 when one failed."""
 
     async def work(workbench: Workbench) -> None:
-        checks = await workbench.health(LOCAL)
+        checks = await workbench.health(LOCAL, fresh=True)
         if as_json:
             print_json([asdict(check) for check in checks])
         else:
+            table = Table("state", "part", "found", "ms", box=None, pad_edge=False)
             for check in checks:
-                out.print(f"{_MARKS[check.state]}  {check.name}: {check.detail} ({check.elapsed_ms:.0f} ms)", markup=False)
-                if check.state != "ok":
-                    out.print(f"          {check.effect} {check.hint}", markup=False)
+                told = [check.detail] if check.state == "ok" else [check.detail, check.effect, check.hint]
+                said = Text("\n".join(filter(None, told)))
+                table.add_row(_MARKS[check.state], Text(check.name), said, f"{check.elapsed_ms:.0f}")
+            out.print(table)
         if any(check.state == "failed" for check in checks):
             raise typer.Exit(1)
 
@@ -65,7 +70,9 @@ def serve(
     try:
         if not script.exists():
             raise ConfigError("app.py is not beside the engine", hint="Run this from a checkout.")
-        environment = server_environment(load_settings())
+        settings = load_settings()
+        configure_logging(settings.monitoring.log_format)
+        environment = server_environment(settings)
     except ConfigError as error:
         complain(error)
         raise typer.Exit(2) from None

@@ -38,6 +38,7 @@ def answer_details(answer: Answer) -> dict[str, Any]:
         "refused": answer.refused,
         "provider": answer.provider,
         "model": answer.model,
+        "failed": [{"provider": one.provider, "model": one.model} for one in answer.serving.outages],
     }
 
 

@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +25,12 @@ from engine.errors import ConfigError, DatabaseBusy, InputError, StoreError
 
 MIGRATION_LOCK = 0x5242_4D49  # any number, the same in every process
 MIGRATIONS = Path(__file__).parent / "migrations"
+# CURRENT_TIMESTAMP of each, but in UTC, to the microsecond, and as late as the statement.
+_CLOCKS = {
+    "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
+    "postgresql": "SELECT clock_timestamp()",
+    "mariadb": "SELECT UTC_TIMESTAMP(6)",
+}
 
 
 class Database:
@@ -95,6 +102,18 @@ class Database:
         """Do the smallest possible read. Raises StoreError."""
         async with self.read() as session:
             await session.execute(text("SELECT 1"))
+
+    async def migrated(self) -> bool:
+        """Whether the schema is the newest that this version knows, or a newer one. Raises StoreError."""
+        async with self.read() as session:
+            return str(await session.scalar(text("SELECT version_num FROM alembic_version"))) >= _newest_revision()
+
+    async def time(self) -> datetime:
+        """Return what the database's clock says, in UTC. Raises StoreError."""
+        async with self.read() as session:
+            told = await session.scalar(text(_CLOCKS[self.url.get_backend_name()]))
+        moment = datetime.fromisoformat(told) if isinstance(told, str) else told
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
     async def close(self) -> None:
         """Release all connections."""
@@ -185,15 +204,18 @@ def _begin_sqlite(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
+def _newest_revision() -> str:
+    return max(path.name for path in (MIGRATIONS / "versions").glob("*.py")).split("_")[0]
+
+
 def _upgrade(connection: Any) -> None:
     dialect = connection.dialect.name
     if dialect == "postgresql":  # what BEGIN IMMEDIATE is for SQLite: others who migrate wait here
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
     with mariadb.migrating(connection) if dialect == "mariadb" else nullcontext():
-        if inspect(connection).has_table("alembic_version"):
-            newest = max(path.name for path in (MIGRATIONS / "versions").glob("*.py")).split("_")[0]
-            if connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == newest:
-                return
+        begun = inspect(connection).has_table("alembic_version")
+        if begun and connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == _newest_revision():
+            return
         from alembic import command  # noqa: PLC0415 - 0.3 s that only the first start of a process pays
         from alembic.config import Config
 

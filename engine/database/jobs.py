@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.columns import now
@@ -35,6 +36,23 @@ async def claim(session: AsyncSession, owner: str, *, only: Sequence[str] | None
             job.crashes += 1  # whoever had it never gave it back
         job.state, job.lease_owner, job.lease_until, job.attempts = "running", owner, moment + LEASE, job.attempts + 1
     return job
+
+
+class Depth(NamedTuple):
+    """How many jobs wait and run, and how long the oldest of them has been there."""
+
+    waiting: int
+    running: int
+    oldest_seconds: float
+
+
+async def depth(session: AsyncSession) -> Depth:
+    """Return how long the queue is now."""
+    query = select(Job.state, func.count(), func.min(Job.created_at)).where(Job.state.in_(["queued", "running"]))
+    rows = {state: (count, oldest) for state, count, oldest in await session.execute(query.group_by(Job.state))}
+    ages = [(now() - oldest).total_seconds() for _, oldest in rows.values()]
+    counts = {state: count for state, (count, _) in rows.items()}
+    return Depth(counts.get("queued", 0), counts.get("running", 0), max(0.0, *ages, 0.0))
 
 
 async def unfinished(session: AsyncSession, version_ids: Sequence[str]) -> set[str]:
@@ -86,6 +104,13 @@ async def give_back(
     return False
 
 
+async def postpone(session: AsyncSession, version_id: str, owner: str, *, seconds: float) -> None:
+    """Put one job back into the queue, where nobody takes it for `seconds`; the attempt does not count."""
+    mine = (Job.version_id == version_id) & (Job.lease_owner == owner)
+    values = {"state": "queued", "lease_owner": "", "lease_until": now() + timedelta(seconds=seconds)}
+    await session.execute(update(Job).where(mine).values(attempts=Job.attempts - 1, **values))
+
+
 async def release(session: AsyncSession, owner: str) -> None:
     """Give all jobs of a worker that stops back to the queue; the interrupted attempt does not count."""
     await session.execute(
@@ -102,4 +127,4 @@ async def queue_again(session: AsyncSession, version: Version) -> None:
         session.add(Job(version_id=version.id))
     else:
         job.state, job.attempts, job.progress, job.lease_owner, job.lease_until = "queued", 0, 0.0, "", None
-        job.crashes = 0
+        job.crashes, job.created_at = 0, now()

@@ -12,7 +12,7 @@ from engine.database.columns import Base, LongText, Real, now
 
 
 class RollupRow(Base):
-    """What one replica measured of one metric and label in one minute (`resolution` 60) or hour (3600) that begins at `at`.
+    """What one replica measured of one metric and label in the `resolution` seconds that begin at `at`.
 
     `buckets` are counts of a log-scaled histogram (`engine.monitoring.sketch`), so that percentiles of sums are right.
     """

@@ -17,6 +17,7 @@ from engine.database.access_models import ApiKey, Group, Member
 from engine.database.audit_models import AuditView
 from engine.database.columns import now
 from engine.database.models import Conversation, Session, User
+from engine.database.operations_models import Preference
 from engine.database.sessions import open_now
 from engine.errors import InputError, NotFound
 from engine.sections import AccountRules, SessionLimits
@@ -112,6 +113,7 @@ async def remove(session: AsyncSession, user: User) -> None:
     """Remove a user with sessions, keys, grants, memberships and conversations; documents and audit rows stay."""
     await session.execute(delete(Conversation).where(Conversation.user_id == user.id))
     await session.execute(delete(AuditView).where(AuditView.user_id == user.id))
+    await session.execute(delete(Preference).where(Preference.user_id == user.id))
     await session.delete(user)  # the rest follows by foreign keys
     await session.flush()
 

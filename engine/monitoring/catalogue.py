@@ -23,10 +23,12 @@ _DEPENDENCY = ("operation", "provider", "model")
 
 METRICS: dict[str, Metric] = {
     # questions and their stages
-    "stage_seconds": Metric("timing", "Stages of answering a question", ("stage",)),
-    "questions_total": Metric("counter", "Questions by what became of them", ("outcome",)),  # answered refused failed stopped
-    "answers_total": Metric("counter", "Answers by who gave them", ("served_by",)),  # first fallback extractive cache
-    "sentences_total": Metric("counter", "Sentences of answers by support", ("support",)),
+    "stage_seconds": Metric("timing", "Stages of answering a question", ("stage",), 12),
+    "questions_total": Metric(
+        "counter", "Questions by what became of them", ("outcome",), 8
+    ),  # answered refused failed stopped
+    "answers_total": Metric("counter", "Answers by who gave them", ("served_by",), 8),  # first fallback extractive cache
+    "sentences_total": Metric("counter", "Sentences of answers by support", ("support",), 6),
     "tokens_total": Metric("counter", "Tokens of models", ("provider", "model", "direction"), 60),
     "cost_usd_total": Metric("counter", "Cost of models in US dollars", ("provider", "model"), 30),
     # dependencies
@@ -43,14 +45,14 @@ METRICS: dict[str, Metric] = {
     "redis_up": Metric("gauge", "1 while Redis answers, 0 while this process does without"),
     "limited_total": Metric("counter", "What was slowed down", ("what",)),
     # ingestion
-    "ingest_seconds": Metric("timing", "Steps of processing a document", ("step",)),
-    "documents_total": Metric("counter", "Documents by what became of them", ("outcome",)),  # live failed
+    "ingest_seconds": Metric("timing", "Steps of processing a document", ("step",), 8),
+    "documents_total": Metric("counter", "Documents by what became of them", ("outcome",), 6),  # live failed
     "queue_documents": Metric("gauge", "Documents that wait or are in work"),
     "queue_oldest_seconds": Metric("gauge", "How long the oldest of them has waited"),
     # the server
     "http_seconds": Metric("timing", "Requests by area", ("area", "status"), 24),
     "errors_total": Metric("counter", "Errors by class", ("error",), 40),
-    "sign_ins_total": Metric("counter", "Sign-ins by outcome", ("outcome",)),
+    "sign_ins_total": Metric("counter", "Sign-ins by outcome", ("outcome",), 12),
     "check_state": Metric("gauge", "Health checks: 0 ok, 1 degraded, 2 failed", ("check",), 40),
     "alerts_firing": Metric("gauge", "Alerts that are firing"),
     # functions that MonitoringIntegration wraps

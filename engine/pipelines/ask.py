@@ -13,10 +13,12 @@ from typing import Any, TypeAlias
 from engine.errors import EngineError
 from engine.generation.answering import finish
 from engine.generation.prompt import assemble
+from engine.pipelines import telling
 from engine.pipelines.chain import Attempts, Chain, Turn
 from engine.pipelines.helpers import Helpers
-from engine.protocols import Embedder, Generator
+from engine.protocols import Embedder, Generator, Meter
 from engine.provider_views import Choice
+from engine.resilience.streams import under
 from engine.services.ledger import Call, Ledger
 from engine.services.retriever import Retriever
 from engine.types import Answer, Filter, Hit, Message, Principal, Prompt, Serving
@@ -67,10 +69,14 @@ class Draft:
     cost: float | None = 0.0
     steps: list[dict[str, Any]] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    meter: Meter | None = None
 
     def step(self, name: str, started: float, **facts: Any) -> None:
         """Note a finished stage with its duration."""
-        self.steps.append({"name": name, "ms": round((time.perf_counter() - started) * 1000, 2), **facts})
+        seconds = time.perf_counter() - started
+        self.steps.append({"name": name, "ms": round(seconds * 1000, 2), **facts})
+        if self.meter:
+            telling.stage(self.meter, name, seconds, facts)
 
     def begin(self, turn: Turn) -> None:
         """Start over with the next link: what another one wrote is void."""
@@ -87,15 +93,19 @@ class Ask:
         chain: Chain,
         helpers: Helpers,
         ledger: Ledger,
+        meter: Meter,
         embedder: Callable[[], Embedder],
         passages: int,
+        seconds: float,
     ) -> None:
         self._retriever = retriever
         self._chain = chain
         self._helpers = helpers
         self._ledger = ledger
+        self._meter = meter
         self._embedder = embedder
         self._passages = passages
+        self._seconds = seconds
 
     async def stream(
         self,
@@ -107,16 +117,22 @@ class Ask:
         where: Filter = (),
         draft: Draft | None = None,
     ) -> AsyncIterator[AskEvent]:
-        """Yield steps, then tokens, then Finished. Raises InputError, AccessDenied, ProviderError, StoreError."""
+        """Yield steps, then tokens, then Finished, all under one time limit: what is called on the way gets what is left of it.
+
+        Raises InputError, AccessDenied, ProviderError, StoreError, CallNotPermitted.
+        """
         draft = draft or Draft(question)
-        draft.user_id = principal.user_id
+        draft.user_id, draft.meter = principal.user_id, self._meter
         events = self._events(principal, question, collection_ids, history, where, draft)
         try:
-            async with aclosing(events) as stream:  # type: ignore[type-var]
+            async with aclosing(under(events, seconds=self._seconds)) as stream:  # type: ignore[type-var]
                 async for event in stream:
                     yield event
-        except EngineError:
-            await self._bill(draft)
+        except Exception as error:
+            telling.failed(self._meter, time.perf_counter() - draft.began)
+            draft.meter = None
+            if isinstance(error, EngineError):
+                await self._bill(draft)
             raise
 
     async def _events(
@@ -175,8 +191,8 @@ class Ask:
         draft.notes += [note] if note else []
         return hits[: self._passages]
 
-    async def finish(self, draft: Draft) -> Answer:
-        """Cite and ground what is there, also when generation was stopped half-way, and write down what it cost."""
+    async def finish(self, draft: Draft, *, stopped: bool = False) -> Answer:
+        """Cite and ground what is there, also when generation was `stopped` half-way, and write down what it cost."""
         draft.attempts.end("stopped")
         await self._bill(draft)
         prompt = draft.prompt or Prompt(question=draft.question, passages=())
@@ -203,7 +219,11 @@ class Ask:
             notes=tuple(draft.notes),
             warnings=_warnings(answer, prompt),
         )
-        return replace(answer, serving=serving)
+        answer = replace(answer, serving=serving)
+        if draft.meter:  # a second time when it is stopped while it is being kept
+            telling.answered(draft.meter, answer, stopped=stopped)
+            draft.meter = None
+        return answer
 
     async def _bill(self, draft: Draft) -> None:
         """Write down the calls that are not yet; a Stop in between does not interrupt it."""

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from engine.errors import EngineError, ProviderUnavailable
+from engine.errors import CallNotPermitted, EngineError, ProviderUnavailable
 from engine.protocols import Generator
 from engine.provider_views import Choice
+from engine.resilience.deadline import remaining
+from engine.resilience.streams import under
 from engine.services.configuration import Configured
 from engine.services.ledger import Call
 from engine.services.parts import Parts
@@ -20,8 +22,7 @@ from engine.types import Delta, Outage, Prompt, Usage
 from engine.vendors.deadline import bounded
 
 logger = logging.getLogger(__name__)
-ANSWER_SECONDS = 180.0  # for the whole chain
-LAST_SECONDS = 15.0  # of them, kept for the last link
+LAST_SECONDS = 15.0  # of the time of the whole chain, kept for its last link
 
 
 @dataclass(slots=True)
@@ -45,6 +46,10 @@ class Attempts:
         """Note what came."""
         self.usage = delta.usage or self.usage
         self._written.append(delta.text)
+
+    def refused(self) -> None:
+        """Note that the present link was not called: there is nothing to write down."""
+        self._started = 0.0
 
     def end(self, error: str = "") -> None:
         """Write the call of the present link down, once."""
@@ -78,9 +83,10 @@ class Turn:
 
 
 class Chain:
-    """Generators in the order that an admin chose."""
+    """Generators in the order that an admin chose. `seconds` are for all of them, where the question has no time limit."""
 
-    def __init__(self, *, configured: Configured, parts: Parts) -> None:
+    def __init__(self, *, configured: Configured, parts: Parts, seconds: float) -> None:
+        self._seconds = seconds
         self._configured = configured
         self._parts = parts
 
@@ -88,10 +94,12 @@ class Chain:
         """Yield a Turn for each link that is tried, then its pieces, until one link has answered.
 
         `assemble` makes the prompt within a link's own budget. A link that fails half-way is replaced too: its text is void.
-        Raises ProviderError when no link could answer; it names them all.
+        A link whose breaker is open, or that is full, costs no time and no call: the next one is asked at once.
+
+        Raises ProviderError when no link could answer; it names them all. A chain of one link raises that link's own error.
         """
         links = (await self._configured.current()).choices.chain
-        end = time.monotonic() + ANSWER_SECONDS
+        end = time.monotonic() + min(self._seconds, remaining())
         outage: Outage | None = None
         for n, choice in enumerate(links, start=1):
             # The last link has its time kept for it; the ones between are not begun when there is none left.
@@ -106,13 +114,15 @@ class Chain:
                 prompt = assemble(generator)
                 yield Turn(choice, prompt, outage)
                 attempts.begin(choice, prompt)
-                stream = bounded(generator.stream(prompt), seconds=left, provider=choice.provider)
+                stream = under(bounded(generator.stream(prompt), seconds=left, provider=choice.provider), seconds=left)
                 async with aclosing(stream) as deltas:  # type: ignore[type-var]
                     async for delta in deltas:
                         attempts.add(delta)
                         yield delta
                 attempts.end()
             except EngineError as error:
+                if isinstance(error, CallNotPermitted):
+                    attempts.refused()
                 attempts.end(type(error).__name__)
                 outage = self._failed(attempts, choice, str(error))
                 if len(links) == 1:

@@ -10,10 +10,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from engine.errors import ConfigError, ProviderError, StoreError
+from engine.errors import CallNotPermitted, ConfigError, ProviderError, StoreError
 from engine.generation.rewrite import standalone_question
+from engine.generation.rewriting import SECONDS as REWRITE_SECONDS
 from engine.generation.rewriting import rewritten
 from engine.provider_views import Choice
+from engine.resilience.deadline import time_limit
 from engine.services.configuration import Configured
 from engine.services.ledger import Call
 from engine.services.parts import Parts
@@ -36,9 +38,11 @@ class Helpers:
             return standalone_question(question, history), {}
         started, usage = time.perf_counter(), Usage()
         try:
-            text, usage = await rewritten(question, history, await self._parts.generator(choice))
-        except (ProviderError, ConfigError) as error:
-            calls.append(_call(choice, "rewrite", started, usage, type(error).__name__))
+            with time_limit(REWRITE_SECONDS):
+                text, usage = await rewritten(question, history, await self._parts.generator(choice))
+        except (ProviderError, ConfigError, CallNotPermitted) as error:
+            if not isinstance(error, CallNotPermitted):
+                calls.append(_call(choice, "rewrite", started, usage, type(error).__name__))
             return standalone_question(question, history), {"by": "rules", "failed": f"{choice}: {error}"}
         calls.append(_call(choice, "rewrite", started, usage))
         return text, {"by": str(choice)}
@@ -55,9 +59,11 @@ class Helpers:
         started = time.perf_counter()
         try:
             reranker = await self._parts.reranker(choice)
-            scores = await asyncio.wait_for(asyncio.to_thread(reranker.score, question, hits), RERANK_SECONDS)
-        except (ProviderError, ConfigError, StoreError, TimeoutError) as error:
-            calls.append(_call(choice, "rerank", started, Usage(), type(error).__name__))
+            with time_limit(RERANK_SECONDS):
+                scores = await asyncio.wait_for(asyncio.to_thread(reranker.score, question, hits), RERANK_SECONDS)
+        except (ProviderError, ConfigError, StoreError, CallNotPermitted, TimeoutError) as error:
+            if not isinstance(error, CallNotPermitted):
+                calls.append(_call(choice, "rerank", started, Usage(), type(error).__name__))
             why = str(error) or f"no answer within {RERANK_SECONDS:.0f} s"
             return hits, f"The passages are in the order of the search, because reranking by {choice} failed: {why}."
         calls.append(_call(choice, "rerank", started, Usage()))

@@ -25,7 +25,8 @@ from engine.database.models import Collection, DocumentRow, Version, VersionStat
 from engine.database.quarantine import FLAGGED, HELD
 from engine.documents import Chunk, Document, Page, Piece
 from engine.errors import BadResponse, EmptyDocument, StoreError
-from engine.protocols import Chunker, Embedder
+from engine.monitoring.timing import timing
+from engine.protocols import Chunker, Embedder, Meter
 from engine.sections import Injection
 from engine.security.injection import assess
 from engine.security.sealing import Sealer
@@ -68,6 +69,7 @@ class Ingest:
         chunkers: Callable[[Collection], Awaitable[Chunker]],
         bill: Callable[[Collection, Sequence[str], Embedder, float], Awaitable[Callable[[AsyncSession], None]]],
         injection: Injection,
+        meter: Meter,
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -77,6 +79,7 @@ class Ingest:
         self._chunkers = chunkers
         self._bill = bill
         self._injection = injection
+        self._meter = meter
         self._embedding: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)  # one batch a model at a time
 
     async def run(self, version_id: str, report: Report) -> None:
@@ -88,13 +91,17 @@ class Ingest:
             document = await session.get_one(DocumentRow, version.document_id)
             collection = await session.get_one(Collection, version.collection_id)
         if version.state == VersionState.STORED:
-            await self._load(version, document)
+            with timing(self._meter, "ingest_seconds", "parse"):
+                await self._load(version, document)
         if version.state == VersionState.PARSED:
-            await self._chunk(version, document, collection)
+            with timing(self._meter, "ingest_seconds", "chunk"):
+                await self._chunk(version, document, collection)
         if version.state == VersionState.CHUNKED:
-            await self._embed(version, document, collection, report)
+            with timing(self._meter, "ingest_seconds", "embed"):
+                await self._embed(version, document, collection, report)
         if version.state == VersionState.EMBEDDED:
-            await self._go_live(version, collection)
+            with timing(self._meter, "ingest_seconds", "live"):
+                await self._go_live(version, collection)
 
     async def _load(self, version: Version, document: DocumentRow) -> None:
         password = self._sealer.open(version.sealed_password) if version.sealed_password else None

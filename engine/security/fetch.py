@@ -1,4 +1,4 @@
-"""The one function that fetches what a user names by a web address. Nothing else in the product does."""
+"""The one function that fetches what a user names by a web address. Only `engine.security.post` shares its client."""
 
 from __future__ import annotations
 
@@ -75,16 +75,7 @@ async def fetch(
 
 @asynccontextmanager
 async def _asked(hop: Target, rules: Egress, network: Any) -> AsyncIterator[httpx2.Response]:
-    transport = httpx2.AsyncHTTPTransport(verify=await asyncio.to_thread(_tls), trust_env=False)
-    if network is not None:
-        transport._pool._network_backend = network
-    client = httpx2.AsyncClient(
-        transport=pinned(transport, httpx2, rules),
-        trust_env=False,
-        follow_redirects=False,
-        headers=HEADERS,
-        timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
-    )
+    client = await client_for(rules, network)
     try:
         async with client, client.stream("GET", hop.url) as response:
             yield response
@@ -96,6 +87,20 @@ async def _asked(hop: Target, rules: Egress, network: Any) -> AsyncIterator[http
             f"the server of this address broke off its answer ({type(error).__name__})",
             hint="Try again, or upload the file.",
         ) from None
+
+
+async def client_for(rules: Egress, network: Any = None) -> httpx2.AsyncClient:
+    """Return a client whose connections are judged by `rules` and made to the very address that was judged."""
+    transport = httpx2.AsyncHTTPTransport(verify=await asyncio.to_thread(_tls), trust_env=False)
+    if network is not None:
+        transport._pool._network_backend = network
+    return httpx2.AsyncClient(
+        transport=pinned(transport, httpx2, rules),
+        trust_env=False,
+        follow_redirects=False,
+        headers=HEADERS,
+        timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
+    )
 
 
 def _next(hop: Target, location: str) -> Target:

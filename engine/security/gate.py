@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
+from engine.correlation import working_for
 from engine.errors import EngineError
 from engine.rate_limit import SlidingWindow
 from engine.security.addresses import address_key, client_address, parse_address, parse_networks, within
@@ -64,9 +65,9 @@ class Gate:
     """Checks the credential of every request, websocket handshake and websocket frame.
 
     `authenticate(token)` and `authenticate_bearer(text, address)` return a principal, or None for what is unknown, expired or
-    revoked; an answer about a session is reused for at most `cache_seconds`, one about a bearer never. Below /api only a
-    bearer counts, everywhere else only the cookie. Identity headers (x-wb-*) of the client are dropped; the verified
-    `x-wb-session` and `x-wb-user` are added for `server.trustedUserHeaders`, and the principal as
+    revoked; an answer about a session is reused for at most `cache_seconds`, one about a bearer never. Below /api, and for
+    /metrics, only a bearer counts, everywhere else only the cookie. Identity headers (x-wb-*) of the client are dropped; the
+    verified `x-wb-session` and `x-wb-user` are added for `server.trustedUserHeaders`, and the principal as
     `scope["state"]["principal"]`. `owner_of(tab)` returns the user id that a Streamlit session was opened for, or None.
     `farewell` is sent on an open websocket whose session ended. While either function raises EngineError nobody comes in: 503.
     """
@@ -112,11 +113,13 @@ class Gate:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        scope = labelled(self._as_seen(scope), secrets.token_hex(8))
-        if scope["type"] == "http":
-            await self._http(scope, receive, with_headers(send, scope, self._headers))
-        else:
-            await self._websocket(scope, receive, send)
+        request = secrets.token_hex(8)
+        scope = labelled(self._as_seen(scope), request)
+        with working_for(request):
+            if scope["type"] == "http":
+                await self._http(scope, receive, with_headers(send, scope, self._headers))
+            else:
+                await self._websocket(scope, receive, send)
 
     def _as_seen(self, scope: Scope) -> Scope:
         """Return the scope with the address and scheme of the real client, as far as trusted proxies tell them."""

@@ -8,8 +8,9 @@ from urllib.parse import quote, unquote
 
 from engine.security.wire import Scope, header_values
 
-OPEN_PATHS = frozenset({"/login", "/login/code", "/login/password", "/login/style.css", "/invite", "/setup", "/healthz/live"})
-CONSTANT_PATHS = frozenset({"/login/style.css", "/healthz/live"})
+PROBES = frozenset({"/healthz/live", "/healthz/ready", "/healthz/startup"})
+OPEN_PATHS = PROBES | {"/login", "/login/code", "/login/password", "/login/style.css", "/invite", "/setup"}
+CONSTANT_PATHS = PROBES | {"/login/style.css"}  # they cost next to nothing, however often they are asked
 HIDDEN_PATHS = frozenset({"/_stcore/metrics"})  # Streamlit's own figures, of no use to anybody who uses pages
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 MAX_QUERY = 500  # characters that are carried through a sign-in
@@ -58,7 +59,7 @@ def host_problem(scope: Scope, allowed: Collection[str]) -> int:
     values = header_values(scope["headers"], b"host")
     if len(values) > 1:
         return 400
-    if not allowed or scope["path"] == "/healthz/live":
+    if not allowed or scope["path"] in PROBES:  # orchestrators ask by address
         return 0
     return 0 if values and host_of(values[0]) in allowed else 421
 

@@ -34,6 +34,17 @@ class Sealer:
                 hint="Restore secrets.json of the data folder, or enter it again.",
             ) from error
 
+    def seal_bytes(self, value: bytes) -> bytes:
+        """Return `value` in a form that may be stored: a third larger, and text."""
+        return self._fernet.encrypt(value)
+
+    def open_bytes(self, sealed: bytes) -> bytes:
+        """Return the value. Raises MissingSecret when it was sealed with another key, or is damaged."""
+        try:
+            return self._fernet.decrypt(sealed)
+        except InvalidToken:
+            raise MissingSecret("a stored value was sealed with another key", hint="It has to be made again.") from None
+
 
 def audit_key(secret_key: str) -> bytes:
     """Return the key that the audit is signed with, derived from the installation's secret: it is not in the database."""

@@ -72,6 +72,6 @@ def behind_tls(scope: Scope) -> bool:
 
 
 def is_api(scope: Scope) -> bool:
-    """Tell whether a request is for the programming interface, where no cookie is believed."""
+    """Tell whether a request is for the programming interface, where no cookie is believed; metrics belong to it."""
     path: str = scope["path"]
-    return path == "/api" or path.startswith("/api/")
+    return path in {"/api", "/metrics"} or path.startswith("/api/")

@@ -16,11 +16,13 @@ from engine.database.database import Database
 from engine.database.models import User
 from engine.database.tickets import CHOOSING, LINKS, Kind
 from engine.errors import AccessDenied, InputError
+from engine.protocols import Meter
 from engine.sections import AccountRules, SessionLimits
 from engine.security.passwords import Passwords
 from engine.security.tokens import digest, new_token
 from engine.services.codes import Codes
 from engine.services.guesses import Guesses
+from engine.services.outcomes import signing_in
 from engine.types import Principal, Role
 
 TOUCH_EVERY = timedelta(seconds=30)
@@ -42,6 +44,7 @@ class Accounts:
         codes: Codes,
         limits: SessionLimits,
         rules: AccountRules,
+        meter: Meter,
     ) -> None:
         self._database = database
         self._guesses = guesses
@@ -49,6 +52,7 @@ class Accounts:
         self._codes = codes
         self._limits = limits
         self._rules = rules
+        self._meter = meter
         self.setup_token = ""
 
     async def offer_setup(self) -> None:
@@ -81,19 +85,22 @@ class Accounts:
 
         Raises AccessDenied, with one text for every cause but the lock: unknown, wrong, disabled, invited.
         """
-        checked = await self._guesses.check(name, password, ip=ip, action="auth.login")
-        async with self._database.write() as session:
-            user = await self._guesses.settle(session, checked)
-            return await self._go_on(session, user, ip=ip, user_agent=user_agent)
+        with signing_in(self._meter) as watched:
+            checked = await self._guesses.check(name, password, ip=ip, action="auth.login")
+            async with self._database.write() as session:
+                user = await self._guesses.settle(session, checked)
+                found = await self._go_on(session, user, ip=ip, user_agent=user_agent)
+            return watched.done(found)
 
     async def second_factor(self, ticket: str, code: str, *, ip: str, user_agent: str) -> SignIn:
         """Go on with a one-time code. Raises AccessDenied; a ticket allows 5 tries within 5 minutes."""
-        async with self._database.write() as session:
-            # An error would roll the counts back, so it is returned first and raised outside.
-            outcome = await self._try_code(session, digest(ticket), code, ip=ip, user_agent=user_agent)
-        if isinstance(outcome, AccessDenied):
-            raise outcome
-        return outcome
+        with signing_in(self._meter) as watched:
+            async with self._database.write() as session:
+                # An error would roll the counts back, so it is returned first and raised outside.
+                outcome = await self._try_code(session, digest(ticket), code, ip=ip, user_agent=user_agent)
+            if isinstance(outcome, AccessDenied):
+                raise outcome
+            return watched.done(outcome)
 
     async def _try_code(self, session: AsyncSession, key: str, code: str, *, ip: str, user_agent: str) -> SignIn | AccessDenied:
         expired = AccessDenied("this sign-in took too long or had too many tries", hint="Start again with your password.")
@@ -192,6 +199,14 @@ def require_role(principal: Principal, *roles: Role) -> None:
         raise AccessDenied("neither a preview nor a key without the scope “admin” may do this", hint="Sign in for this.")
     if principal.role not in roles:
         raise AccessDenied(f"this needs the role {' or '.join(roles)}; yours is {principal.role}")
+
+
+def require_operator(principal: Principal) -> None:
+    """Raise AccessDenied unless the principal is an operator or admin, or a key of one with the scope "operate" or "admin"."""
+    if principal.preview or (principal.scopes is not None and not principal.scopes & {"operate", "admin"}):
+        raise AccessDenied("neither a preview nor a key without the scope “operate” may do this", hint="Sign in for this.")
+    if principal.role not in (Role.OPERATOR, Role.ADMIN):
+        raise AccessDenied(f"this needs the role operator or admin; yours is {principal.role}")
 
 
 async def _step(session: AsyncSession, user: User, step: Step, kind: Kind, lasts: timedelta) -> SignIn:

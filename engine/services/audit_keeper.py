@@ -36,6 +36,8 @@ class AuditKeeper:
         self._settings = settings
         self._checkpoints = checkpoints_of(settings, key)
         self._serving = False
+        self.problem = ""
+        """Why the last checkpoint could not be made, "" when it could."""
 
     async def checkpoint(self) -> bool:
         """Sign what the audit is now, outside of the database; nothing when it is not newer. Raises StoreError."""
@@ -56,7 +58,9 @@ class AuditKeeper:
                 at, seq = time.monotonic(), self._database.audit.newest
                 try:
                     await self.checkpoint()
+                    self.problem = ""
                 except EngineError as error:  # the next one comes; until then a cut tail could not be proved
+                    self.problem = str(error)
                     logger.error("the audit has no new checkpoint: %s", error)  # noqa: TRY400 - the message says it all
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 

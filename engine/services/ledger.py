@@ -16,7 +16,7 @@ from engine.database.database import Database
 from engine.database.models import Collection, User
 from engine.database.provider_models import CallRow
 from engine.errors import StoreError
-from engine.protocols import Embedder
+from engine.protocols import Embedder, Meter
 from engine.provider_views import Usage
 from engine.services.configuration import Configured, Live, is_free
 
@@ -41,8 +41,9 @@ class Call:
 class Ledger:
     """The calls of this installation."""
 
-    def __init__(self, *, database: Database, configured: Configured) -> None:
+    def __init__(self, *, database: Database, configured: Configured, meter: Meter) -> None:
         self._database = database
+        self._meter = meter
         self._configured = configured
 
     async def note(self, user_id: str, calls: Sequence[Call]) -> float | None:
@@ -54,7 +55,7 @@ class Ledger:
             return 0.0
         try:
             live = await self._configured.current()
-            costs = [cost(live, call) for call in calls]
+            costs = [self._metered(call, cost(live, call)) for call in calls]
             async with self._database.write() as session:
                 for call, price in zip(calls, costs, strict=True):
                     session.add(row_of(user_id, call, price))
@@ -81,8 +82,16 @@ class Ledger:
             elapsed_ms=seconds * 1000,
             input_tokens=tokens,
         )
-        row = row_of("", call, cost(await self._configured.current(), call))
+        row = row_of("", call, self._metered(call, cost(await self._configured.current(), call)))
         return lambda session: session.add(row)
+
+    def _metered(self, call: Call, price: float | None) -> float | None:
+        for direction, tokens in (("input", call.input_tokens), ("output", call.output_tokens)):
+            if tokens:
+                self._meter.counted("tokens_total", (call.provider, call.model, direction), tokens)
+        if price:
+            self._meter.counted("cost_usd_total", (call.provider, call.model), price)
+        return price
 
     async def purge(self) -> None:
         """Remove calls that are older than what the page can show."""
@@ -121,6 +130,11 @@ def row_of(user_id: str, call: Call, price: float | None) -> CallRow:
     )
 
 
+def who(user_id: str, name: str | None) -> str:
+    """Return how the user of a call is shown; `name` is None for an id that no user has."""
+    return name or ("command line" if user_id == "local" else "the system" if not user_id else "a former user")
+
+
 async def _sums(session: AsyncSession, first: str) -> list[Usage]:
     keys = (CallRow.day, CallRow.user_id, CallRow.provider, CallRow.model, CallRow.job)
     query = (
@@ -143,7 +157,7 @@ async def _sums(session: AsyncSession, first: str) -> list[Usage]:
     found = [
         Usage(
             day=date.fromisoformat(day),
-            user=name or ("command line" if user_id == "local" else "the system" if not user_id else "a former user"),
+            user=who(user_id, name),
             provider=provider,
             model=model,
             job=job,

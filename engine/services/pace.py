@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
+from engine.caching.manager import ProductionCacheManager
 from engine.errors import TooMany
-from engine.rate_limit import SlidingWindow
 from engine.types import Principal
 
 SECONDS = 60.0
 
 
 class Pace:
-    """Counts questions by user, whichever page, key or token they come from; in this process."""
+    """Counts questions by user, whichever page, key, token or replica they come from."""
 
-    def __init__(self, questions_per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._questions = SlidingWindow(questions_per_minute, SECONDS, clock=clock)
+    def __init__(self, questions_per_minute: int, cache: ProductionCacheManager) -> None:
+        self._limit = questions_per_minute
+        self._cache = cache
 
-    def question(self, principal: Principal) -> None:
+    async def question(self, principal: Principal) -> None:
         """Count one question. Raises TooMany."""
-        verdict = self._questions.hit(principal.user_id)
-        if not verdict.allowed:
-            raise TooMany(
-                f"you asked {self._questions.limit} questions within a minute", retry_after_seconds=verdict.retry_after_seconds
-            )
+        verdict = await self._cache.check_rate_limit(f"questions {principal.user_id}", self._limit, SECONDS, what="questions")
+        if not verdict["allowed"]:
+            raise TooMany(f"you asked {verdict['limit']} questions within a minute", retry_after_seconds=verdict["retry_after"])

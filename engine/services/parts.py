@@ -13,8 +13,10 @@ import numpy as np
 from engine import registry
 from engine.database.models import Collection
 from engine.errors import ConfigError, EngineError, StoreError
+from engine.operations_views import Dependency
 from engine.protocols import Embedder, Generator, Reranker, VectorStore
 from engine.provider_views import Choice
+from engine.resilience.protected import Protection
 from engine.security.sealing import Sealer
 from engine.services.configuration import Configured, Live
 from engine.services.outgoing import Outgoing
@@ -24,15 +26,31 @@ from engine.types import Endpoint, Space
 
 VERIFY_SECONDS = 300.0  # how often a remote embedder is asked whether it still makes the vectors of a collection
 SAME = 0.999  # cosine at which two vectors of the probe text are of one space
+LAST_RESORT = frozenset({"extractive", "local"})  # they work while nothing else does, so nothing refuses them
 LINGER_SECONDS = 240.0  # an answer that is being written may still use a part that was replaced
 
 T = TypeVar("T")
 
 
 class Parts:
-    """The parts of this process, one instance for each provider, model and role."""
+    """The parts of this process, one instance for each provider, model and role, each behind its guard.
 
-    def __init__(self, *, configured: Configured, sealer: Sealer, outgoing: Outgoing, folder: Path, threads: int) -> None:
+    Without a guard are the parts of `LAST_RESORT`, the stores of this process, and what is asked for with `guarded=False`: an
+    admin who tries a provider wants to know what it answers now. Such a try neither opens nor closes a breaker.
+    """
+
+    def __init__(
+        self,
+        *,
+        configured: Configured,
+        sealer: Sealer,
+        outgoing: Outgoing,
+        folder: Path,
+        threads: int,
+        protection: Protection,
+    ) -> None:
+        self._protection = protection
+        self._revisions: dict[str, int] = {}
         self._configured = configured
         self._sealer = sealer
         self._outgoing = outgoing
@@ -54,11 +72,11 @@ class Parts:
         key = ("embedding", "local", "")
         return given or self._known(key, 0, lambda: registry.EMBEDDERS["local"].load()(threads=self._threads))
 
-    async def embedder(self, choice: Choice) -> Embedder:
+    async def embedder(self, choice: Choice, *, guarded: bool = True) -> Embedder:
         """Return the embedder of a choice. Raises ConfigError, StoreError."""
         if choice.provider == "local":
             return self.local()
-        made: Embedder = await self._part("embedding", choice, threads=self._threads)
+        made: Embedder = await self._part("embedding", choice, guarded, threads=self._threads)
         return made
 
     async def embedder_of(self, collection: Collection, *, verify: bool = False) -> Embedder:
@@ -82,22 +100,25 @@ class Parts:
         """Have every embedder asked again before it is next used: one of them was seen to have changed."""
         self._verified.clear()
 
-    async def generator(self, choice: Choice) -> Generator:
+    async def generator(self, choice: Choice, *, guarded: bool = True) -> Generator:
         """Return the generator of a choice. Raises ConfigError, StoreError."""
-        made: Generator = await self._part("chat", choice, embedder=self.local())
+        made: Generator = await self._part("chat", choice, guarded, embedder=self.local())
         return made
 
-    async def reranker(self, choice: Choice) -> Reranker:
+    async def reranker(self, choice: Choice, *, guarded: bool = True) -> Reranker:
         """Return the reranker of a choice. Raises ConfigError, StoreError."""
-        made: Reranker = await self._part("rerank", choice, threads=self._threads)
+        made: Reranker = await self._part("rerank", choice, guarded, threads=self._threads)
         return made
 
-    async def store(self, name: str, *, dimension: int, space: str) -> VectorStore:
+    async def store(self, name: str, *, dimension: int, space: str, guarded: bool = True) -> VectorStore:
         """Return a new index object over a space of a store; who asks for it closes it. Raises ConfigError, StoreError."""
         spec, endpoint, _ = await self._row("store", Choice(provider=name))
         load = await asyncio.to_thread(spec.load)
         made: VectorStore = await asyncio.to_thread(load, endpoint, dimension=dimension, space=space)
-        return made
+        if not guarded or not spec.durable:
+            return made
+        behind: VectorStore = self._protection(Dependency(operation="store", provider=name), made)
+        return behind
 
     async def revision(self, name: str) -> int:
         """Return a number that grows when a provider is changed; 0 for built-in ones."""
@@ -117,12 +138,25 @@ class Parts:
         for _, part in made:
             await _close(part)
 
-    async def _part(self, role: str, choice: Choice, **options: Any) -> Any:
-        if (role, choice.provider) in self._given:
-            return self._given[role, choice.provider]
-        spec, endpoint, revision = await self._row(role, choice)
-        load = await asyncio.to_thread(spec.load)  # the first import of a vendor's library takes seconds
-        return self._known((role, choice.provider, endpoint.model), revision, lambda: load(endpoint, **options))
+    async def dependency(self, role: str, choice: Choice) -> Dependency | None:
+        """Return what stands behind the guard of a choice; None where there is none. Raises ConfigError, StoreError."""
+        spec, endpoint, _ = await self._row(role, choice)
+        if choice.provider in LAST_RESORT or (role == "store" and not spec.durable):
+            return None
+        return Dependency(operation=role, provider=choice.provider, model="" if role == "store" else endpoint.model)
+
+    async def _part(self, role: str, choice: Choice, guarded: bool, **options: Any) -> Any:
+        given = self._given.get((role, choice.provider))
+        if given is not None:
+            part, model = given, choice.model
+        else:
+            spec, endpoint, revision = await self._row(role, choice)
+            load = await asyncio.to_thread(spec.load)  # the first import of a vendor's library takes seconds
+            model = endpoint.model
+            part = self._known((role, choice.provider, model), revision, lambda: load(endpoint, **options))
+        if not guarded or choice.provider in LAST_RESORT:
+            return part
+        return self._protection(Dependency(operation=role, provider=choice.provider, model=model), part)
 
     def _known(self, key: tuple[str, ...], revision: int, make: Callable[[], T]) -> T:
         known = self._made.get(key)
@@ -145,6 +179,11 @@ class Parts:
         if live.choices.version == self._version:
             return
         self._version = live.choices.version
+        revisions = {name: row.revision for name, row in live.providers.items()}
+        for name, revision in revisions.items():
+            if self._revisions.get(name, revision) != revision:
+                self._protection.renewed(name)
+        self._revisions |= revisions
         for key, (revision, part) in list(self._made.items()):
             row = live.providers.get(key[1])
             if revision and (row is None or row.revision != revision):

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from engine.access_views import Scope
 from engine.errors import AccessDenied, AddressDenied, TooMany
+from engine.protocols import Meter
+from engine.services.outcomes import failed
 from engine.types import Principal, Role
 
 
@@ -30,6 +32,7 @@ _COPY = Permit(frozenset({Scope.READ}))  # a preview shows what somebody may see
 _ASK = Permit(frozenset({Scope.ASK}))  # conversations are private, so a preview sees none of them
 _WRITE = Permit(frozenset({Scope.WRITE}))
 _ADMIN = Permit(frozenset({Scope.ADMIN}))
+_OPERATE = Permit(frozenset({Scope.OPERATE, Scope.ADMIN}))
 _ANY_KEY = Permit(frozenset(Scope))
 
 PERMITS: dict[str, Permit] = {
@@ -50,8 +53,13 @@ PERMITS: dict[str, Permit] = {
     # through it a key of an admin would become an admin without an end.
     **dict.fromkeys(("users", "delete_user", "disable_user", "enable_user", "unlock_user"), _ADMIN),
     **dict.fromkeys(("create_group", "rename_group", "delete_group", "set_members", "reach"), _ADMIN),
-    **dict.fromkeys(("audit", "health", "api_keys", "revoke_api_key"), _ADMIN),
+    **dict.fromkeys(("audit", "api_keys", "revoke_api_key"), _ADMIN),
+    **dict.fromkeys(("health", "alert_metrics", "alert_rules", "save_alert_rule", "delete_alert_rule"), _OPERATE),
+    **dict.fromkeys(("silence_alert_rule", "alerts", "acknowledge_alert", "alert_channels", "incidents"), _OPERATE),
+    **dict.fromkeys(("save_alert_channel", "delete_alert_channel", "test_alert_channel", "support_bundle"), _OPERATE),
     **dict.fromkeys(("audit_facets", "audit_verify", "audit_export", "audit_sources"), _ADMIN),
+    **dict.fromkeys(("metrics", "measurements", "measurements_csv"), _OPERATE),
+    **dict.fromkeys(("breakers", "command_breaker"), _OPERATE),
     **dict.fromkeys(("issue_token", "revoke_token"), _ANY_KEY),
     "note_denied": Permit(frozenset(Scope), preview=True),
 }
@@ -79,27 +87,29 @@ def acts_as_admin(principal: Principal) -> bool:
     return principal.role is Role.ADMIN and not narrowed
 
 
-def guard(facade: object, note: Note) -> None:
+def guard(facade: object, note: Note, meter: Meter) -> None:
     """Put the table in front of every async method of `facade` whose first argument is a principal.
 
-    `note(principal, method)` is awaited for each AccessDenied of such a method, whoever raised it.
+    `note(principal, method)` is awaited for each AccessDenied of such a method, whoever raised it; `meter`
+    hears of every error.
     """
     for name in dir(facade):
         method = None if name.startswith("_") else getattr(facade, name)
         if inspect.iscoroutinefunction(method) and next(iter(inspect.signature(method).parameters), "") == "principal":
-            setattr(facade, name, _guarded(name, method, note))
+            setattr(facade, name, _guarded(name, method, note, meter))
 
 
-def _guarded(name: str, method: Method, note: Note) -> Method:
+def _guarded(name: str, method: Method, note: Note, meter: Meter) -> Method:
     @wraps(method)
     async def guarded(principal: Principal, *arguments: Any, **named: Any) -> Any:
         try:
             require_permit(principal, name)
             return await method(principal, *arguments, **named)
-        except (TooMany, AddressDenied):  # no question of permission; the latter is audited where it is decided
-            raise
-        except AccessDenied:
-            if name != "note_denied":
+        except Exception as error:
+            failed(meter, error, name)
+            # Neither too much nor an address is a question of permission; the latter is audited where it is decided.
+            denied = isinstance(error, AccessDenied) and not isinstance(error, (TooMany, AddressDenied))
+            if denied and name != "note_denied":
                 await note(principal, name)
             raise
 

@@ -11,8 +11,17 @@ from typing import TypeAlias
 from engine.database import collections, content, quarantine
 from engine.database.database import Database
 from engine.database.models import Collection
-from engine.errors import ConfigError, EngineError, InputError, ProviderError, QuestionRejected, StoreError
+from engine.errors import (
+    CallNotPermitted,
+    ConfigError,
+    EngineError,
+    InputError,
+    ProviderError,
+    QuestionRejected,
+    StoreError,
+)
 from engine.protocols import Array, Embedder, VectorSearch
+from engine.resilience.deadline import time_limit
 from engine.retrieval.diversity import mmr
 from engine.retrieval.naming import named
 from engine.retrieval.search import HybridSearch
@@ -147,8 +156,9 @@ class Retriever:
         if mode != "lexical":
             limit = LOAD_SECONDS if group[0].embedder == "local" else EMBED_SECONDS
             try:
-                vector = await asyncio.wait_for(self._embedded(query, group, progress), limit)
-            except (ProviderError, StoreError, ConfigError, TimeoutError) as failure:
+                with time_limit(limit):  # a thread that nobody waits for any more tries nothing again
+                    vector = await asyncio.wait_for(self._embedded(query, group, progress), limit)
+            except (ProviderError, StoreError, ConfigError, CallNotPermitted, TimeoutError) as failure:
                 error = failure if isinstance(failure, EngineError) else too_slow(provider=group[0].embedder, seconds=limit)
                 if mode == "dense":
                     raise error from failure
@@ -168,7 +178,7 @@ class Retriever:
             return Tolerant(None)
         try:
             vectors, _ = await self._indexes.current(collection)
-        except (StoreError, ConfigError) as error:
+        except (StoreError, ConfigError, CallNotPermitted) as error:
             if mode == "dense":
                 raise
             progress.by_words(collection.name, f"the vector store {collection.store!r}", error)
@@ -180,14 +190,17 @@ class Retriever:
         embedder = await self._embedders(group[0])
         for other in group[1:]:
             await self._embedders(other)  # each is verified against its own space
-        collection, error = group[0], ""
+        collection, error, called = group[0], "", True
         try:
             return await asyncio.to_thread(embedder.embed_query, query)
         except ProviderError as failure:
             error = type(failure).__name__
             raise
+        except CallNotPermitted:
+            called = False
+            raise
         finally:
-            if collection.embedder != "local":  # the built-in model costs nothing, and every question uses it
+            if called and collection.embedder != "local":  # the built-in model costs nothing, and every question uses it
                 call = Call(
                     provider=collection.embedder,
                     model=collection.embedding_model,

@@ -10,6 +10,7 @@ while the task goes on. A store that failed just now is not asked again at once.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import time
 import uuid
@@ -56,7 +57,10 @@ class Spaces:
         self._failed: dict[str, tuple[float, int, str]] = {}
 
     async def current(self, collection: Collection) -> VectorStore:
-        """Return the vectors of a collection, up to date with SQL. Raises StoreError (also when it takes long), ConfigError."""
+        """Return the vectors of a collection, up to date with SQL.
+
+        Raises StoreError (also when it takes long), ConfigError, CallNotPermitted.
+        """
         space, revision = collection.space, await self._parts.revision(collection.store)
         at, failed, why = self._failed.get(space, (-REST_SECONDS, -1, ""))
         if failed == revision and time.monotonic() - at < REST_SECONDS:
@@ -64,7 +68,9 @@ class Spaces:
         while True:
             task, joined = self._tasks.get(space), True
             if task is None:
-                task, joined = asyncio.create_task(self._followed(collection, revision)), False
+                # In a context of its own: the time limit of the question that begins it is not that of the following.
+                followed = self._followed(collection, revision)
+                task, joined = asyncio.create_task(followed, context=contextvars.Context()), False
                 self._tasks[space] = task
                 task.add_done_callback(lambda done: self._done(space, done))
             try:

@@ -21,7 +21,7 @@ from engine.database.columns import new_id, now
 from engine.database.database import Database, changed
 from engine.database.models import ChunkRow, Collection
 from engine.database.provider_models import SpaceRow
-from engine.errors import InputError, NotFound, StoreError
+from engine.errors import CallNotPermitted, InputError, NotFound, StoreError
 from engine.protocols import Array, VectorStore
 from engine.provider_views import Choice, StoreMove
 from engine.services.accounts import require_role
@@ -169,7 +169,7 @@ class StoreMoves:
         try:
             await asyncio.to_thread(store.drop)
             await asyncio.to_thread(store.close)
-        except StoreError:
+        except (StoreError, CallNotPermitted):
             return  # the row stays, retired, and the sweep tries again
         if space:
             async with self._database.write() as session:

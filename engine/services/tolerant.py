@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.errors import StoreError
+from engine.errors import CallNotPermitted, StoreError
 from engine.protocols import Array, VectorSearch
 from engine.types import Filter, Match
 
@@ -12,7 +12,7 @@ class Tolerant:
 
     def __init__(self, index: VectorSearch | None) -> None:
         self._index = index
-        self.error: StoreError | None = None
+        self.error: StoreError | CallNotPermitted | None = None
 
     def search(self, vector: Array, *, k: int, where: Filter = ()) -> list[Match]:
         """See VectorStore."""
@@ -20,6 +20,6 @@ class Tolerant:
             return []
         try:
             return self._index.search(vector, k=k, where=where)
-        except StoreError as error:
+        except (StoreError, CallNotPermitted) as error:
             self.error = error
             return []

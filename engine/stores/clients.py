@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Generic, TypeVar
 
-from engine.errors import ConfigError, ProviderError, StoreError
+from engine.errors import ConfigError, ProviderError, StoreError, StoreUnavailable
 from engine.types import Endpoint
-from engine.vendors.status import HINTS, redacted
+from engine.vendors.status import HINTS, redacted, waiting_helps
 
 C = TypeVar("C")
 LOCK_FILE = ".workbench.lock"
@@ -36,7 +36,9 @@ def failed(vendor: str, error: Exception, endpoint: Endpoint, *, status: int = 0
     hint = HINTS.get(status, "Test the store on the providers page; its server may say more in its log.")
     if not reachable:
         hint = "Check that the server runs, and its address on the providers page."
-    return StoreError(f"{vendor} {what}: {redacted(str(error) or type(error).__name__, endpoint)}", hint=hint)
+    kind = StoreUnavailable if not reachable or waiting_helps(status) else StoreError
+    said = redacted(str(error) or type(error).__name__, endpoint)
+    return kind(f"{vendor} {what}: {said}", hint=hint, status=status or None)
 
 
 @dataclass

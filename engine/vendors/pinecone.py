@@ -12,10 +12,10 @@ from pinecone import ApiError, ConflictError, NotFoundError, Pinecone, Serverles
 from pinecone.errors import PineconeConnectionError, PineconeTimeoutError
 from pinecone.models.indexes.schema import DenseVectorField
 
-from engine.errors import CollectionMissing, DimensionMismatch, ProviderError, StoreError
+from engine.errors import CollectionMissing, DimensionMismatch, ProviderError, StoreError, StoreUnavailable
 from engine.types import Endpoint
 from engine.vendors.limits import Limits, sync_settings
-from engine.vendors.status import redacted, retry_seconds
+from engine.vendors.status import redacted, retry_seconds, waiting_helps
 
 CONTROL = "https://api.pinecone.io"
 READY_SECONDS = 120.0
@@ -63,10 +63,14 @@ def translated(error: Exception, endpoint: Endpoint) -> StoreError:
         if status == 404:
             return CollectionMissing(text, hint=hint)
         seconds = retry_seconds({name.lower(): value for name, value in (error.headers or {}).items()}.get("retry-after"))
-        return StoreError(text, hint=f"Wait {seconds:.0f} s, or raise the limit at Pinecone." if seconds is not None else hint)
+        if not waiting_helps(status):
+            return StoreError(text, hint=hint, status=status)
+        hint = f"Wait {seconds:.0f} s, or raise the limit at Pinecone." if seconds is not None else hint
+        return StoreUnavailable(text, hint=hint, status=status, retry_after_seconds=seconds)
     if isinstance(error, PineconeTimeoutError):
-        return StoreError(f"Pinecone gave no answer in time: {said}", hint="Try again, or raise its time limit.")
-    return StoreError(f"Pinecone cannot be used: {said}", hint="Check its address; the rest of the message says more.")
+        return StoreUnavailable(f"Pinecone gave no answer in time: {said}", hint="Try again, or raise its time limit.")
+    kind = StoreUnavailable if isinstance(error, PineconeConnectionError) else StoreError
+    return kind(f"Pinecone cannot be used: {said}", hint="Check its address; the rest of the message says more.")
 
 
 def opened(endpoint: Endpoint, *, dimension: int, create: bool) -> Any:

@@ -10,7 +10,15 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg  # type: ignore[import-untyped]
 
-from engine.errors import CollectionMissing, ConfigError, DimensionMismatch, EngineError, ProviderError, StoreError
+from engine.errors import (
+    CollectionMissing,
+    ConfigError,
+    DimensionMismatch,
+    EngineError,
+    ProviderError,
+    StoreError,
+    StoreUnavailable,
+)
 from engine.types import Endpoint
 from engine.vendors.pinned import ProviderGuard
 from engine.vendors.status import redacted
@@ -198,8 +206,11 @@ def translated(error: Exception, endpoint: Endpoint) -> StoreError:
         )
     down = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
     if isinstance(error, down) or state[:3] in ("57P", "533") or state[:2] == "08":
-        return StoreError(f"PostgreSQL cannot be reached: {said}", hint="Check that it runs, and its address; then try again.")
-    return StoreError(f"PostgreSQL refused{f' ({state})' if state else ''}: {said}", hint=_hint(state))
+        return StoreUnavailable(
+            f"PostgreSQL cannot be reached: {said}", hint="Check that it runs, and its address; then try again."
+        )
+    status = 401 if state[:2] == "28" else 403 if state == "42501" else None
+    return StoreError(f"PostgreSQL refused{f' ({state})' if state else ''}: {said}", hint=_hint(state), status=status)
 
 
 def _hint(state: str) -> str:

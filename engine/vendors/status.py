@@ -21,7 +21,7 @@ MOST_TOKENS = 2**53
 MOST_NAMES = 1_000
 NAME_CHARS = 200
 # What keys of the known vendors look like, for a message that repeats another key than the one it was called with.
-_KEYLIKE = re.compile(r"\b(?:sk|pk|pcsk|AIza|ya29|hf|gsk|xai)[-_.][\w.*-]{6,}|\bAIza[\w-]{10,}|(?i:bearer)\s+[\w.~+/=-]{8,}")
+KEYLIKE = re.compile(r"\b(?:sk|pk|pcsk|AIza|ya29|hf|gsk|xai)[-_.][\w.*-]{6,}|\bAIza[\w-]{10,}|(?i:bearer)\s+[\w.~+/=-]{8,}")
 
 HINTS = {
     401: "The key is missing or wrong: enter it again on the providers page.",
@@ -41,7 +41,12 @@ def redacted(text: object, endpoint: Endpoint, *more: str) -> str:
     forms = {form for secret in (endpoint.api_key, *more) for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
         line = line.replace(form, HIDDEN)
-    return _KEYLIKE.sub(HIDDEN, line[: 20 * MESSAGE_CHARS])[:MESSAGE_CHARS]
+    return without_keys(line[: 20 * MESSAGE_CHARS])[:MESSAGE_CHARS]
+
+
+def without_keys(text: str) -> str:
+    """Return `text` without what looks like a key of a known vendor, or a bearer."""
+    return KEYLIKE.sub(HIDDEN, text)
 
 
 def _words(text: object) -> str:
@@ -96,12 +101,16 @@ def from_status(
     if status in (409, 425) or status >= 500:
         return ProviderUnavailable(text, hint="The provider has trouble; try again in a moment.")
     if 300 <= status < 400:
-        return ProviderRejected(
-            text, hint="It points to another address, which is not followed: enter that one, if it is right."
-        )
+        elsewhere = "It points to another address, which is not followed: enter that one, if it is right."
+        return ProviderRejected(text, hint=elsewhere, status=status)
     if 400 <= status < 500:
-        return ProviderRejected(text, hint=hint or "The provider refuses the request; its answer says why.")
+        return ProviderRejected(text, hint=hint or "The provider refuses the request; its answer says why.", status=status)
     return BadResponse(text, hint="The address may not be one of this provider's.")
+
+
+def waiting_helps(status: int) -> bool:
+    """Return whether the same request may be answered a moment later."""
+    return status in (408, 409, 425, 429) or status >= 500
 
 
 def unreachable(message: object, *, provider: str, endpoint: Endpoint) -> ProviderUnavailable:

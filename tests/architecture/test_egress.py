@@ -16,11 +16,16 @@ CLIENTS = {
     "httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "aiohttp", "websockets", "websocket", "http.client",
     "urllib.request", "socket", "ssl", "ftplib", "smtplib", "imaplib", "poplib", "telnetlib", "xmlrpc", "socketserver", "asyncpg",
     "huggingface_hub", "pycurl", "paramiko", "grpc", "openai", "ollama", "google", "pinecone", "chromadb", "qdrant_client",
+    "opentelemetry.exporter", "redis",
 }  # fmt: skip
 CALLS = {"create_connection", "open_connection", "urlopen", "urlretrieve", "open_unix_connection", "create_datagram_endpoint"}
 MAY = {
     "engine/security/fetch.py": "the one function for addresses that people name",
+    "engine/security/post.py": "the one function for webhooks; its client is that of engine/security/fetch.py",
+    "engine/vendors/mail.py": "the mail server that an operator set in the settings",
     "engine/security/egress.py": "looks names up for the rules, and connects to nothing",
+    "engine/monitoring/tracing.py": "names and numbers to the collector that an operator set; nothing else chooses its address",
+    "engine/security/certificates.py": "one handshake with an address that the guard allowed, to read a certificate",
     "engine/vendors/openai.py": "transports of engine/vendors/limits.py, pinned",
     "engine/vendors/ollama.py": "transports of engine/vendors/limits.py, pinned",
     "engine/vendors/google_client.py": "transports of engine/vendors/limits.py, pinned",
@@ -32,6 +37,8 @@ MAY = {
     "engine/generation/gemini.py": "names of the SDK; its clients are those of engine/vendors/google_client.py",
     "engine/generation/gemini_legacy.py": "an SDK over requests: what it connected to is compared before a byte is sent",
     "engine/vendors/postgres.py": "asks the guard at each connection of its driver",
+    "engine/vendors/redis.py": "errors of the SDK; its client is that of engine/vendors/redis_client.py",
+    "engine/vendors/redis_client.py": "the address is a setting of the operator, never one that a user or a provider names",
     "engine/vendors/huggingface.py": "asks the guard before a model is downloaded",
 }
 

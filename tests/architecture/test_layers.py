@@ -17,7 +17,7 @@ from engine import registry
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "engine"
 LAYERS = {
-    "__version__": 0, "documents": 0, "types": 0.3, "errors": 0,
+    "__version__": 0, "documents": 0, "types": 0.3, "errors": 0, "correlation": 0,
     "specs": 0.5,
     "sections": 0.8, "operations_views": 1, "rate_limit": 1,
     "views": 1, "provider_views": 1, "access_views": 1, "audit_views": 1, "cells": 1, "protocols": 1, "registry": 1, "settings": 1, "words": 1, "sentences": 1, "tokens": 1,
@@ -28,13 +28,13 @@ LAYERS = {
     "pipelines": 4,
     "chat": 5, "worker": 5,
     "workbench": 6,
-    "groundwork": 5.5, "foundation": 6, "operating": 6.5, "assembly": 7,
+    "groundwork": 5.5, "foundation": 6, "checking": 6.2, "operating": 6.5, "assembly": 7,
     "testing": 8, "commands": 8,
     "__main__": 9,
 }  # fmt: skip
 VENDORS = ("torch", "transformers", "sentence_transformers", "numpy", "sqlalchemy", "faiss", "tantivy", "pypdfium2",
            "streamlit", "fastapi", "starlette", "pydantic", "openai", "chromadb",
-           "google.genai", "google.generativeai", "ollama", "qdrant_client", "pinecone", "asyncpg", "httpx")  # fmt: skip
+           "google.genai", "google.generativeai", "ollama", "qdrant_client", "pinecone", "asyncpg", "httpx", "redis")  # fmt: skip
 MAX_LINES = 300
 
 

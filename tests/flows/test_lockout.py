@@ -19,6 +19,7 @@ from engine.security.passwords import BcryptHasher
 from engine.testing import ADMIN, HashedWords, offline_settings
 from engine.workbench import Workbench
 from tests.flows.people import ELSEWHERE, FROM, NEW, PASSWORD, audited, opened, person, signed_in, token_of, user
+from tests.servers.redis import free_port
 
 
 async def guess(workbench: Workbench, name: str, times: int, **origin: str) -> list[str]:
@@ -50,6 +51,18 @@ async def test_the_lock_outlives_a_restart_and_ends_by_itself(tmp_path: Path) ->
         await age(workbench, 15.1)
         assert (await user(workbench, "bob")).locked_until is None
         await token_of(workbench, "bob", **ELSEWHERE)
+
+
+async def test_the_lock_holds_while_redis_is_away(tmp_path: Path) -> None:
+    caching = {"redis_url": f"redis://127.0.0.1:{free_port()}/0"}
+    for _ in range(2):  # two processes, one after the other: what one of them remembers does not matter
+        async with opened(tmp_path, caching=caching) as workbench:
+            if not await workbench.users(ADMIN):
+                await person(workbench, "bob")
+            await guess(workbench, "bob", 5)
+    async with opened(tmp_path, caching=caching) as workbench:
+        with pytest.raises(AccessDenied, match="too many"):
+            await workbench.sign_in("bob", PASSWORD, **ELSEWHERE)
 
 
 async def test_thirty_guesses_side_by_side_stay_under_the_limit(tmp_path: Path) -> None:

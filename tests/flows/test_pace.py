@@ -6,24 +6,55 @@ from pathlib import Path
 
 import pytest
 
+from engine.caching import ProductionCacheManager
 from engine.errors import TooMany
 from engine.services.pace import Pace
 from engine.testing import ADMIN, offline_workbench
 from engine.types import Principal, Role
 from tests.flows.conftest import add
+from tests.servers.redis import Redis, wait_longer
+
+BOB = Principal(user_id="b" * 32, name="bob", role=Role.ANALYST)
 
 
-def test_a_fair_share_of_questions_and_then_a_wait() -> None:
+async def test_a_fair_share_of_questions_and_then_a_wait() -> None:
     moment = [0.0]
-    pace, other = Pace(2, clock=lambda: moment[0]), Principal(user_id="b" * 32, name="bob", role=Role.ANALYST)
-    pace.question(ADMIN)
-    pace.question(ADMIN)
+    pace = Pace(2, ProductionCacheManager({"provider": "memory"}, clock=lambda: moment[0]))
+    await pace.question(ADMIN)
+    await pace.question(ADMIN)
     with pytest.raises(TooMany) as refusal:
-        pace.question(ADMIN)
+        await pace.question(ADMIN)
     assert 0 < refusal.value.retry_after_seconds <= 60
-    pace.question(other)
+    await pace.question(BOB)
     moment[0] = 60.1
-    pace.question(ADMIN)
+    await pace.question(ADMIN)
+
+
+async def test_replicas_share_one_budget_and_split_it_while_redis_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_longer(monkeypatch)
+    server = Redis()
+    server.start()
+    caches = [
+        ProductionCacheManager({"provider": "redis", "redis": {"url": server.url}, "prefix": "pace", "replicas": 2})
+        for _ in range(2)
+    ]
+    first, second = (Pace(4, cache) for cache in caches)
+    for _ in range(2):
+        await first.question(ADMIN)
+        await second.question(ADMIN)
+    with pytest.raises(TooMany, match="4 questions"):
+        await second.question(ADMIN)
+    server.kill()
+    for pace in (first, second):  # each has given its half of these four already
+        with pytest.raises(TooMany, match="2 questions"):
+            await pace.question(ADMIN)
+        await pace.question(BOB)
+        await pace.question(BOB)
+        with pytest.raises(TooMany):
+            await pace.question(BOB)
+    for cache in caches:
+        await cache.close()
+    server.remove()
 
 
 async def test_a_conversation_and_the_facade_share_one_budget(tmp_path: Path) -> None:

@@ -23,11 +23,11 @@ from engine.types import Delta, Prompt
 from engine.workbench import Workbench
 from tests.flows.conftest import add
 from tests.flows.test_ask import LEAVE, Slow, settled
-from tests.flows.test_providers import EXTRACTIVE, QUESTION, box, chain, leave, remote, upstream
+from tests.flows.test_providers import EXTRACTIVE, QUESTION, box, chain, leave, remote, upstream, workbench
 from tests.upstreams import openai
 from tests.upstreams.server import KEY, Upstream
 
-__all__ = ["box", "leave", "remote", "upstream"]
+__all__ = ["box", "leave", "remote", "upstream", "workbench"]
 
 
 async def test_a_name_that_is_used_again_stands_for_the_new_address_and_key(
@@ -116,7 +116,7 @@ async def test_the_last_link_keeps_its_time(workbench: Workbench, leave: str, mo
             await asyncio.sleep(3600)
             yield Delta()
 
-    monkeypatch.setattr(chain_module, "ANSWER_SECONDS", 3.0)
+    monkeypatch.setattr(workbench._ask._chain, "_seconds", 3.0)
     monkeypatch.setattr(chain_module, "LAST_SECONDS", 1.0)
     workbench._ask._chain._parts.use("chat", "transformers", Hanging())
     links = [Choice(provider="transformers", model=name) for name in ("a", "b", "c", "d")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,13 @@ from tests.upstreams.server import KEY, Upstream
 ANALYST = Principal(user_id="b" * 32, name="bo", role=Role.ANALYST)
 QUESTION = "How many days of paid leave does an employee have?"
 EXTRACTIVE = Choice(provider="extractive")
+
+
+@pytest.fixture
+async def workbench(tmp_path: Path) -> AsyncIterator[Workbench]:
+    """What happens when a call has failed for good: trying again is tested in test_breakers.py."""
+    async with offline_workbench(tmp_path, resilience={"attempts": 1}) as workbench:
+        yield workbench
 
 
 @pytest.fixture

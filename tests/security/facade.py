@@ -19,8 +19,10 @@ from typing import Any
 
 from engine.access_views import Scope
 from engine.audit_views import AuditQuery
-from engine.database.columns import Base
+from engine.database.columns import Base, new_id, now
+from engine.database.operations_models import AlertRow
 from engine.errors import AccessDenied, AddressDenied, EngineError, NotFound
+from engine.operations_views import AlertChannel, AlertRule, BreakerCommand, Range
 from engine.provider_views import Choice
 from engine.security.passwords import BcryptHasher
 from engine.security.totp import STEP_SECONDS, code_at
@@ -30,7 +32,7 @@ from engine.workbench import Workbench
 
 TABLE = Path(__file__).with_name("facade_matrix.csv")
 WHO = ("stranger", "owner", "reader", "other", "operator", "admin",
-       "preview of owner", "key read", "key ask", "key write", "key admin")  # fmt: skip
+       "preview of owner", "key read", "key ask", "key write", "key operate", "key admin")  # fmt: skip
 PASSWORD = "a long enough password"
 NEW_PASSWORD = "another long enough password"
 
@@ -61,7 +63,7 @@ class World:
         self.people["stranger"] = Principal(user_id="f" * 32, name="stranger", role=Role.ANALYST, session_id="f" * 32)
         self.people["preview of owner"] = await self.workbench.view_as(self.people["admin"], self.people["owner"].user_id)
         for scope in Scope:
-            of = self.people["admin" if scope is Scope.ADMIN else "owner"]
+            of = self.people[{Scope.ADMIN: "admin", Scope.OPERATE: "operator"}.get(scope, "owner")]
             made = await self.workbench.create_api_key(of, scope.value, [scope])
             key = await self.workbench.authenticate_bearer(made.text, ip="127.0.0.1")
             assert key is not None
@@ -133,6 +135,11 @@ class World:
     async def provider(self) -> str:
         return (await self.workbench.add_provider(ADMIN, "qdrant", name=self.name(), base_url="http://127.0.0.1:9")).name
 
+    async def breaker(self) -> str:
+        """One of a store that nobody called."""
+        name = await self.provider()
+        return next(one.id for one in await self.workbench.breakers(ADMIN) if one.dependency.provider == name)
+
     async def conversation(self) -> str:
         """One of the owner's."""
         return (await self.workbench.create_conversation(self.people["owner"], [])).id
@@ -146,6 +153,23 @@ class World:
         while (await self.workbench.message(owner, sent.id)).state == "streaming":
             await asyncio.sleep(0.01)
         return sent.id
+
+    async def alert_rule(self) -> str:
+        return (
+            await self.workbench.save_alert_rule(ADMIN, AlertRule(name="q", metric="queue_oldest_seconds", threshold=1.0))
+        ).id
+
+    async def alert(self) -> str:
+        """One that ended."""
+        alert_id = new_id()
+        async with self.workbench.database.write() as session:
+            session.add(AlertRow(id=alert_id, rule_id="r", rule="r", value=1.0, started_at=now()))
+        return alert_id
+
+    async def alert_channel(self) -> str:
+        made = AlertChannel(name=self.name(), kind="mail", target="ops@example.com")
+        saved = await self.workbench.save_alert_channel(ADMIN, made)
+        return saved.id
 
     async def key(self) -> str:
         """One of the owner's."""
@@ -182,6 +206,7 @@ CHAIN = (Choice(provider="extractive"),)
 C, D, U, G, P = World.collection, World.document, World.user, World.group, World.provider
 ARGUMENTS: dict[str, Arguments] = {
     "collections": args(),
+    "metrics": args(),
     "collection_id": args("nothing of this name", create=False),
     "create_collection": args(World.name),
     "delete_collection": args(C),
@@ -231,6 +256,19 @@ ARGUMENTS: dict[str, Arguments] = {
     "create_user": args(World.name, PASSWORD, Role.ANALYST),
     "audit": args(),
     "health": args(),
+    "alert_metrics": args(),
+    "alert_rules": args(),
+    "save_alert_rule": args(lambda _: AlertRule(name="slow", metric="queue_oldest_seconds", threshold=60.0)),
+    "delete_alert_rule": args(World.alert_rule),
+    "silence_alert_rule": args(World.alert_rule, 15.0),
+    "alerts": args(),
+    "acknowledge_alert": args(World.alert),
+    "alert_channels": args(),
+    "save_alert_channel": args(lambda _: AlertChannel(name="mail", kind="mail", target="ops@example.com")),
+    "delete_alert_channel": args(World.alert_channel),
+    "test_alert_channel": args(World.alert_channel),
+    "incidents": args(Range.HOUR),
+    "support_bundle": args(),
     "groups": args(),
     "create_group": args(World.name),
     "rename_group": args(G, World.name),
@@ -277,6 +315,12 @@ ARGUMENTS: dict[str, Arguments] = {
     "release_passage": args(World.passage),
     "hold_passage": args(World.passage),
     "upload_url": args(C, "http://127.0.0.1/a.txt"),
+    "measurements": args(Range.HOUR),
+    "measurements_csv": args("15 min"),
+    "preference": args("health_range"),
+    "set_preference": args("health_range", World.name),
+    "breakers": args(),
+    "command_breaker": args(World.breaker, BreakerCommand.HOLD),
 }
 CHANGE_THE_CALLER = {"change_password", "confirm_second_factor", "remove_second_factor", "sign_out_everywhere"}
 """After these the callers are not who they were, so everybody comes in anew."""

@@ -43,7 +43,7 @@ async def build():
         keys = {}
         for name, role in PEOPLE.items():
             who = replace(alice, user_id=people[name].id, name=name, role=Role(role))
-            scopes = list(Scope) if who.role is Role.ADMIN else NARROW
+            scopes = {Role.ADMIN: tuple(Scope), Role.OPERATOR: (*NARROW, Scope.OPERATE)}.get(who.role, NARROW)
             keys[name] = (await workbench.create_api_key(who, "live", scopes)).text
         dead = await workbench.create_api_key(alice, "dead", NARROW)
         await workbench.revoke_api_key(alice, dead.info.id)

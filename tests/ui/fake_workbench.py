@@ -34,6 +34,7 @@ class FakeWorkbench(FakeAccess, FakeAudit, FakeOperations, FakePeople, FakeProvi
     """Keeps everything in dictionaries; `fail` makes the named methods raise."""
 
     def __init__(self, *, step_seconds=0.0):
+        self.meter = None
         self.setup_token = "set-up-token-for-the-fake"
         self.fail = {}
         self.step_seconds = step_seconds

@@ -1,5 +1,7 @@
 """history of measurements, forced breakers, alerts, heartbeats, preferences"""
 
+from datetime import UTC, datetime
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
@@ -11,11 +13,27 @@ down_revision = '0005'
 branch_labels = None
 depends_on = None
 
+# What an installation begins with; admins and operators change it. (name, metric, threshold, minutes)
+RULES = (
+    ('Questions fail', 'error_rate', 5.0, 2.0),
+    ('Answers are slow', 'stage_p95_ms', 60_000.0, 5.0),
+    ('A model or store is left alone', 'breaker_open', 0.0, 0.0),
+    ('A health check fails', 'check_failed', 0.0, 2.0),
+    ('Documents wait too long', 'queue_oldest_seconds', 900.0, 1.0),
+)
 LONG = sa.Text().with_variant(mysql.LONGTEXT(), 'mysql', 'mariadb')
 
 
 def _text(name: str, size: int, *, nullable: bool = False) -> 'sa.Column[str]':
     return sa.Column(name, sa.String(length=size), nullable=nullable)
+
+
+def _rule(number: int, name: str, metric: str, threshold: float, minutes: float) -> dict[str, object]:
+    return {
+        'id': f'{number:032x}', 'name': name, 'metric': metric, 'label': '', 'above': True, 'threshold': threshold,
+        'for_minutes': minutes, 'cooldown_minutes': 1.0, 'enabled': True, 'channels': [], 'silenced_until': None,
+        'changed_by': '', 'changed_at': datetime.now(UTC),
+    }  # fmt: skip
 
 
 def upgrade() -> None:
@@ -40,7 +58,7 @@ def upgrade() -> None:
         sa.Column('at', MOMENT, nullable=False),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_breaker_forces')),
     )  # fmt: skip
-    op.create_table(
+    rules = op.create_table(
         'alert_rules',
         _text('id', 32), _text('name', 100), _text('metric', 60), _text('label', 300),
         sa.Column('above', sa.Boolean(), nullable=False),
@@ -54,6 +72,7 @@ def upgrade() -> None:
         sa.Column('changed_at', MOMENT, nullable=False),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_alert_rules')),
     )  # fmt: skip
+    op.bulk_insert(rules, [_rule(number, *values) for number, values in enumerate(RULES, start=1)])
     op.create_table(
         'alert_channels',
         _text('id', 32), _text('name', 100), _text('kind', 20),

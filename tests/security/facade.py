@@ -63,7 +63,7 @@ class World:
         self.people["stranger"] = Principal(user_id="f" * 32, name="stranger", role=Role.ANALYST, session_id="f" * 32)
         self.people["preview of owner"] = await self.workbench.view_as(self.people["admin"], self.people["owner"].user_id)
         for scope in Scope:
-            of = self.people["admin" if scope is Scope.ADMIN else "owner"]
+            of = self.people[{Scope.ADMIN: "admin", Scope.OPERATE: "operator"}.get(scope, "owner")]
             made = await self.workbench.create_api_key(of, scope.value, [scope])
             key = await self.workbench.authenticate_bearer(made.text, ip="127.0.0.1")
             assert key is not None

@@ -27,12 +27,13 @@ class SearchRequest(BaseModel):
 
 
 class AskRequest(BaseModel):
-    """A question."""
+    """A question. With `fresh` it is answered anew although a kept answer still holds."""
 
     model_config = ConfigDict(extra="forbid")
 
     question: str = Field(min_length=1, max_length=10_000)
     collections: Collections
+    fresh: bool = False
 
 
 class Passage(BaseModel):
@@ -49,6 +50,14 @@ class Passage(BaseModel):
     text: str
     score: float
     scores: dict[str, float]
+
+
+class Served(BaseModel):
+    """How an answer came about. `cached_at` is when a kept answer was written (ISO 8601); "" for one of just now."""
+
+    seconds: float
+    cost_usd: float | None
+    cached_at: str
 
 
 class Answered(BaseModel):
@@ -68,6 +77,7 @@ class Answered(BaseModel):
     seconds: float
     outages: tuple[Outage, ...]
     notes: tuple[str, ...]
+    serving: Served
 
 
 @router.post("/search")
@@ -80,7 +90,8 @@ async def search(request: Request, principal: Reader, wanted: SearchRequest) -> 
 @router.post("/ask")
 async def ask(request: Request, principal: Asker, wanted: AskRequest) -> Answered:
     """Answer from the documents, with citations; or say that they do not tell."""
-    return _answered(await engine(request).ask(principal, wanted.question, collections=wanted.collections))
+    answer = await engine(request).ask(principal, wanted.question, collections=wanted.collections, fresh=wanted.fresh)
+    return _answered(answer)
 
 
 def _answered(answer: Answer) -> Answered:
@@ -96,6 +107,7 @@ def _answered(answer: Answer) -> Answered:
         seconds=answer.serving.seconds,
         outages=answer.serving.outages,
         notes=answer.serving.notes,
+        serving=Served(seconds=answer.serving.seconds, cost_usd=answer.serving.cost_usd, cached_at=answer.serving.cached_at),
     )
 
 

@@ -142,6 +142,7 @@ class Assembly(Operating):
             indexes=self.indexes,
             search=HybridSearch(settings=self.settings.retrieval),
             embedders=self.parts.embedder_of,
+            kept=self.query_vectors,
             settings=self.settings.retrieval,
             max_question_chars=self.settings.limits.question_chars,
         )
@@ -154,6 +155,7 @@ class Assembly(Operating):
             chain=Chain(configured=self.configured, parts=self.parts, seconds=self.settings.resilience.answer_seconds),
             helpers=Helpers(configured=self.configured, parts=self.parts),
             ledger=self.ledger,
+            answers=self.answers,
             meter=self.meter,
             embedder=self.parts.local,
             passages=self.settings.retrieval.passages,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,8 @@ from engine.database.database import Database
 from engine.database.models import Conversation, DocumentRow, MessageRow
 from engine.errors import EngineError, InputError, QuestionRejected
 from engine.monitoring.tracing import Traces
-from engine.pipelines.ask import Ask, Draft, Finished, Step, Token, drained
+from engine.pipelines.ask import Ask, AskEvent, Finished, Step, Token, drained
+from engine.pipelines.draft import Draft
 from engine.protocols import Meter
 from engine.services import outcomes
 from engine.services.pace import Pace
@@ -110,8 +111,11 @@ class Chat:
             return message
         return replace(message, text="".join(running.draft.parts), step=running.step)
 
-    async def send(self, principal: Principal, conversation_id: str, question: str) -> MessageInfo:
+    async def send(self, principal: Principal, conversation_id: str, question: str, *, fresh: bool = False) -> MessageInfo:
         """Ask in a conversation and return the assistant's message, which fills while it is tailed.
+
+        A `fresh` answer is not taken from the kept ones. A question of this conversation that is asked again so is asked as
+        it was then: what was said since does not change its meaning.
 
         Raises NotFound, TooMany, QuestionRejected; also while the previous answer is still being written.
         """
@@ -129,9 +133,12 @@ class Chat:
             reply = await conversations.add_turn(session, row, question)
             scope = list(row.collections)
         history = [Message(role=message.role, text=message.text) for message in earlier if message.text]
+        if fresh:
+            history = _before(question, history)
         draft = Draft(question)
+        events = self._ask.stream(principal, question, collection_ids=scope, history=history, draft=draft, fresh=fresh)
         with working_for(principal.request_id):
-            task = asyncio.create_task(self._answer(principal, reply.id, draft, scope, history), name=f"answer-{reply.id}")
+            task = asyncio.create_task(self._answer(principal, reply.id, draft, events), name=f"answer-{reply.id}")
         self._running[reply.id] = Running(task=task, draft=draft)
         return conversations.message_info(reply, [])
 
@@ -143,8 +150,11 @@ class Chat:
         collections: Sequence[str],
         history: Sequence[Message] = (),
         where: Filter = (),
+        fresh: bool = False,
     ) -> Answer:
         """Return a cited answer, or an honest refusal with the nearest passages; no conversation keeps it.
+
+        A `fresh` answer is not taken from the kept ones, and takes the place of the one that is.
 
         Raises NotFound, TooMany, InputError, ProviderError, StoreError.
         """
@@ -152,7 +162,9 @@ class Chat:
             raise InputError("there is no collection to search", hint="Choose at least one.")
         await self._pace.question(principal)
         with self._traces.trace("question", principal.request_id):
-            events = self._ask.stream(principal, question, collection_ids=collections, history=history, where=where)
+            events = self._ask.stream(
+                principal, question, collection_ids=collections, history=history, where=where, fresh=fresh
+            )
             answer = await drained(events)
         async with self._database.write() as session:
             await self._trail.answered(session, principal, new_id(), question, answer)
@@ -170,12 +182,10 @@ class Chat:
         """Stop all running answers and keep what is there; for the end of the process."""
         await asyncio.gather(*(_stop(running) for running in self._running.values()))
 
-    async def _answer(
-        self, principal: Principal, message_id: str, draft: Draft, scope: list[str], history: list[Message]
-    ) -> None:
+    async def _answer(self, principal: Principal, message_id: str, draft: Draft, events: AsyncIterator[AskEvent]) -> None:
         try:
             with self._traces.trace("question", principal.request_id):
-                answer = await self._generate(principal, message_id, draft, scope, history)
+                answer = await self._generate(message_id, events)
             await self._save(principal, message_id, draft.question, answer, "done")
         except asyncio.CancelledError:
             await self._keep_stopped(principal, message_id, draft)
@@ -196,10 +206,7 @@ class Chat:
         except EngineError as error:
             await self._fail(principal, message_id, str(error), error.hint)
 
-    async def _generate(
-        self, principal: Principal, message_id: str, draft: Draft, scope: list[str], history: list[Message]
-    ) -> Answer:
-        events = self._ask.stream(principal, draft.question, collection_ids=scope, history=history, draft=draft)
+    async def _generate(self, message_id: str, events: AsyncIterator[AskEvent]) -> Answer:
         async with aclosing(events) as stream:  # type: ignore[type-var]
             async for event in stream:
                 match event:
@@ -243,6 +250,12 @@ class Chat:
                     version = await documents.version_of(session, citation.document_id, citation.version)
                     states[citation.n] = "current" if documents.is_live(version) else "changed"
         return states
+
+
+def _before(question: str, history: list[Message]) -> list[Message]:
+    """Return the conversation up to where this question was last asked; all of it when it never was."""
+    asked = [n for n, message in enumerate(history) if message.role == "user" and message.text == question]
+    return history[: asked[-1]] if asked else history
 
 
 async def _stop(running: Running) -> None:

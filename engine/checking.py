@@ -45,7 +45,7 @@ class Checking(Foundation):
             audit_check(database, self.keeper),
             packages_check(),
         ]
-        return Checkup(runner=HealthChecks(), fixed=fixed, find=[stores.all, providers.all])
+        return Checkup(runner=HealthChecks(meter=self.meter), fixed=fixed, find=[stores.all, providers.all])
 
     @cached_property
     def readiness(self) -> Readinesses:

@@ -12,6 +12,7 @@ from engine.security.egress import Egress
 from engine.security.passwords import Hasher, Passwords
 from engine.services.access import Access
 from engine.services.accounts import Accounts
+from engine.services.answer_cache import AnswerCache
 from engine.services.audit_keeper import AuditKeeper
 from engine.services.bearer import Bearer
 from engine.services.codes import Codes
@@ -27,6 +28,7 @@ from engine.services.parts import Parts
 from engine.services.people import People
 from engine.services.provider_tests import Tests
 from engine.services.providers import Providers
+from engine.services.query_vectors import QueryVectors
 from engine.services.quotas import Quotas
 from engine.services.sharing import Sharing
 from engine.services.spaces import Spaces
@@ -179,3 +181,21 @@ class Foundation(Groundwork):
             bearer=Bearer(self.database, self.settings.sessions, self._secret),
             denials=Denials(self.database),
         )
+
+    @cached_property
+    def answers(self) -> AnswerCache:
+        """Answers that may be given again."""
+        return AnswerCache(
+            cache=self.cache,
+            database=self.database,
+            configured=self.configured,
+            settings=self.settings,
+            secret=self.naming_key,
+            meter=self.meter,
+        )
+
+    @cached_property
+    def query_vectors(self) -> QueryVectors:
+        """Vectors of questions."""
+        hours = self.settings.caching.embedding_hours
+        return QueryVectors(cache=self.cache, hours=hours, secret=self.naming_key, meter=self.meter)

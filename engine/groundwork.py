@@ -10,7 +10,7 @@ from engine.monitoring.tracing import Traces
 from engine.protocols import SharedStates
 from engine.resilience.guards import Guards
 from engine.resilience.protected import Protection
-from engine.security.sealing import Sealer, audit_key
+from engine.security.sealing import Sealer, audit_key, naming_key
 from engine.services.breakers import Alone, Transitions
 from engine.settings import Settings, load_secrets
 
@@ -23,6 +23,7 @@ class Groundwork:
         self._secret = load_secrets(settings)["secret_key"].get_secret_value()
         self.sealer = Sealer(self._secret)
         self.audit_key = audit_key(self._secret)
+        self.naming_key = naming_key(self._secret)
 
     @cached_property
     def meter(self) -> Hub:

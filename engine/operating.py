@@ -11,11 +11,13 @@ from typing import Any
 import engine
 from engine.checking import Checking
 from engine.errors import EngineError
+from engine.operations_views import Incident, Measurements, Range
 from engine.services.alert_channels import AlertChannels
 from engine.services.alert_watch import AlertWatch
 from engine.services.alertable import Alertable
 from engine.services.alerts import Alerts
 from engine.services.breakers import Breakers
+from engine.services.cache_desk import CacheDesk
 from engine.services.heartbeats import Heartbeats
 from engine.services.history import History
 from engine.services.incidents import Incidents
@@ -23,7 +25,8 @@ from engine.services.measurements import Measured
 from engine.services.operations import Operations
 from engine.services.preferences import Preferences
 from engine.services.replicas import Replica, replica
-from engine.services.support import Support
+from engine.services.support import Part, Support
+from engine.types import Principal
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Operating(Checking):
     def operations(self) -> Operations:
         """What the facade hands on to."""
         return Operations(
+            cache=CacheDesk(cache=self.cache, database=self.database),
             checkup=self.checkup,
             readiness=self.readiness,
             breakers=self.breakers,
@@ -62,8 +66,31 @@ class Operating(Checking):
             alerts=Alerts(database=self.database, metrics=self.alertable.metrics, value=self.alertable.value),
             channels=self.alert_channels,
             incidents=Incidents(self.database),
-            support=Support(database=self.database, settings=self.settings, parts={}),
+            support=self.support,
         )
+
+    @cached_property
+    def support(self) -> Support:
+        """A bundle for whoever helps."""
+
+        async def last_hour(principal: Principal) -> Measurements:
+            return await self.operations.measured.measurements(principal, Range.HOUR)
+
+        async def last_day(principal: Principal) -> list[Incident]:
+            return await self.operations.incidents.incidents(principal, Range.DAY)
+
+        async def metrics(_: Principal) -> bytes:
+            return await asyncio.to_thread(self.meter.exposition)
+
+        parts: dict[str, Part] = {
+            "health.json": self.checkup.health,
+            "breakers.json": self.breakers.breakers,
+            "measurements.json": last_hour,
+            "incidents.json": last_day,
+            "alerts.json": self.operations.alerts.alerts,
+            "metrics.txt": metrics,
+        }
+        return Support(database=self.database, settings=self.settings, parts=parts)
 
     @cached_property
     def breakers(self) -> Breakers:

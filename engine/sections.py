@@ -141,7 +141,7 @@ class Monitoring(Section):
     metrics_host: str = Field(default="127.0.0.1", description="where that port listens; it asks for no credential")
     otlp_endpoint: str = Field(default="", description="where OpenTelemetry traces go, over HTTP; empty = nowhere")
     log_format: str = Field(default="text", pattern="^(text|json)$")
-    minute_hours: int = Field(default=48, ge=1, description="charts of up to 24 h need it; longer steps are kept for 400 days")
+    minute_hours: int = Field(default=48, ge=1, description="history in steps of minutes and half hours; longer ones: 400 days")
     instance: str = Field(default="", pattern="^[A-Za-z0-9._-]{0,40}$", description="this replica's name; empty = the host's")
 
 

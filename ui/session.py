@@ -67,6 +67,7 @@ class State:
     new_conversation: bool = False
     evidence: Opened | None = None
     retry: str = ""
+    fresh: bool = False
     unsent: list[Unsent] = field(default_factory=list)
     refusals: int = 0
     collection_id: str = ""

@@ -98,7 +98,10 @@ class ProductionCacheManager:
         return self._link is None or await self._link.ping()
 
     async def get(self, key: str, *, name: str = "values") -> bytes | None:
-        """Return the value of `key`, None when there is none. `name` is the label of the look-up in the metrics."""
+        """Return the value of `key`, None when there is none. `name` is the label of the look-up in the metrics.
+
+        "" counts nothing: for who decides only then whether the value was of use, and counts that.
+        """
         value = await self._store.get(_checked(key))
         self._count(name, value)
         return value
@@ -250,7 +253,7 @@ class ProductionCacheManager:
             await self._link.close()
 
     def _count(self, name: str, value: bytes | None) -> None:
-        if self._meter is not None:
+        if self._meter is not None and name:
             self._meter.counted("cache_requests_total", (name, "miss" if value is None else "hit"))
 
     def _weigh(self) -> None:

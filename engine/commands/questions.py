@@ -16,13 +16,14 @@ from engine.workbench import Workbench
 def ask(
     question: Annotated[str, typer.Argument(help="A question, in your own words.")],
     collection: CollectionName = "default",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Answer anew, although a kept answer still holds.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question from a collection, with a citation for every sentence."""
 
     async def work(workbench: Workbench) -> None:
         collection_id = await workbench.collection_id(LOCAL, collection)
-        answer = await workbench.ask(LOCAL, question, collections=[collection_id])
+        answer = await workbench.ask(LOCAL, question, collections=[collection_id], fresh=fresh)
         if as_json:
             print_json(answer_json(answer))
         else:
@@ -96,6 +97,10 @@ def _show(answer: Answer, question: str) -> None:
         out.print(f"({outage.provider} could not answer: {outage.reason})", style="dim", markup=False)
     for note in answer.serving.notes:
         out.print(f"({note})", style="dim", markup=False)
+    if answer.serving.cached_at:
+        out.print(
+            f"(kept from {answer.serving.cached_at[:16]} UTC; nothing it rests on has changed since)", style="dim", markup=False
+        )
     if answer.query and answer.query != question:
         out.print(f"(searched for: {answer.query})", style="dim", markup=False)
     out.print(answer.text, markup=False)

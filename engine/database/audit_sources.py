@@ -39,6 +39,7 @@ def answer_details(answer: Answer) -> dict[str, Any]:
         "provider": answer.provider,
         "model": answer.model,
         "failed": [{"provider": one.provider, "model": one.model} for one in answer.serving.outages],
+        **({"cached": answer.serving.cached_at} if answer.serving.cached_at else {}),
     }
 
 

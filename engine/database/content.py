@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.database.models import IN_INDEXES, ChunkRow, DocumentRow, PageRow, VectorRow, Version
+from engine.database.models import IN_INDEXES, ChunkRow, Collection, DocumentRow, PageRow, VectorRow, Version
 from engine.database.quarantine import HELD, RELEASED
 from engine.documents import Block, Chunk, Finding, Page
 from engine.errors import NotFound
@@ -95,6 +95,34 @@ async def live_names(session: AsyncSession, ids: Sequence[str], collection_ids: 
         rows = await session.execute(_live(select(ChunkRow.id, DocumentRow.id, DocumentRow.name), batch, collection_ids))
         found |= {key: (document_id, name) for key, document_id, name in rows}
     return found
+
+
+async def generations(session: AsyncSession, collection_ids: Sequence[str]) -> dict[str, tuple[int, int, tuple[str, ...]]]:
+    """Return collection id -> what moves when anything changes that an answer from this collection may rest on.
+
+    These are the newest numbers of the global order at which a version went live and went away, which are never given again
+    (a document that is deleted and restored is at another number than before), and what people decided about passages.
+    """
+    # One index look-up each: a question waits for this, and a collection may have very many versions.
+    newest = select(func.max(Version.live_seq)).where(Version.collection_id == Collection.id).scalar_subquery()
+    gone = select(func.max(Version.dead_seq)).where(Version.collection_id == Collection.id).scalar_subquery()
+    rows = await session.execute(select(Collection.id, newest, gone).where(Collection.id.in_(collection_ids)))
+    sequences = {collection_id: (live or 0, dead or 0) for collection_id, live, dead in rows}
+    decided: dict[str, list[str]] = {collection_id: [] for collection_id in sequences}
+    query = (
+        select(Version.collection_id, ChunkRow.id, ChunkRow.quarantine)
+        .join(Version, Version.id == ChunkRow.version_id)
+        .where(
+            ChunkRow.quarantine.in_([HELD, RELEASED]),
+            ChunkRow.decided_by != "",
+            Version.collection_id.in_(collection_ids),
+            IN_INDEXES,
+        )
+        .order_by(ChunkRow.id)
+    )
+    for collection_id, chunk_id, state in await session.execute(query):
+        decided[collection_id].append(f"{chunk_id} {state}")
+    return {one: (*numbers, tuple(decided[one])) for one, numbers in sequences.items()}
 
 
 def _live(query: Any, ids: Sequence[str], collection_ids: Sequence[str]) -> Any:

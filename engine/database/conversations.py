@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine.database.answer_json import hit_from_json, hit_to_json, sentence_from_json, serving_from_json
 from engine.database.columns import now
 from engine.database.models import CitationRow, Conversation, MessageRow
-from engine.documents import Chunk, Finding
 from engine.errors import NotFound
-from engine.types import Answer, Citation, Hit, Outage, Principal, Sentence, Serving, Support, Usage
+from engine.types import Answer, Citation, Principal, Usage
 from engine.views import ConversationInfo, MessageInfo
 
 TITLE_CHARS = 80
@@ -77,7 +76,7 @@ async def save_answer(session: AsyncSession, message: MessageRow, answer: Answer
     message.provider, message.model = answer.provider, answer.model
     message.input_tokens, message.output_tokens = answer.usage.input_tokens, answer.usage.output_tokens
     message.sentences = [asdict(sentence) for sentence in answer.sentences]
-    message.nearest = [_hit_to_json(hit) for hit in answer.nearest]
+    message.nearest = [hit_to_json(hit) for hit in answer.nearest]
     message.trace = dict(answer.trace)
     message.serving = asdict(answer.serving)
     for citation in answer.citations:
@@ -126,18 +125,15 @@ def message_info(row: MessageRow, citations: Sequence[Citation]) -> MessageInfo:
         answer = Answer(
             text=row.text,
             refused=row.refused,
-            sentences=tuple(
-                Sentence(text=one["text"], support=Support(one["support"]), citations=tuple(one["citations"]))
-                for one in row.sentences
-            ),
+            sentences=tuple(map(sentence_from_json, row.sentences)),
             citations=tuple(citations),
             provider=row.provider,
             model=row.model,
             usage=Usage(input_tokens=row.input_tokens, output_tokens=row.output_tokens),
-            nearest=tuple(_hit_from_json(hit) for hit in row.nearest),
+            nearest=tuple(map(hit_from_json, row.nearest)),
             query=row.query,
             trace=row.trace,
-            serving=_serving(row.serving or {}),
+            serving=serving_from_json(row.serving or {}),
         )
     return MessageInfo(
         id=row.id,
@@ -150,24 +146,3 @@ def message_info(row: MessageRow, citations: Sequence[Citation]) -> MessageInfo:
         answer=answer,
         created_at=row.created_at,
     )
-
-
-def _serving(value: Mapping[str, Any]) -> Serving:
-    outages = tuple(Outage(**one) for one in value.get("outages", ()))
-    return Serving(
-        seconds=value.get("seconds", 0.0),
-        cost_usd=value.get("cost_usd"),
-        outages=outages,
-        notes=tuple(value.get("notes", ())),
-        warnings=tuple(value.get("warnings", ())),
-    )
-
-
-def _hit_to_json(hit: Hit) -> dict[str, Any]:
-    return {"chunk": asdict(hit.chunk), "score": hit.score, "scores": dict(hit.scores)}
-
-
-def _hit_from_json(value: Mapping[str, Any]) -> Hit:
-    chunk = {**value["chunk"], "section": tuple(value["chunk"]["section"])}
-    chunk["findings"] = tuple(Finding(**one) for one in chunk.get("findings", ()))
-    return Hit(chunk=Chunk(**chunk), score=value["score"], scores=value["scores"])

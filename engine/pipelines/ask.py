@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -14,12 +14,15 @@ from engine.errors import EngineError
 from engine.generation.answering import finish
 from engine.generation.prompt import assemble
 from engine.pipelines import telling
-from engine.pipelines.chain import Attempts, Chain, Turn
+from engine.pipelines.chain import Chain, Turn
+from engine.pipelines.draft import Draft
 from engine.pipelines.helpers import Helpers
+from engine.pipelines.kept import WAITING, found_step, given_again
 from engine.protocols import Embedder, Generator, Meter
 from engine.provider_views import Choice
 from engine.resilience.streams import under
-from engine.services.ledger import Call, Ledger
+from engine.services.answer_cache import AnswerCache, Asked, KeptAnswer
+from engine.services.ledger import Ledger
 from engine.services.retriever import Retriever
 from engine.types import Answer, Filter, Hit, Message, Principal, Prompt, Serving
 
@@ -52,37 +55,6 @@ class Finished:
 AskEvent: TypeAlias = Step | Token | Finished
 
 
-@dataclass(slots=True)
-class Draft:
-    """An answer on its way, kept by the caller so that a stopped one can still be finished."""
-
-    question: str
-    user_id: str = ""
-    query: str = ""
-    prompt: Prompt | None = None
-    parts: list[str] = field(default_factory=list)
-    refused: bool = False
-    attempts: Attempts = field(default_factory=Attempts)
-    calls: list[Call] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    began: float = field(default_factory=time.perf_counter)
-    cost: float | None = 0.0
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    details: dict[str, Any] = field(default_factory=dict)
-    meter: Meter | None = None
-
-    def step(self, name: str, started: float, **facts: Any) -> None:
-        """Note a finished stage with its duration."""
-        seconds = time.perf_counter() - started
-        self.steps.append({"name": name, "ms": round(seconds * 1000, 2), **facts})
-        if self.meter:
-            telling.stage(self.meter, name, seconds, facts)
-
-    def begin(self, turn: Turn) -> None:
-        """Start over with the next link: what another one wrote is void."""
-        self.prompt, self.parts, self.refused, self.details = turn.prompt, [], False, {}
-
-
 class Ask:
     """Answers questions from the collections that the principal may read."""
 
@@ -93,6 +65,7 @@ class Ask:
         chain: Chain,
         helpers: Helpers,
         ledger: Ledger,
+        answers: AnswerCache,
         meter: Meter,
         embedder: Callable[[], Embedder],
         passages: int,
@@ -102,6 +75,7 @@ class Ask:
         self._chain = chain
         self._helpers = helpers
         self._ledger = ledger
+        self._answers = answers
         self._meter = meter
         self._embedder = embedder
         self._passages = passages
@@ -116,14 +90,17 @@ class Ask:
         history: Sequence[Message] = (),
         where: Filter = (),
         draft: Draft | None = None,
+        fresh: bool = False,
     ) -> AsyncIterator[AskEvent]:
         """Yield steps, then tokens, then Finished, all under one time limit: what is called on the way gets what is left of it.
 
+        An answer that was kept is given again, in one Token, unless a `fresh` one is asked for, which takes its place.
         Raises InputError, AccessDenied, ProviderError, StoreError, CallNotPermitted.
         """
         draft = draft or Draft(question)
         draft.user_id, draft.meter = principal.user_id, self._meter
-        events = self._events(principal, question, collection_ids, history, where, draft)
+        asked = Asked(principal=principal, question=question, collection_ids=collection_ids, history=history, where=where)
+        events = self._events(asked, draft, fresh)
         try:
             async with aclosing(under(events, seconds=self._seconds)) as stream:  # type: ignore[type-var]
                 async for event in stream:
@@ -135,25 +112,38 @@ class Ask:
                 await self._bill(draft)
             raise
 
-    async def _events(
-        self,
-        principal: Principal,
-        question: str,
-        collection_ids: Sequence[str],
-        history: Sequence[Message],
-        where: Filter,
-        draft: Draft,
-    ) -> AsyncIterator[AskEvent]:
+    async def _events(self, asked: Asked, draft: Draft, fresh: bool) -> AsyncIterator[AskEvent]:
         started = time.perf_counter()
-        draft.query, facts = await self._helpers.standalone(question, history, draft.calls)
-        draft.step("rewrite", started, query=draft.query, changed=draft.query != question, **facts)
-        yield Step("Searching your documents")
+        draft.query, facts = await self._helpers.standalone(asked.question, asked.history, draft.calls)
+        draft.step("rewrite", started, query=draft.query, changed=draft.query != asked.question, **facts)
+        asked = replace(asked, question=draft.query)
+        name = await self._answers.name(asked)
+        with self._answers.turn(name) as other:
+            if name and not fresh:
+                if other:
+                    yield Step(WAITING)
+                    await self._answers.ended(other)
+                started = time.perf_counter()
+                draft.kept = await self._answers.get(name, asked)
+                draft.step("cache", started, found=draft.kept is not None)
+            events = self._again(draft, draft.kept) if draft.kept else self._written(asked, draft, name)
+            async with aclosing(events) as stream:  # type: ignore[type-var]
+                async for event in stream:
+                    yield event
 
-        hits = await self._passages_for(principal, draft, collection_ids, where)
+    async def _again(self, draft: Draft, kept: KeptAnswer) -> AsyncIterator[AskEvent]:
+        yield Step(found_step(self._answers.age_seconds(kept)))
+        draft.parts = [kept.answer.text]
+        yield Token(kept.answer.text)
+        yield Finished(await self.finish(draft))
+
+    async def _written(self, asked: Asked, draft: Draft, name: str) -> AsyncIterator[AskEvent]:
+        yield Step("Searching your documents")
+        hits = await self._passages_for(asked, draft)
         yield Step(_found(hits))
 
         started = time.perf_counter()
-        turns = self._chain.stream(partial(_assembled, draft.query, hits, history), draft.attempts)
+        turns = self._chain.stream(partial(_assembled, draft.query, hits, asked.history), draft.attempts)
         async with aclosing(turns) as pieces:  # type: ignore[type-var]
             async for piece in pieces:
                 if isinstance(piece, Turn):
@@ -171,15 +161,17 @@ class Ask:
                 yield Token(piece.text)
         draft.step("generate", started)
         yield Step("Checking each sentence against its source")
-        yield Finished(await self.finish(draft))
+        answer = await self.finish(draft)
+        await self._answers.keep(name, answer)
+        yield Finished(answer)
 
-    async def _passages_for(
-        self, principal: Principal, draft: Draft, collection_ids: Sequence[str], where: Filter
-    ) -> Sequence[Hit]:
+    async def _passages_for(self, asked: Asked, draft: Draft) -> Sequence[Hit]:
         started = time.perf_counter()
         reranking = await self._helpers.reranking()
         wanted = self._passages * RERANK_POOL if reranking else self._passages
-        found = await self._retriever.search(principal, draft.query, collection_ids=collection_ids, k=wanted, where=where)
+        found = await self._retriever.search(
+            asked.principal, draft.query, collection_ids=asked.collection_ids, k=wanted, where=asked.where
+        )
         draft.step("retrieve", started, passages=len(found.hits), **found.timings_ms)
         draft.notes += found.notes
         draft.calls += found.calls
@@ -195,6 +187,10 @@ class Ask:
         """Cite and ground what is there, also when generation was `stopped` half-way, and write down what it cost."""
         draft.attempts.end("stopped")
         await self._bill(draft)
+        if draft.kept:
+            seconds = round(time.perf_counter() - draft.began, 2)
+            again = given_again(draft.kept, query=draft.query, steps=draft.steps, seconds=seconds, cost_usd=draft.cost)
+            return self._told(draft, again, stopped=stopped)
         prompt = draft.prompt or Prompt(question=draft.question, passages=())
         served = draft.attempts.choice or Choice(provider="")
         started = time.perf_counter()
@@ -219,7 +215,9 @@ class Ask:
             notes=tuple(draft.notes),
             warnings=_warnings(answer, prompt),
         )
-        answer = replace(answer, serving=serving)
+        return self._told(draft, replace(answer, serving=serving), stopped=stopped)
+
+    def _told(self, draft: Draft, answer: Answer, *, stopped: bool) -> Answer:
         if draft.meter:  # a second time when it is stopped while it is being kept
             telling.answered(draft.meter, answer, stopped=stopped)
             draft.meter = None

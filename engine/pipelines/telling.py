@@ -37,8 +37,9 @@ def answered(meter: Meter, answer: Answer, *, stopped: bool = False) -> None:
     meter.timed("stage_seconds", ("total",), answer.serving.seconds)
     if outcome != "answered":
         return
-    first = "fallback" if answer.serving.outages else "first"
-    meter.counted("answers_total", ("extractive" if answer.provider == "extractive" else first,))
+    own = "extractive" if answer.provider == "extractive" else "first"
+    writer = "fallback" if answer.serving.outages else own
+    meter.counted("answers_total", ("cache" if answer.serving.cached_at else writer,))
     for support, count in Counter(sentence.support for sentence in answer.sentences).items():
         meter.counted("sentences_total", (str(support),), count)
 

@@ -49,3 +49,8 @@ class Sealer:
 def audit_key(secret_key: str) -> bytes:
     """Return the key that the audit is signed with, derived from the installation's secret: it is not in the database."""
     return hashlib.sha256(b"workbench audit v1\0" + secret_key.encode()).digest()
+
+
+def naming_key(secret_key: str) -> bytes:
+    """Return the key that names of kept things are made with: who sees the names cannot try out what they stand for."""
+    return hashlib.sha256(b"workbench cache names v1\0" + secret_key.encode()).digest()

@@ -10,6 +10,7 @@ from engine.services.accounts import require_operator
 from engine.services.alert_channels import AlertChannels
 from engine.services.alerts import Alerts
 from engine.services.breakers import Breakers
+from engine.services.cache_desk import CacheDesk
 from engine.services.checkup import Checkup
 from engine.services.history import History
 from engine.services.incidents import Incidents
@@ -24,6 +25,7 @@ from engine.types import Principal
 class Operations:
     """The parts that this part of the facade hands on to."""
 
+    cache: CacheDesk
     history: History
     measured: Measured
     preferences: Preferences
@@ -41,6 +43,7 @@ class OperationsFacade:
     """Each part's own method is the facade's."""
 
     def __init__(self, operations: Operations) -> None:
+        self.clear_cache = operations.cache.clear
         self.health = operations.checkup.health
         self.readiness = operations.readiness.readiness
         self.startup = operations.readiness.startup

@@ -58,6 +58,7 @@ PERMITS: dict[str, Permit] = {
     **dict.fromkeys(("silence_alert_rule", "alerts", "acknowledge_alert", "alert_channels", "incidents"), _OPERATE),
     **dict.fromkeys(("save_alert_channel", "delete_alert_channel", "test_alert_channel", "support_bundle"), _OPERATE),
     **dict.fromkeys(("audit_facets", "audit_verify", "audit_export", "audit_sources"), _ADMIN),
+    "clear_cache": _ADMIN,
     **dict.fromkeys(("metrics", "measurements", "measurements_csv"), _OPERATE),
     **dict.fromkeys(("breakers", "command_breaker"), _OPERATE),
     **dict.fromkeys(("issue_token", "revoke_token"), _ANY_KEY),

@@ -28,6 +28,7 @@ from engine.retrieval.search import HybridSearch
 from engine.sections import Retrieval
 from engine.services.indexes import Indexes
 from engine.services.ledger import Call
+from engine.services.query_vectors import QueryVectors
 from engine.services.tolerant import Tolerant
 from engine.types import Filter, Hit, Principal
 from engine.vendors.status import too_slow
@@ -76,6 +77,7 @@ class Retriever:
         indexes: Indexes,
         search: HybridSearch,
         embedders: Callable[[Collection], Awaitable[Embedder]],
+        kept: QueryVectors,
         settings: Retrieval,
         max_question_chars: int,
     ) -> None:
@@ -83,6 +85,7 @@ class Retriever:
         self._indexes = indexes
         self._search = search
         self._embedders = embedders
+        self._kept = kept
         self._settings = settings
         self._max_chars = max_question_chars
 
@@ -186,13 +189,15 @@ class Retriever:
         return vectors if mode == "dense" else Tolerant(vectors)
 
     async def _embedded(self, query: str, group: Sequence[Collection], progress: _Progress) -> Array:
+        if (kept := await self._kept.get(group[0], query)) is not None:
+            return kept
         started = time.perf_counter()
         embedder = await self._embedders(group[0])
         for other in group[1:]:
             await self._embedders(other)  # each is verified against its own space
         collection, error, called = group[0], "", True
         try:
-            return await asyncio.to_thread(embedder.embed_query, query)
+            vector = await asyncio.to_thread(embedder.embed_query, query)
         except ProviderError as failure:
             error = type(failure).__name__
             raise
@@ -210,6 +215,8 @@ class Retriever:
                     error=error,
                 )
                 progress.calls.append(call)
+        await self._kept.keep(collection, query, vector)
+        return vector
 
     def _check(self, query: str, k: int, mode: str) -> None:
         if not query.strip():

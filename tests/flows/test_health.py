@@ -11,15 +11,19 @@ import sqlite3
 import time
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from click.testing import Result
 from rich.console import Console
 from typer.testing import CliRunner
 
+from api.app import build_api
 from engine.__main__ import app
 from engine.errors import AccessDenied, CorruptModel
-from engine.testing import ADMIN, HashedWords, offline_workbench
+from engine.operations_views import BreakerCommand
+from engine.testing import ADMIN, HashedWords, offline_settings, offline_workbench
 from engine.types import Principal, Role
 from engine.views import Check
 from engine.workbench import Workbench
@@ -159,3 +163,42 @@ def test_the_command_line_tells_all_and_ends_with_1_when_something_failed(
     assert bad.exit_code == 1
     assert re.search(r"FAILED\s+answers", bad.stdout)
     assert "Questions get no answer" in bad.stdout
+
+
+async def use_store(workbench: Workbench) -> None:
+    """Keep new collections in "vectors", a store that is not there; what is used has a breaker."""
+    await workbench.add_provider(ADMIN, "qdrant", name="vectors", base_url="http://127.0.0.1:9")
+    await workbench.choose(ADMIN, expected_version=(await workbench.choices(ADMIN)).version, store="vectors")
+
+
+async def test_a_breaker_is_held_and_given_back_over_the_api_with_the_reason(workbench: Workbench, tmp_path: Path) -> None:
+    await use_store(workbench)
+    api = build_api(lambda: workbench, offline_settings(tmp_path))
+
+    async def behind_the_gate(scope: Any, receive: Any, send: Any) -> None:
+        await api(dict(scope, state={"principal": ADMIN, "request_id": "r1"}), receive, send)
+
+    transport = httpx.ASGITransport(behind_the_gate)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/v1") as client:
+
+        async def now() -> dict[str, Any]:
+            found = (await client.get("/breakers")).json()
+            return next(one for one in found if one["dependency"]["provider"] == "vectors")
+
+        path = f"/breakers/{(await now())['id']}"
+        assert (await client.post(f"{path}/hold", json={"reason": "a drill"})).status_code == 204
+        held = await now()
+        assert (held["state"], held["forced_by"], held["reason"]) == ("held closed", ADMIN.name, "a drill")
+        assert (await client.post(f"{path}/reset")).status_code == 204
+        assert ((await now())["state"], (await now())["forced_by"]) == ("closed", "")
+        assert (await client.post(f"{path}/trip", json={"why": "x"})).status_code == 422
+
+
+async def test_an_open_breaker_degrades_and_names_itself_to_operators_only(workbench: Workbench) -> None:
+    await use_store(workbench)
+    one = next(one for one in await workbench.breakers(ADMIN) if one.dependency.provider == "vectors")
+    await workbench.command_breaker(ADMIN, one.id, BreakerCommand.TRIP, reason="a drill")
+    found = await workbench.readiness()
+    assert (found.state, found.reasons) == ("degraded", ("store · vectors",))
+    tripped = next(check for check in await workbench.health(ADMIN, fresh=True) if check.name == "store vectors")
+    assert (tripped.state, tripped.dependency) == ("failed", str(one.dependency))

@@ -341,7 +341,7 @@ async def test_costs_are_known_where_prices_are(workbench: Workbench, leave: str
     assert (row.user, row.job, row.calls, row.failures, row.input_tokens) == ("a former user", "chat", 2, 0, 2_000_000)
     assert row.cost_usd is None  # one of the two calls had no price
     upstream.fail("500")
-    answer = await workbench.ask(ADMIN, QUESTION, collections=[leave])
+    answer = await workbench.ask(ADMIN, QUESTION, collections=[leave], fresh=True)
     assert answer.serving.cost_usd == 0.0
     assert next(one for one in await workbench.usage(ADMIN) if one.provider == box).failures == 1
     card = next(one for one in await workbench.providers(ADMIN) if one.name == box)

@@ -32,7 +32,7 @@ from engine.workbench import Workbench
 
 TABLE = Path(__file__).with_name("facade_matrix.csv")
 WHO = ("stranger", "owner", "reader", "other", "operator", "admin",
-       "preview of owner", "key read", "key ask", "key write", "key admin")  # fmt: skip
+       "preview of owner", "key read", "key ask", "key write", "key operate", "key admin")  # fmt: skip
 PASSWORD = "a long enough password"
 NEW_PASSWORD = "another long enough password"
 
@@ -320,6 +320,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "preference": args("health_range"),
     "set_preference": args("health_range", World.name),
     "breakers": args(),
+    "clear_cache": args(),
     "command_breaker": args(World.breaker, BreakerCommand.HOLD),
 }
 CHANGE_THE_CALLER = {"change_password", "confirm_second_factor", "remove_second_factor", "sign_out_everywhere"}

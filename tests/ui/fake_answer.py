@@ -1,10 +1,11 @@
 """Answers of the workbench in memory: cited and marked, refused, or failed, by words in the question."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from engine.documents import Chunk
 from engine.sentences import sentence_spans
-from engine.types import Answer, Citation, Hit, Sentence, Support
+from engine.types import Answer, Citation, Hit, Sentence, Serving, Support
 
 TEXT = (
     "Revenue grew by 12 percent to 4.2 billion dollars. The increase came mainly from services. "
@@ -44,3 +45,9 @@ def finished(reply, question, stored):
     text = " ".join(f"{s.text} {''.join(f'[{n}]' for n in s.citations)}" for s in sentences)
     answer = Answer(text=text, refused=False, sentences=tuple(sentences), citations=tuple(citations), **common)
     return replace(reply, state="done", step="", text=text, answer=answer)
+
+
+def kept(message, *, minutes=3):
+    """The message with its answer as one that was written `minutes` before the question."""
+    at = (message.created_at - timedelta(minutes=minutes, seconds=5)).isoformat()
+    return replace(message, answer=replace(message.answer, serving=Serving(seconds=0.02, cost_usd=0.0, cached_at=at)))

@@ -85,7 +85,7 @@ def board():
                 not_permitted=7, last_error="ProviderTimeout: no answer in 60 s", shared=True),
         breaker(4, EVIL, BreakerState.TRIPPED, since=ago(hours=2), calls=0, failure_rate=None, slow_rate=None, not_permitted=180,
                 in_use=0, forced_by=NASTY, reason=f"the vendor asked us to [stop](https://evil.example) {NASTY}", last_error=NASTY),
-        breaker(5, STORE, BreakerState.HELD, forced_by="operator", reason="migration, slow calls are expected", slow_rate=0.4),
+        breaker(5, STORE, BreakerState.HELD, forced_by="operator", reason="slow calls are expected", slow_rate=0.4),
     ]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from engine.errors import (
 from engine.types import Principal, Right, Role
 from engine.views import CollectionInfo, ConversationInfo, DocumentInfo, MessageInfo, UploadVerdict
 from tests.ui.fake_access import FakeAccess, fill_access
-from tests.ui.fake_answer import TEXT, finished
+from tests.ui.fake_answer import TEXT, finished, kept
 from tests.ui.fake_audit import FakeAudit
 from tests.ui.fake_operations import FakeOperations
 from tests.ui.fake_people import START, FakePeople
@@ -42,6 +42,7 @@ class FakeWorkbench(FakeAccess, FakeAudit, FakeOperations, FakePeople, FakeProvi
         self.stored_collections, self.stored_documents, self.texts = {}, {}, {}
         self.stored_conversations, self.stored_messages = {}, {}
         self.stored_held, self.tasks = {}, {}
+        self.fresh = []  # of each question, whether a fresh answer was asked for
         self.start_providers()
         self.start_audit()
         self.start_access()
@@ -237,7 +238,7 @@ class FakeWorkbench(FakeAccess, FakeAudit, FakeOperations, FakePeople, FakeProvi
             raise NotFound("there is no such conversation", hint="start a new one")
         return list(self.stored_messages[conversation_id])
 
-    async def send(self, p, conversation_id, question):
+    async def send(self, p, conversation_id, question, *, fresh=False):
         if "provider down" in question:
             raise ProviderUnavailable("the provider does not answer", hint="try again in a minute")
         if len(question) > 4000:
@@ -251,7 +252,10 @@ class FakeWorkbench(FakeAccess, FakeAudit, FakeOperations, FakePeople, FakeProvi
         one = self.stored_conversations[conversation_id]
         title = question[:60] if len(self.stored_messages[conversation_id]) == 2 else one.title
         self.stored_conversations[conversation_id] = replace(one, title=title, updated_at=datetime.now(UTC))
-        if self.step_seconds:
+        self.fresh.append(fresh)
+        if "kept" in question and not fresh:
+            self._store(kept(finished(reply, question, self.stored_documents)))
+        elif self.step_seconds:
             self.tasks[reply.id] = asyncio.create_task(self._write(reply, question))
         else:
             self._store(finished(reply, question, self.stored_documents))

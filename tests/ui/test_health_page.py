@@ -11,6 +11,7 @@ from engine.operations_views import AlertChannel, AlertRule, BreakerState, Range
 from tests.ui.fake_operations import CHAT, NASTY, busy
 from tests.ui.looking import button, texts
 from ui.components.health import figures
+from ui.components.health.charts import complete
 from ui.components.health.rules import SILENCES, _silence, standing
 from ui.components.health.section import SECTIONS
 from ui.components.health.state import HealthState
@@ -85,7 +86,7 @@ def test_the_details_of_a_part_hold_latency_and_breaker(visit):
 def test_every_state_of_a_breaker_is_a_word_with_what_explains_it(visit):
     test = opened(visit)
     shown = texts(test)
-    for word in ("65.0 %", "too few calls to judge", "tries again in", "Another process", "migration, slow calls are expected"):
+    for word in ("65.0 %", "too few calls to judge", "tries again in", "Another process", "slow calls are expected"):
         assert word in shown
     for state in BreakerState:
         if state is not BreakerState.DRAINING:
@@ -112,6 +113,24 @@ def test_the_timeline_can_be_narrowed_to_a_kind(visit, workbench):
     field(test.pills, "health_kinds").set_value(["alert"]).run()
     assert "provider\\.edit" not in texts(test)
     assert "Too many failures" in texts(test)
+
+
+def test_charts_leave_the_step_out_that_is_not_over():
+    found = busy(Range.HOUR)
+    assert complete(found.traffic, 60) in (list(found.traffic), list(found.traffic[:-1]))
+    assert complete(found.traffic, 7200) == list(found.traffic)
+    assert len(complete(found.traffic, 600)) < 56
+
+
+def test_held_charts_stay_while_new_numbers_come(visit, workbench):
+    test = opened(visit, "Traffic")
+    test.toggle(key="health_hold").set_value(True).run()
+    held = dict(test.session_state["health"].held)
+    assert len(held) == 4
+    test.run()
+    assert all(test.session_state["health"].held[name] is figure for name, figure in held.items())
+    test.toggle(key="health_hold").set_value(False).run()
+    assert not test.session_state["health"].held
 
 
 # --- hostile text, strangers, failures

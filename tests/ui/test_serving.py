@@ -1,12 +1,13 @@
 """The label of an answer: who wrote it, in which time, at which cost, and who could not."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from engine.types import Answer, Outage, Serving, Usage
 from tests.ui.looking import button, texts
-from ui.components.serving import money, outage_line, serving_label
+from ui.components.serving import kept_badge, money, outage_line, serving_label
 
 ANSWER = Answer(
     text="x", refused=False, sentences=(), citations=(), provider="main", model="gpt-5-mini",
@@ -57,3 +58,36 @@ def test_the_thread_shows_the_label_below_and_the_outage_above(visit, workbench)
         "**lab · m\\*1** could not answer (connection \\*refused\\*), so **\\<b\\>main · m** did."
     ]
     assert "\\<b\\>main · m · 1.0 s" in texts(test)
+
+
+def test_a_kept_answer_tells_its_age_at_the_time_of_the_question():
+    asked = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+    for age, shown in ((5, "under a minute"), (185, "3 min"), (7300, "2 h"), (200_000, "2 d")):
+        answer = replace(ANSWER, serving=Serving(cached_at=(asked - timedelta(seconds=age)).isoformat()))
+        assert kept_badge(answer, asked) == f":violet-badge[:material/history: Kept answer · {shown} old]"
+    assert kept_badge(ANSWER, asked) == ""
+
+
+def ask_kept(visit):
+    test = button(visit("pages/chat.py", "analyst"), "chat_open_").click().run()
+    return test.chat_input[0].set_value("What was kept of revenue?").run()
+
+
+def test_a_kept_answer_can_be_had_anew(visit, workbench):
+    test = ask_kept(visit)
+    assert any("Kept answer · 3 min old" in one.value for one in test.markdown)
+    refresh = button(test, "chat_refresh_")
+    assert "written anew" in refresh.help
+    test = refresh.click().run()
+    assert workbench.fresh[-2:] == [False, True]
+    [*_, asked, answer] = next(iter(workbench.stored_messages.values()))
+    assert (asked.text, answer.answer.serving.cached_at) == ("What was kept of revenue?", "")
+    # What is typed next is an ordinary question again.
+    test.chat_input[0].set_value("And the margin?").run()
+    assert workbench.fresh[-1] is False
+
+
+def test_an_answer_of_just_now_has_no_badge(visit):
+    test = button(visit("pages/chat.py", "analyst"), "chat_open_").click().run()
+    assert not any("Kept answer" in one.value for one in test.markdown)
+    assert not [one for one in test.button if one.key.startswith("chat_refresh_")]

@@ -8,7 +8,7 @@ from engine.types import Answer, Sentence, Support
 from engine.views import MessageInfo
 from ui.components.passages import Passage, passages
 from ui.components.safe_text import escape, escape_lines, short
-from ui.components.serving import outage_line, serving_label
+from ui.components.serving import kept_badge, outage_line, serving_label
 from ui.components.trace import trace_view
 from ui.session import Opened, State
 
@@ -17,6 +17,10 @@ MARKS = {
     Support.PARTLY: " :orange-badge[:material/contrast: partly supported]",
     Support.UNSUPPORTED: " :red-badge[:material/warning: not in the documents]",
 }
+WHY_KEPT = (
+    "This answer was written earlier, to the same question. Nothing it rests on had changed since when you asked: not the "
+    "documents, not what you may read, not the models. Press to have it written anew all the same."
+)
 ICONS = {
     Support.SUPPORTED: ":material/check:",
     Support.PARTLY: ":material/contrast:",
@@ -43,11 +47,36 @@ def answer_view(state: State, message: MessageInfo, question: str) -> None:
     if message.state == "stopped":
         st.caption(":material/stop_circle: Stopped. What was written until then is kept.")
     if answer:
-        st.caption(serving_label(answer))
+        _served(state, message, answer, question)
         _sources(state, message.id, passages(answer))
         if answer.query and answer.query.strip() != question.strip():
             st.caption(f":material/manage_search: Searched for: {escape(answer.query)}")
         trace_view(answer)
+
+
+def _served(state: State, message: MessageInfo, answer: Answer, question: str) -> None:
+    badge = kept_badge(answer, message.created_at)
+    if not badge:
+        st.caption(serving_label(answer))
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"kept_{message.id}"):
+        st.markdown(badge, width="content")
+        st.button(
+            "Refresh",
+            key=f"chat_refresh_{message.id}",
+            icon=":material/refresh:",
+            type="tertiary",
+            help=WHY_KEPT,
+            on_click=ask_again,
+            args=(state, question),
+            kwargs={"fresh": True},
+        )
+        st.caption(serving_label(answer), width="content")
+
+
+def ask_again(state: State, question: str, *, fresh: bool = False) -> None:
+    """Have the page send a question once more; a `fresh` answer is not taken from the kept ones."""
+    state.retry, state.fresh = question, fresh
 
 
 def sentences_markdown(answer: Answer) -> str:

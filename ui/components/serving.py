@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from engine.registry import GENERATORS
 from engine.types import Answer
 from ui.components.safe_text import counted, escape, short
@@ -29,6 +31,21 @@ def outage_line(answer: Answer) -> str:
     reason = escape(short(first.reason, 300)).removesuffix("\\.")
     served = _who(answer.provider, answer.model)
     return f"**{_who(first.provider, first.model)}** could not answer ({reason}), so **{served}** did."
+
+
+def kept_badge(answer: Answer, asked_at: datetime) -> str:
+    """Return, as Markdown, that an answer was kept and how old it was when it was given; "" for one that was written then."""
+    if not answer.serving.cached_at:
+        return ""
+    age = (asked_at - datetime.fromisoformat(answer.serving.cached_at)).total_seconds()
+    return f":violet-badge[:material/history: Kept answer · {_age(age)} old]"
+
+
+def _age(seconds: float) -> str:
+    for unit, name in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{int(seconds // unit)} {name}"
+    return "under a minute"
 
 
 def money(usd: float) -> str:

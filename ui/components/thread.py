@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine.errors import EngineError, NotFound
 from engine.views import CollectionInfo, ConversationInfo, MessageInfo
-from ui.components.answer import answer_view
+from ui.components.answer import answer_view, ask_again
 from ui.components.conversations import is_gone
 from ui.components.evidence import evidence_panel
 from ui.components.running import follow
@@ -74,7 +74,9 @@ def _message(desk: Desk, message: MessageInfo, question: str) -> None:
 
 
 def _ask_again(state: State, message_id: str, question: str) -> None:
-    st.button("Ask again", key=f"chat_retry_{message_id}", icon=":material/refresh:", on_click=_retry, args=(state, question))
+    st.button(
+        "Ask again", key=f"chat_retry_{message_id}", icon=":material/refresh:", on_click=ask_again, args=(state, question)
+    )
 
 
 def question_box(desk: Desk, conversation: ConversationInfo | None, scope: Sequence[str]) -> None:
@@ -85,7 +87,7 @@ def question_box(desk: Desk, conversation: ConversationInfo | None, scope: Seque
     placeholder = "Ask a question about your documents" if scope else "Choose a collection above, then ask"
     typed = st.chat_input(placeholder, key="chat_question", disabled=not scope)
     question = (typed or "").strip() or desk.state.retry
-    desk.state.retry = ""
+    fresh, desk.state.retry, desk.state.fresh = desk.state.fresh and not typed, "", False
     if not question:
         return
     try:
@@ -94,7 +96,7 @@ def question_box(desk: Desk, conversation: ConversationInfo | None, scope: Seque
         if conversation is None:
             conversation = desk.call(desk.workbench.create_conversation, scope)
             desk.state.conversation_id, desk.state.new_conversation = conversation.id, False
-        desk.call(desk.workbench.send, conversation.id, question)
+        desk.call(desk.workbench.send, conversation.id, question, fresh=fresh)
     except EngineError as error:
         desk.state.refusals += 1
         desk.state.unsent.append(Unsent(desk.state.refusals, question, str(error), error.hint))
@@ -126,10 +128,6 @@ def _send_again(state: State, unsent: Unsent, gone: bool) -> None:
     state.unsent.remove(unsent)
     if gone:
         state.conversation_id, state.new_conversation = "", True
-    state.retry = question
-
-
-def _retry(state: State, question: str) -> None:
     state.retry = question
 
 

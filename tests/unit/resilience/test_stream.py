@@ -222,3 +222,24 @@ async def test_an_error_while_closing_still_gives_the_place_back(clock) -> None:
     with pytest.raises(ProviderUnavailable):
         await stream.aclose()
     assert one.bulkhead.in_use == 0
+
+
+async def test_a_source_that_fails_before_its_first_item_is_closed_too(clock) -> None:
+    """An async generator that raised is closed already; other iterators are not."""
+
+    class Connection:
+        closed = 0
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            raise ProviderUnavailable("down")
+
+        async def aclose(self) -> None:
+            self.closed += 1
+
+    one, connection = guard(clock, attempts=1), Connection()
+    with pytest.raises(ProviderUnavailable):
+        await read(one.stream(lambda: connection))
+    assert connection.closed == 1

@@ -5,6 +5,7 @@ import logging
 from dataclasses import replace
 
 import pytest
+from streamlit.proto.DownloadButton_pb2 import DownloadButton
 
 from engine.errors import CircuitOpen, StoreError
 from engine.security.gate import MINUTE, OPEN_REQUESTS, UNKNOWN_CREDENTIALS, USER_REQUESTS
@@ -418,6 +419,15 @@ async def test_a_look_up_that_raises_does_so_for_all_who_wait_and_is_asked_again
     assert not verdicts.known("t")
     lookups.error = None
     assert await verdicts.of("t", lookups.of("t")) == principal("anna")
+
+
+def test_a_media_address_is_known_whatever_follows_it_in_the_frame():
+    """A download button's next field is its type or its icon, whose first byte is a letter."""
+    for more in ({"type": "primary"}, {"icon": ":material/download:"}, {"ignore_rerun": True}, {}):
+        media = MediaOwners()
+        media.note("anna", DownloadButton(label="x", url="/media/6267716969ac2e58.csv", **more).SerializeToString())
+        assert media.may_read("anna", "6267716969ac2e58.csv"), more
+        assert not media.may_read("anna", "6267716969ac2e5.csv")
 
 
 def test_media_are_for_whom_they_were_sent_to_in_bounded_memory():

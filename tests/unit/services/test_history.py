@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -190,16 +191,27 @@ async def test_an_end_that_cannot_write_is_told_in_the_log(
     assert "the last minute of measurements is lost" in caplog.text
 
 
-async def test_a_write_that_runs_when_the_process_stops_is_neither_lost_nor_done_twice(database: Database) -> None:
+async def test_a_write_that_is_committed_while_the_process_stops_is_not_done_twice(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wall = Wall(NOON + timedelta(seconds=59.99))
     keeper, hub = history(database, wall)
     hub.counted("questions_total", ("answered",))
-    async with database.write():  # the one writer of SQLite: the flush waits behind it
-        running = asyncio.create_task(keeper.run())
-        while not keeper._lock.locked():
-            await asyncio.sleep(0.005)
-        running.cancel()
-        await asyncio.wait([running])
+    committed, told, write = asyncio.Event(), asyncio.Event(), database.write
+
+    @asynccontextmanager
+    async def late():
+        async with write() as session:
+            yield session
+        committed.set()
+        await told.wait()  # the answer of a slow server
+
+    monkeypatch.setattr(database, "write", late)
+    running = asyncio.create_task(keeper.run())
+    await committed.wait()
+    running.cancel()
+    await asyncio.wait([running])
+    told.set()
     await keeper.close()
     assert await questions(history(database, wall)[0]) == {NOON: 1.0}
 

@@ -1,7 +1,6 @@
 """The charts: functions from measurements to figures. Colours are those of Okabe and Ito (2008), told apart by everybody.
 
-Plotly reads a few HTML tags in names, so every name of a model or user goes through `plain`. A constant `uirevision` keeps
-zoom and hidden lines while new numbers come in.
+Plotly reads a few HTML tags in names, so every name of a model or user goes through `plain`. `uirevision` names what is shown.
 """
 
 from __future__ import annotations

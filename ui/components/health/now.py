@@ -45,7 +45,8 @@ def overall(desk: Desk, state: HealthState) -> Sequence[Check]:
 
 
 def _word(checks: Sequence[Check]) -> None:
-    states = {one.state for one in checks}
+    # One model or store that fails has others that stand in for it: answers go on, with a label.
+    states = {"degraded" if one.state == "failed" and one.dependency else one.state for one in checks}
     state = next((one for one in ("failed", "degraded") if one in states), "ok" if checks else "unknown")
     word, color, icon, meaning = WORDS[state]
     bad = sum(one.state in ("failed", "degraded") for one in checks)

@@ -58,12 +58,12 @@ def _fields(
         )
     with st.container(horizontal=True):
         lasting = st.number_input(
-            "For minutes", 0.0, 1440.0, rule.for_minutes if rule else 5.0, 1.0, key=f"health_rule_for_{n}", width=180,
+            "For minutes", 0.0, 1440.0, float(rule.for_minutes) if rule else 5.0, 1.0, key=f"health_rule_for_{n}", width=180,
             help="It must stay beyond the limit so long. 0 = fire at once.",
         )  # fmt: skip
         cooldown = st.number_input(
-            "Rest, minutes", 0.0, 1440.0, rule.cooldown_minutes if rule else 10.0, 1.0, key=f"health_rule_rest_{n}", width=180,
-            help="After it ended it does not fire again so soon.",
+            "Rest, minutes", 0.0, 1440.0, float(rule.cooldown_minutes) if rule else 10.0, 1.0, key=f"health_rule_rest_{n}",
+            width=180, help="After it ended it does not fire again so soon.",
         )  # fmt: skip
     known = {one.id: one.name for one in channels}
     told = st.multiselect(

@@ -7,6 +7,7 @@ import streamlit as st
 from engine.operations_views import Quality, Spending
 from ui.components.health import figures
 from ui.components.health.charts import chart
+from ui.components.health.state import HealthState
 from ui.components.health.words import percent
 from ui.components.safe_text import counted
 from ui.components.serving import money
@@ -30,7 +31,7 @@ def quality_panel(quality: Quality) -> None:
         )
 
 
-def spending_panel(spending: Spending, revision: str) -> None:
+def spending_panel(state: HealthState, spending: Spending, revision: str) -> None:
     """Draw sums, and who and what they are for."""
     with st.grid(3, min_column_width=180, key="health_spending"):
         st.metric("Today", _usd(spending.today), border=True)
@@ -48,6 +49,7 @@ def spending_panel(spending: Spending, revision: str) -> None:
         for title, key, rows in bars:
             if rows:
                 chart(
+                    state,
                     title,
                     key,
                     figures.spending(rows, revision),

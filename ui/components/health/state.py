@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import streamlit as st
 
@@ -26,7 +27,10 @@ class Notice:
 
 @dataclass(slots=True)
 class HealthState:
-    """The page in one tab. Widgets of a dialog hold `number` in their keys: they start afresh when it changes."""
+    """The page in one tab. Widgets of a dialog hold `number` in their keys: they start afresh when it changes.
+
+    `held` are figures that stay as they are while the reader looks closely.
+    """
 
     session_id: str
     number: int = 0
@@ -35,6 +39,7 @@ class HealthState:
     notice: Notice | None = None
     chosen: dict[str, str] = field(default_factory=dict)
     files: dict[str, tuple[str, str | bytes]] = field(default_factory=dict, repr=False)
+    held: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def open(self, action: str, name: str = "") -> None:
         """Open a dialog, with fresh widgets."""

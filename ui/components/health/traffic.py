@@ -10,7 +10,7 @@ import streamlit as st
 from engine.operations_views import Measurements, Range, Timing
 from engine.views import Check
 from ui.components.health import figures
-from ui.components.health.charts import Rows, chart
+from ui.components.health.charts import Rows, chart, complete, hold_switch
 from ui.components.health.contract import operations
 from ui.components.health.first_run import first_run
 from ui.components.health.state import HealthState
@@ -31,17 +31,19 @@ def traffic_section(desk: Desk, state: HealthState, range_: Range, checks: Seque
     revision = measured.range.value
     with panel("Traffic", "traffic"):
         _sums(measured)
+        hold_switch(state)
         with st.grid(min_column_width=380):
-            points = measured.traffic
+            points = complete(measured.traffic, measured.step_seconds)
             chart(
+                state,
                 "Questions per minute",
                 "questions",
                 figures.questions(points, measured.step_seconds, revision),
                 lambda: traffic_rows(measured),
             )
-            chart("What became of them", "shares", figures.shares(points, revision), lambda: traffic_rows(measured))
+            chart(state, "What became of them", "shares", figures.shares(points, revision), lambda: traffic_rows(measured))
     with panel("Latency", "latency"):
-        _latency(measured, revision)
+        _latency(state, measured, revision)
     with panel("Models and stores", "dependencies"):
         st.dataframe(timing_rows(measured.dependencies, "Dependency"), hide_index=True, alt="Calls of models and stores")
     if measured.errors:
@@ -75,7 +77,7 @@ def _sums(measured: Measurements) -> None:
             st.metric(name, value, border=True)
 
 
-def _latency(measured: Measurements, revision: str) -> None:
+def _latency(state: HealthState, measured: Measurements, revision: str) -> None:
     stages = [one.label for one in measured.stages]
     if not stages:
         st.info("No answer was written in this range.", icon=":material/inbox:")
@@ -84,19 +86,22 @@ def _latency(measured: Measurements, revision: str) -> None:
     if st.session_state.get("health_stage") not in stages:
         st.session_state["health_stage"] = start
     stage = st.selectbox("Stage", stages, key="health_stage", format_func=lambda one: NAMES.get(one, one), width=220) or start
+    points = complete(measured.stage_points, measured.step_seconds)
     with st.grid(min_column_width=380):
         chart(
+            state,
             f"Percentiles of: {NAMES.get(stage, stage)}" if stage in KNOWN else "Percentiles of the chosen stage",
             "percentiles",
-            figures.percentiles(measured.stage_points, stage, revision),
+            figures.percentiles(points, stage, revision),
             lambda: percentile_rows(measured, stage),
         )
         chart(
+            state,
             "What the time goes to",
             "stages",
-            figures.stacked_stages(measured.stage_points, revision),
+            figures.stacked_stages(points, revision),
             lambda: stage_rows(measured),
-            help=STACK,
+            note=STACK,
         )
     st.dataframe(timing_rows(measured.stages, "Stage"), hide_index=True, alt="Stages of an answer")
 

@@ -10,7 +10,7 @@ from engine.operations_views import Ingestion, Measurements, Range, SlowFile
 from engine.views import Check
 from ui.components.health import figures
 from ui.components.health.caches import caches_panel
-from ui.components.health.charts import Rows, chart
+from ui.components.health.charts import Rows, chart, complete
 from ui.components.health.contract import operations
 from ui.components.health.first_run import first_run
 from ui.components.health.spending import quality_panel, spending_panel
@@ -32,7 +32,7 @@ def usage_section(desk: Desk, state: HealthState, range_: Range, checks: Sequenc
     with panel("Answers", "quality"):
         quality_panel(measured.quality)
     with panel("Cost", "cost"):
-        spending_panel(measured.spending, measured.range.value)
+        spending_panel(state, measured.spending, measured.range.value)
     with panel("What is kept to be quick", "caches"):
         caches_panel(desk, state, measured.caches)
 
@@ -48,9 +48,10 @@ def _ingestion(desk: Desk, state: HealthState, measured: Measurements) -> None:
         _stalled(desk, state, queue)
     if not measured.empty:
         chart(
+            state,
             "Documents done and failed",
             "documents",
-            figures.documents(measured.traffic, measured.range.value),
+            figures.documents(complete(measured.traffic, measured.step_seconds), measured.range.value),
             lambda: document_rows(measured),
         )
     if queue.slowest:

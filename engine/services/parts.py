@@ -16,8 +16,7 @@ from engine.errors import ConfigError, EngineError, StoreError
 from engine.operations_views import Dependency
 from engine.protocols import Embedder, Generator, Reranker, VectorStore
 from engine.provider_views import Choice
-from engine.resilience.protected import ProtectedGenerator
-from engine.resilience.protected import Protection
+from engine.resilience.protected import ProtectedGenerator, Protection
 from engine.security.sealing import Sealer
 from engine.services.configuration import Configured, Live
 from engine.services.outgoing import Outgoing

@@ -160,7 +160,7 @@ class Breakers:
         await self._follow()
 
     async def _all(self) -> list[BreakerInfo]:
-        live = await self._configured.current()
+        live = await self._configured.current(fresh=True)  # who has just added a model looks for it here
         choices = live.choices
         async with self._database.read() as session:
             columns = select(Collection.embedder, Collection.embedding_model, Collection.store).distinct()

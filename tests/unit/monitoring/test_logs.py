@@ -8,7 +8,7 @@ import os
 import re
 
 import pytest
-from sqlalchemy import text
+import sqlalchemy
 
 from engine.correlation import belongs_to, request_id, working_for
 from engine.database.database import Database
@@ -155,7 +155,11 @@ async def test_neither_a_question_nor_a_document_is_ever_written(written, format
         answer = await workbench.ask(ADMIN, f"When does the {canary} sing?", collections=[collection.id])
         assert canary in answer.text
         talk = await workbench.create_conversation(ADMIN, [collection.id])
-        for stream_of in (workbench._ask.stream, lambda *_args, **_options: 1 / 0):
+
+        async def broken(*_args, **_options):
+            yield 1 / 0
+
+        for stream_of in (workbench._ask.stream, broken):
             workbench._ask.stream = stream_of
             reply = await workbench.send(ADMIN, talk.id, f"When does the {canary} sing?")
             while (await workbench.message(ADMIN, reply.id)).state == "streaming":
@@ -171,7 +175,7 @@ async def test_what_was_to_be_stored_is_in_no_traceback_of_a_failed_statement(wr
     database, values = Database("sqlite+aiosqlite://"), {"question": "canary of a question"}
     try:
         async with database.read() as session:
-            await session.execute(text("INSERT INTO nowhere VALUES (:question)"), values)
+            await session.execute(sqlalchemy.text("INSERT INTO nowhere VALUES (:question)"), values)
     except Exception:
         logging.getLogger("engine.x").exception("it failed")
     await database.close()

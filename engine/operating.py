@@ -11,7 +11,7 @@ from typing import Any
 import engine
 from engine.checking import Checking
 from engine.errors import EngineError
-from engine.operations_views import Incident, Measurements, Range
+from engine.operations_views import AlertInfo, Incident, Measurements, Range
 from engine.services.alert_channels import AlertChannels
 from engine.services.alert_watch import AlertWatch
 from engine.services.alertable import Alertable
@@ -79,6 +79,9 @@ class Operating(Checking):
         async def last_day(principal: Principal) -> list[Incident]:
             return await self.operations.incidents.incidents(principal, Range.DAY)
 
+        async def alerts(principal: Principal) -> list[AlertInfo]:
+            return await self.operations.alerts.alerts(principal)
+
         async def metrics(_: Principal) -> bytes:
             return await asyncio.to_thread(self.meter.exposition)
 
@@ -87,7 +90,7 @@ class Operating(Checking):
             "breakers.json": self.breakers.breakers,
             "measurements.json": last_hour,
             "incidents.json": last_day,
-            "alerts.json": self.operations.alerts.alerts,
+            "alerts.json": alerts,
             "metrics.txt": metrics,
         }
         return Support(database=self.database, settings=self.settings, parts=parts)

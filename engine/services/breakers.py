@@ -16,6 +16,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from engine import registry
 from engine.database.audit import record
 from engine.database.columns import now
 from engine.database.database import Database
@@ -160,16 +161,17 @@ class Breakers:
         await self._follow()
 
     async def _all(self) -> list[BreakerInfo]:
-        live = await self._configured.current()
+        live = await self._configured.current(fresh=True)  # who has just added a model looks for it here
         choices = live.choices
         async with self._database.read() as session:
             columns = select(Collection.embedder, Collection.embedding_model, Collection.store).distinct()
             used = list(await session.execute(columns))
+        stores = [name for name, row in live.providers.items() if row.kind in registry.STORES]
         wanted = [
             *(("chat", one) for one in (*choices.chain, choices.rewrite) if one),
             *(("embedding", one) for one in (choices.embedding, *(Choice(provider=row[0], model=row[1]) for row in used))),
             *(("rerank", one) for one in (choices.rerank,) if one),
-            *(("store", Choice(provider=name)) for name in {choices.store, *(row[2] for row in used)}),
+            *(("store", Choice(provider=name)) for name in {choices.store, *stores, *(row[2] for row in used)}),
         ]
         for role, choice in wanted:
             try:

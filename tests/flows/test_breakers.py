@@ -498,3 +498,18 @@ def test_b25_changes_that_wait_are_bounded_and_the_newest_are_kept(here: Lab) ->
     for _ in range(KEPT_TRANSITIONS + 10):
         queue.put(one)
     assert len(queue.waiting()) == KEPT_TRANSITIONS
+
+
+async def test_b11_b21_nobody_waits_long_for_a_link_that_has_another_behind_it(tmp_path: Path, upstream: Upstream) -> None:
+    upstream.retry_after = "7"
+    async with lab(tmp_path, attempts=2) as here:
+        collection = (await here.workbench.create_collection(ADMIN, "leave")).id
+        await add(here.workbench, collection, "leave.txt", LEAVE)
+        await add_box(here, upstream)
+        upstream.fail("429")
+        answer = await here.workbench.ask(ADMIN, QUESTION, collections=[collection])
+        assert (answer.provider, posts(upstream)) == ("extractive", 1)  # seven seconds are too long
+        upstream.retry_after = "0.01"
+        upstream.fail("429")
+        answer = await here.workbench.ask(ADMIN, QUESTION, collections=[collection])
+        assert (answer.provider, posts(upstream)) == ("box", 3)

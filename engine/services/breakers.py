@@ -117,6 +117,7 @@ class Breakers:
         self._applied: dict[str, tuple[str, datetime]] | None = None
         self._published: dict[str, float] = {}  # breaker -> until when, by our own clock
         self._followed: dict[str, float] = {}
+        self._behind = False  # the last time could not keep up
 
     # --- for operators -----------------------------------------------------------------------------------------------
 
@@ -206,13 +207,18 @@ class Breakers:
     async def sync(self) -> None:
         """Follow operators, tell and ask other processes, and audit what changed. Never raises."""
         steps: tuple[Callable[[], Awaitable[None]], ...] = (self._follow, self._share, self.write)
+        failed = False
         for step in steps:
             try:
                 await step()
-            except EngineError as error:  # the next second tries again
-                logger.warning("breakers could not be kept up to date: %s", error)
-            except Exception:
-                logger.exception("breakers could not be kept up to date")
+            except Exception as error:  # the next second tries again
+                if not (self._behind or failed):  # told once, not every second of an outage
+                    known = isinstance(error, EngineError)
+                    logger.warning("breakers could not be kept up to date: %s", error, exc_info=None if known else error)
+                failed = True
+        if self._behind and not failed:
+            logger.info("breakers are up to date again")
+        self._behind = failed
 
     async def write(self) -> None:
         """Audit what breakers of this process did by themselves. Raises StoreError; nothing is lost then."""

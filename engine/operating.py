@@ -61,23 +61,38 @@ class Operating(Checking):
             breakers=self.breakers,
             meter=self.meter,
             history=self.history,
-            measured=Measured(database=self.database, history=self.history),
+            measured=self.measured,
             preferences=Preferences(self.database),
-            alerts=Alerts(database=self.database, metrics=self.alertable.metrics, value=self.alertable.value),
+            alerts=self.alerts,
             channels=self.alert_channels,
-            incidents=Incidents(self.database),
+            incidents=self.incidents,
             support=self.support,
         )
+
+    @cached_property
+    def measured(self) -> Measured:
+        """What the charts show."""
+        return Measured(database=self.database, history=self.history)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """Rules and what they found."""
+        return Alerts(database=self.database, metrics=self.alertable.metrics, value=self.alertable.value)
+
+    @cached_property
+    def incidents(self) -> Incidents:
+        """What happened when."""
+        return Incidents(self.database)
 
     @cached_property
     def support(self) -> Support:
         """A bundle for whoever helps."""
 
         async def last_hour(principal: Principal) -> Measurements:
-            return await self.operations.measured.measurements(principal, Range.HOUR)
+            return await self.measured.measurements(principal, Range.HOUR)
 
         async def last_day(principal: Principal) -> list[Incident]:
-            return await self.operations.incidents.incidents(principal, Range.DAY)
+            return await self.incidents.incidents(principal, Range.DAY)
 
         async def metrics(_: Principal) -> bytes:
             return await asyncio.to_thread(self.meter.exposition)
@@ -87,7 +102,7 @@ class Operating(Checking):
             "breakers.json": self.breakers.breakers,
             "measurements.json": last_hour,
             "incidents.json": last_day,
-            "alerts.json": self.operations.alerts.alerts,
+            "alerts.json": self.alerts.alerts,
             "metrics.txt": metrics,
         }
         return Support(database=self.database, settings=self.settings, parts=parts)

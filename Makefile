@@ -46,6 +46,11 @@ bench: .venv/ready-dev
 	$(BIN)/python benchmarks/store_moves.py
 	$(BIN)/python -m benchmarks.audit
 	$(BIN)/python benchmarks/login_timing.py
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.guard
+	$(BIN)/python -m benchmarks.metering
+	$(BIN)/python -m benchmarks.caching
+	$(BIN)/python -m benchmarks.answer_cache
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

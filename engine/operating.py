@@ -11,7 +11,7 @@ from typing import Any
 import engine
 from engine.checking import Checking
 from engine.errors import EngineError
-from engine.operations_views import Incident, Measurements, Range
+from engine.operations_views import AlertInfo, Incident, Measurements, Range
 from engine.services.alert_channels import AlertChannels
 from engine.services.alert_watch import AlertWatch
 from engine.services.alertable import Alertable
@@ -61,38 +61,26 @@ class Operating(Checking):
             breakers=self.breakers,
             meter=self.meter,
             history=self.history,
-            measured=self.measured,
+            measured=Measured(database=self.database, history=self.history),
             preferences=Preferences(self.database),
-            alerts=self.alerts,
+            alerts=Alerts(database=self.database, metrics=self.alertable.metrics, value=self.alertable.value),
             channels=self.alert_channels,
-            incidents=self.incidents,
+            incidents=Incidents(self.database),
             support=self.support,
         )
-
-    @cached_property
-    def measured(self) -> Measured:
-        """What the charts show."""
-        return Measured(database=self.database, history=self.history)
-
-    @cached_property
-    def alerts(self) -> Alerts:
-        """Rules and what they found."""
-        return Alerts(database=self.database, metrics=self.alertable.metrics, value=self.alertable.value)
-
-    @cached_property
-    def incidents(self) -> Incidents:
-        """What happened when."""
-        return Incidents(self.database)
 
     @cached_property
     def support(self) -> Support:
         """A bundle for whoever helps."""
 
         async def last_hour(principal: Principal) -> Measurements:
-            return await self.measured.measurements(principal, Range.HOUR)
+            return await self.operations.measured.measurements(principal, Range.HOUR)
 
         async def last_day(principal: Principal) -> list[Incident]:
-            return await self.incidents.incidents(principal, Range.DAY)
+            return await self.operations.incidents.incidents(principal, Range.DAY)
+
+        async def alerts(principal: Principal) -> list[AlertInfo]:
+            return await self.operations.alerts.alerts(principal)
 
         async def metrics(_: Principal) -> bytes:
             return await asyncio.to_thread(self.meter.exposition)
@@ -102,7 +90,7 @@ class Operating(Checking):
             "breakers.json": self.breakers.breakers,
             "measurements.json": last_hour,
             "incidents.json": last_day,
-            "alerts.json": self.alerts.alerts,
+            "alerts.json": alerts,
             "metrics.txt": metrics,
         }
         return Support(database=self.database, settings=self.settings, parts=parts)

@@ -11,7 +11,6 @@ from engine.operations_views import Measurements, Range, Timing
 from engine.views import Check
 from ui.components.health import figures
 from ui.components.health.charts import Rows, chart, complete, hold_switch
-from ui.components.health.contract import operations
 from ui.components.health.first_run import first_run
 from ui.components.health.state import HealthState
 from ui.components.health.words import NONE, duration, panel, percent
@@ -24,7 +23,7 @@ STACK = "Mean times of the stages one upon the other: the height is how long an 
 
 def traffic_section(desk: Desk, state: HealthState, range_: Range, checks: Sequence[Check]) -> None:
     """Draw charts and tables."""
-    measured = desk.call(operations(desk).measurements, range_)
+    measured = desk.call(desk.workbench.measurements, range_)
     if measured.empty:
         first_run()
         return

@@ -49,8 +49,8 @@ def _word(checks: Sequence[Check]) -> None:
     state = next((one for one in ("failed", "degraded") if one in states), "ok" if checks else "unknown")
     word, color, icon, meaning = WORDS[state]
     bad = sum(one.state in ("failed", "degraded") for one in checks)
-    oldest = min((one.checked_at for one in checks if one.checked_at), default=None)
-    when = f" · checked {ago(oldest)}" if oldest else ""
+    times = [one.checked_at for one in checks if one.checked_at]
+    when = f" · last look {ago(max(times))}" if times else ""
     needs = "needs" if bad == 1 else "need"
     count = (
         f"{bad} of {counted(len(checks), 'check')} {needs} attention"
@@ -59,9 +59,8 @@ def _word(checks: Sequence[Check]) -> None:
     )
     st.markdown(f"#### :{color}[{icon} {word}]", width="content", anchors=False, help=meaning)
     if checks:
-        st.markdown(
-            f":gray[{count}{when}]", width="content", help=f"The oldest result is of {stamp(oldest)}" if oldest else None
-        )
+        pace = f"Each check has a pace of its own; the oldest result is of {stamp(min(times))}." if times else None
+        st.markdown(f":gray[{count}{when}]", width="content", help=pace)
 
 
 def now_section(desk: Desk, state: HealthState, range_: Range, checks: Sequence[Check]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import streamlit as st
 
@@ -91,18 +92,26 @@ def _latency(state: HealthState, measured: Measurements, revision: str) -> None:
             state,
             f"Percentiles of: {NAMES.get(stage, stage)}" if stage in KNOWN else "Percentiles of the chosen stage",
             "percentiles",
-            figures.percentiles(points, stage, revision),
+            over(figures.percentiles(points, stage, revision), measured),
             lambda: percentile_rows(measured, stage),
         )
         chart(
             state,
             "What the time goes to",
             "stages",
-            figures.stacked_stages(points, revision),
+            over(figures.stacked_stages(points, measured.step_seconds, revision), measured),
             lambda: stage_rows(measured),
             note=STACK,
         )
     st.dataframe(timing_rows(measured.stages, "Stage"), hide_index=True, alt="Stages of an answer")
+
+
+def over(figure: Any, measured: Measurements) -> Any:
+    """Let a chart reach over the whole range, also where little of it was measured."""
+    last = measured.traffic[-1].at if measured.traffic else measured.since
+    step = timedelta(seconds=measured.step_seconds)
+    figure.update_xaxes(range=[measured.since, max(last, measured.since) + step])
+    return figure
 
 
 KNOWN = {*figures.STAGE_COLORS, *NAMES}

@@ -54,6 +54,11 @@ def _address(config: Any) -> RedisAddress:
         if len(config) > 1:
             raise ConfigError("redis has a url and other keys", hint="Put everything into the url, or nothing.")
         return address_of(str(url))
+    for key in ("host", "username", "password"):
+        if not isinstance(config.get(key) or "", str):  # never repeated: it may be the password
+            raise ConfigError(f"{key} of redis is not a text", hint=f"Correct {key}.")
+    if not isinstance(config.get("tls", False), bool):
+        raise ConfigError("tls of redis is neither True nor False", hint="Correct tls.")
     return RedisAddress(
         host=str(config.get("host") or "localhost"),
         port=_number(config, "port", 6379, 1, 65535),

@@ -75,7 +75,9 @@ class MonitoringIntegration:
         return decorate
 
     def _measured(self, function: Callable[..., Any], component: str, operation: str) -> Callable[..., Any]:
-        if inspect.isasyncgenfunction(function):
+        plain = isinstance(function, functools.partial | type) or inspect.isroutine(function)
+        kind = function if plain else type(function).__call__  # an object that can be called
+        if inspect.isasyncgenfunction(kind):
 
             async def items(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
                 started, first = time.perf_counter(), True
@@ -89,7 +91,7 @@ class MonitoringIntegration:
                             yield item
 
             return items
-        if inspect.iscoroutinefunction(function):
+        if inspect.iscoroutinefunction(kind):
 
             async def awaited(*arguments: Any, **named: Any) -> Any:
                 with timing(self._hub, METRIC, component, operation):

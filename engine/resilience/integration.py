@@ -96,14 +96,15 @@ class ErrorHandlingIntegration:
         guard = self.guard(component)
 
         def protect(function: F) -> F:
-            if inspect.isgeneratorfunction(function):
+            kind = _kind(function)
+            if inspect.isgeneratorfunction(kind):
                 raise ConfigError(
-                    f"{function.__name__} is a generator, which fails only while it is read",
+                    f"{getattr(kind, '__name__', kind)} is a generator, which fails only while it is read",
                     hint="make it an async generator, or protect a function that returns a list",
                 )
-            if inspect.isasyncgenfunction(function):
+            if inspect.isasyncgenfunction(kind):
                 return self._streaming(component, guard, function, fallback)  # type: ignore[return-value]
-            if inspect.iscoroutinefunction(function):
+            if inspect.iscoroutinefunction(kind):
                 return self._async(component, guard, function, fallback)  # type: ignore[return-value]
             return self._sync(component, guard, function, fallback)  # type: ignore[return-value]
 
@@ -193,3 +194,9 @@ class ErrorHandlingIntegration:
         self._statistics.failed(component, error, fallback=not raised)
         if raised:
             raise error
+
+
+def _kind(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function that tells how `function` is called: its own, or that of an object that can be called."""
+    plain = isinstance(function, functools.partial | type) or inspect.isroutine(function)
+    return function if plain else type(function).__call__

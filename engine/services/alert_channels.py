@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import unicodedata
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from engine.security.sealing import Sealer
 from engine.services.accounts import require_operator
 from engine.types import Principal
 from engine.vendors.mail import addresses, send_mail
+
+logger = logging.getLogger(__name__)
 
 SECONDS = 10.0
 NAME_CHARS = 100
@@ -122,6 +125,9 @@ class AlertChannels:
             told = "the address cannot be reached from here (setting alerting.webhooks)"
         except EngineError as error:
             told = str(error)
+        except Exception:  # one receiver that fails in a new way must not keep the others from hearing of an alert
+            logger.exception("a %s could not be sent", row.kind)
+            told = "something unexpected went wrong; the log of the server says what"
         async with self._database.write() as session:
             again = await session.get(AlertChannelRow, channel_id)
             if again is not None:

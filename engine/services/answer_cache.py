@@ -109,13 +109,16 @@ class AnswerCache:
             rows = await collections.readable(session, asked.principal, asked.collection_ids)
             moved = await content.generations(session, [row.id for row in rows])
         choices = (await self._configured.current()).choices
+        shared = self._rules.share_answers
+        # The model saw the text as it was typed: what one user did with white space must not shape what others are given.
+        text = asked.question if shared else " ".join(unicodedata.normalize("NFC", asked.question).split())
         return PREFIX + keyed(
             self._secret,
             # Whose it is. Where answers are shared, it is everybody's who may read all of the collections, whatever else
             # they may do with them: each look-up has asked SQL for that just now.
-            "" if self._rules.share_answers else asked.principal.user_id,
+            "" if shared else asked.principal.user_id,
             # Letters keep their case: "US" and "us", "May" and "may" are different questions to a model.
-            " ".join(unicodedata.normalize("NFC", asked.question).split()),
+            text,
             [[message.role, message.text] for message in asked.history],
             [asdict(condition) for condition in asked.where],
             sorted([row.id, row.model_id, *moved[row.id]] for row in rows),

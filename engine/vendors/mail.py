@@ -38,17 +38,20 @@ def send_mail(url: str, sender: str, to: Sequence[str], subject: str, text: str,
     A server that is not on this machine must offer STARTTLS. `seconds` bounds each answer of the server.
     Raises ConfigError, ProviderUnavailable, ProviderRejected; no text of them repeats a user or a password.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in PORTS or not parts.hostname or not sender:
-        raise ConfigError(
-            "mails cannot be sent: no server or no sender is set", hint="Set alerting.smtp_url and alerting.mail_from."
-        )
+    hint = "Set alerting.smtp_url (special characters of a password as %XX) and alerting.mail_from."
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # its text may repeat the password
+        raise ConfigError("mails cannot be sent: the address of the server cannot be read", hint=hint) from None
+    if parts.scheme not in PORTS or not parts.hostname or not sender.isprintable() or not sender:
+        raise ConfigError("mails cannot be sent: no server or no sender is set", hint=hint)
     message = EmailMessage()
     message["From"], message["To"] = sender, ", ".join(to)
     message["Subject"] = " ".join(subject.split())[:200]
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain="workbench.invalid")
     message.set_content(text)
-    host, port = parts.hostname, parts.port or PORTS[parts.scheme]
+    host, port = parts.hostname, port or PORTS[parts.scheme]
     try:
         with _connected(parts.scheme, host, port, seconds) as server:
             if parts.username:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from engine.database.audit_models import Audit
 from engine.database.columns import now
 from engine.database.database import Database
 from engine.database.operations_models import AlertRow, Heartbeat
-from engine.errors import AccessDenied, AddressDenied, InputError, NotFound, ProviderRejected
+from engine.errors import AccessDenied, AddressDenied, ConfigError, InputError, NotFound, ProviderRejected
 from engine.operations_views import AlertChannel, AlertMetric, AlertRule, Incident, Range, SlowFile, Spending
 from engine.sections import Alerting
 from engine.security.sealing import Sealer
@@ -264,6 +265,29 @@ async def test_acknowledging_says_who_and_once(here: Here) -> None:
     await here.alerts.acknowledge(OSCAR, alert.id)
     await here.alerts.acknowledge(ADMIN, alert.id)
     assert (await here.alerts.alerts(ADMIN))[0].acknowledged_by == "oscar"
+
+
+@pytest.mark.parametrize("url", ["smtp://bob:canary/word@localhost:25", "smtp://localhost:99999", "smtp://[canary:25"])
+def test_a_mail_server_that_cannot_be_read_is_a_wrong_setting_and_repeats_no_password(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        send_mail(url, "a@example.com", ["b@example.com"], "x", "y")
+    assert "canary" not in "".join(traceback.format_exception(caught.value)).replace(url, "")
+
+
+@pytest.mark.parametrize("sender", ["ops@example.com\nBcc: x@example.com", "a@b\r\nX: y"])
+def test_a_sender_brings_no_further_header(sender: str) -> None:
+    with pytest.raises(ConfigError):
+        send_mail("smtp://localhost:1", sender, ["b@example.com"], "x", "y")
+
+
+async def test_a_receiver_that_fails_in_an_unknown_way_keeps_no_other_from_hearing(here: Here) -> None:
+    with web_receiver() as hooks, patch("engine.services.alert_channels.send_mail", side_effect=RuntimeError("canary")):
+        mail = await here.channels.save(ADMIN, AlertChannel(name="a mail", kind="mail", target="ops@example.com"))
+        hook = await here.channels.save(ADMIN, AlertChannel(name="pager", kind="webhook", target=hooks.url))
+        await here.alerts.save_rule(OSCAR, replace(RULE, channels=(mail.id, hook.id)))
+        await here.look(9.0)
+        assert "unexpected" in await here.channels.test(ADMIN, mail.id)
+    assert [body["event"] for body in hooks.bodies] == ["fired"]
 
 
 async def test_analysts_see_nothing_of_it(here: Here) -> None:

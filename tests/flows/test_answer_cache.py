@@ -219,6 +219,18 @@ async def test_nobody_gets_an_answer_of_another(people: Workbench) -> None:
 
 
 @pytest.mark.parametrize("people", [True], indirect=True)
+@pytest.mark.parametrize(
+    "spoilt", [QUESTION.replace(" ", "\n" * 400), f"{QUESTION}\u2028", f" {QUESTION.replace(' ', chr(0x1C))}"]
+)
+async def test_nobody_spoils_the_answer_that_others_share_by_white_space(people: Workbench, spoilt: str) -> None:
+    handbook = await filled(people)
+    anna, ben = await two(people, handbook)
+    assert not kept(await ask(people, handbook, spoilt, who=anna))
+    assert not kept(await ask(people, handbook, who=ben))
+    assert kept(await ask(people, handbook, who=anna))
+
+
+@pytest.mark.parametrize("people", [True], indirect=True)
 async def test_shared_answers_are_shared_among_those_who_may_read_all_of_the_same(people: Workbench) -> None:
     handbook, second = await filled(people), await filled(people, "second")
     anna, ben = await two(people, handbook)

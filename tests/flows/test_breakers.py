@@ -333,7 +333,7 @@ async def test_b24_what_an_operator_forces_is_audited_followed_elsewhere_and_sur
         await add_box(one, upstream)
         [info] = await one.workbench.breakers(OPERATOR)  # it was never called
         assert (info.dependency, info.state, info.calls) == (CHAT, BreakerState.CLOSED, 0)
-        await one.workbench.command_breaker(OPERATOR, info.id, BreakerCommand.TRIP, reason="bills\nare due")
+        await one.workbench.command_breaker(OPERATOR, info.id, BreakerCommand.TRIP, reason="bills\nare\0 \x1bdue\u202e")
         assert one.breaker(CHAT).state is BreakerState.TRIPPED
         await two.desk.sync()
         there = two.breaker(CHAT)
@@ -350,6 +350,7 @@ async def test_b24_what_an_operator_forces_is_audited_followed_elsewhere_and_sur
             ("breaker.trip", "op"), ("breaker.drain", "op"), ("breaker.hold", "op"), ("breaker.reset", "op"),
         ]  # fmt: skip
         assert (rows[0].object, rows[0].reason) == ("chat · box · m-1", "bills are due")
+        assert rows[0].details == {**rows[0].details, "breaker": info.id}
     async with lab(tmp_path) as again:
         assert again.breaker(CHAT).state is BreakerState.CLOSED
 

@@ -210,6 +210,20 @@ async def test_spending_is_of_this_month_with_names_and_a_forecast(operated: tup
     assert found.by_user == (("a former user", 3.5), ("command line", 3.0), ("otto", 3.0), ("the system", 0.5))
 
 
+async def test_a_key_that_only_operates_reads_no_names_of_people(operated: tuple[Workbench, Principal]) -> None:
+    workbench, otto = operated
+    day = now().date().isoformat()
+    async with workbench.database.write() as session:
+        session.add(CallRow(day=day, user_id=otto.user_id, provider="p", model="m", job="chat", cost_usd=0.5, elapsed_ms=1))
+    made = await workbench.create_api_key(otto, "grafana", [Scope.OPERATE])
+    key = await workbench.authenticate_bearer(made.text, ip="127.0.0.1")
+    assert key is not None
+    for who, names in ((otto, ("otto",)), (key, ())):
+        found = (await workbench.measurements(who, Range.HOUR)).spending
+        assert (found.today, tuple(name for name, _ in found.by_user)) == (0.5, names)
+    assert "otto" not in await workbench.measurements_csv(key, Range.HOUR)
+
+
 async def test_the_table_has_every_number_and_no_formula(operated: tuple[Workbench, Principal]) -> None:
     workbench, otto = operated
     collection = await filled(workbench)

@@ -169,3 +169,18 @@ def test_an_unknown_key_or_an_impossible_value_is_refused(config, told):
 def test_importing_the_package_loads_no_vendor():
     code = "import sys, engine.monitoring.integration, engine.monitoring.tracing; print([n for n in ('prometheus_client', 'opentelemetry') if n in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+class Called:
+    """An object that is called like an async function."""
+
+    async def __call__(self):
+        raise RuntimeError("down")
+
+
+async def test_objects_that_are_called_like_async_functions_are_awaited_before_they_count():
+    monitor = MonitoringIntegration()
+    with pytest.raises(RuntimeError):
+        await monitor.create_monitored_method("llm", "x")(Called())()
+    found = await monitor.get_comprehensive_metrics()
+    assert found["components"]["llm"]["operations"]["x"]["errors"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 
 import pytest
@@ -216,3 +217,17 @@ def test_a_config_that_means_nothing_is_refused_with_what_is_possible(config, wo
 def test_an_unknown_component_is_refused(clock) -> None:
     with pytest.raises(ConfigError, match="vector_store"):
         made(clock).create_protected_method("database", None)
+
+
+class Called:
+    """An object that is called like an async function, without a name of its own."""
+
+    async def __call__(self, prompt: str) -> str:
+        raise RuntimeError("down")
+
+
+async def test_objects_that_are_called_like_async_functions_are_protected(clock) -> None:
+    handler = made(clock, {"retry": {"llm_max_attempts": 1}})
+    assert await handler.create_protected_method("llm", "fallback")(Called())("x") == "fallback"
+    with pytest.raises(ConfigError, match="generator"):
+        handler.create_protected_method("llm")(functools.partial(lambda: (yield 1)))

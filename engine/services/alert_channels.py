@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import unicodedata
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from engine.security.sealing import Sealer
 from engine.services.accounts import require_operator
 from engine.types import Principal
 from engine.vendors.mail import addresses, send_mail
+
+logger = logging.getLogger(__name__)
 
 SECONDS = 10.0
 NAME_CHARS = 100
@@ -122,6 +125,9 @@ class AlertChannels:
             told = "the address cannot be reached from here (setting alerting.webhooks)"
         except EngineError as error:
             told = str(error)
+        except Exception:  # whatever it was: what else is to be sent must not wait behind it for ever
+            logger.exception("an alert could not be sent")
+            told = "it could not be sent; the server's log says why"
         async with self._database.write() as session:
             again = await session.get(AlertChannelRow, channel_id)
             if again is not None:

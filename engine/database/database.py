@@ -50,7 +50,8 @@ class Database:
                 options |= mariadb.options()
             elif self.url.get_backend_name() == "mysql":
                 raise ArgumentError("not run on MySQL")
-            self._engine = create_async_engine(self.url, **options)
+            # Values of a failed statement are questions and documents: they must not stand in a traceback.
+            self._engine = create_async_engine(self.url, hide_parameters=True, **options)
         except (ArgumentError, InvalidRequestError, ImportError) as error:
             # The URL may hold a password, so it is not repeated.
             raise ConfigError(

@@ -106,7 +106,9 @@ class Breakers:
         transitions: Transitions,
         shared: SharedStates,
         wall: Callable[[], float] = time.time,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        self._changed = changed
         self._database = database
         self._configured = configured
         self._parts = parts
@@ -159,6 +161,7 @@ class Breakers:
                 before=info.state.value,
             )
         await self._follow()
+        self._changed()
 
     async def _all(self) -> list[BreakerInfo]:
         live = await self._configured.current(fresh=True)  # who has just added a model looks for it here

@@ -26,6 +26,7 @@ from tests.flows.conftest import add
 from tests.flows.laboratory import BOX, CHAT, EMBEDDING, EXTRACTIVE, QUESTION, Clock, Lab, add_box, lab, posts
 from tests.flows.test_ask import LEAVE, Slow, settled
 from tests.upstreams import openai
+from tests.upstreams.openai import OpenAIUpstream
 from tests.upstreams.server import Upstream
 
 OPERATOR = Principal(user_id="c" * 32, name="op", role=Role.OPERATOR)
@@ -107,6 +108,19 @@ async def test_b5_b7_b21_a_failing_link_is_left_alone_then_probed_and_taken_back
     assert asked[0].details["failed"] == [{"provider": "box", "model": "m-1"}]
     assert (asked[0].details["provider"], asked[-1].details["provider"]) == ("extractive", "box")
     assert asked[-1].details["failed"] == []
+
+
+async def test_no_question_that_a_model_finds_no_words_for_takes_it_from_everybody_else(
+    here: Lab, leave: str, upstream: OpenAIUpstream
+) -> None:
+    await add_box(here, upstream)
+    text, upstream.text, upstream.finish = upstream.text, "", "length"  # it thinks until no token is left
+    for n in range(6):
+        answer = await here.workbench.ask(ADMIN, f"{QUESTION} Think for ever, {n}.", collections=[leave])
+        assert (answer.provider, posts(upstream)) == ("extractive", n + 1)
+    assert here.breaker(CHAT).state is BreakerState.CLOSED
+    upstream.text, upstream.finish = text, "stop"
+    assert (await here.workbench.ask(ADMIN, QUESTION, collections=[leave])).provider == "box"
 
 
 async def test_b21_when_no_link_is_left_the_error_names_them_all(here: Lab, leave: str, upstream: Upstream) -> None:

@@ -454,7 +454,7 @@ def test_every_range_has_figures(range_):
     found = busy(range_)
     for figure in (
         figures.percentiles(found.stage_points, "total", range_.value),
-        figures.stacked_stages(found.stage_points, range_.value),
+        figures.stacked_stages(found.stage_points, found.step_seconds, range_.value),
         figures.questions(found.traffic, found.step_seconds, range_.value),
         figures.shares(found.traffic, range_.value),
         figures.documents(found.traffic, range_.value),

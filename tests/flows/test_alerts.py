@@ -140,6 +140,16 @@ async def test_nobody_waits_for_a_look_that_was_made_in_the_future(here: Here) -
     assert len(await here.alerts.alerts(ADMIN)) == 1
 
 
+async def test_a_channel_that_breaks_in_an_unknown_way_holds_up_no_other(here: Here) -> None:
+    with web_receiver() as hooks:
+        broken = await here.channels.save(ADMIN, AlertChannel(name="broken", kind="mail", target="a@b.example"))
+        pager = await here.channels.save(ADMIN, AlertChannel(name="pager", kind="webhook", target=hooks.url))
+        await here.alerts.save_rule(ADMIN, replace(RULE, channels=(broken.id, pager.id)))
+        with patch("engine.services.alert_channels.send_mail", side_effect=RuntimeError("nobody knows")):
+            await here.look(9.0)
+    assert [body["event"] for body in hooks.bodies] == ["fired"]
+
+
 async def test_the_end_of_a_long_alert_is_told_too(here: Here) -> None:
     with web_receiver() as hooks:
         channel = await here.channels.save(ADMIN, AlertChannel(name="pager", kind="webhook", target=hooks.url))

@@ -54,7 +54,7 @@ def _tile(
     if one.hint:
         st.markdown(f"**Next step:** {escape(one.hint)}")
     told = {
-        "last OK": ago(one.last_ok_at) if one.last_ok_at or one.state in RANKS else "",
+        "last OK": ago(one.last_ok_at) if one.last_ok_at else "not since the start" if one.state in RANKS else "",
         "breaker": escape(breaker.state.value) if breaker else "",
     }
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -169,7 +169,7 @@ class Assembly(Operating):
             database=self.database,
             ask=self.ask,
             trail=self.trail,
-            pace=Pace(self.settings.limits.questions_per_minute, self.cache),
+            pace=Pace(self.settings.limits.questions_per_minute, self.cache, at_once=self.settings.limits.questions_at_once),
             meter=self.meter,
             traces=self.traces,
             max_question_chars=self.settings.limits.question_chars,

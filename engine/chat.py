@@ -161,7 +161,7 @@ class Chat:
         if not collections:
             raise InputError("there is no collection to search", hint="Choose at least one.")
         await self._pace.question(principal)
-        with self._traces.trace("question", principal.request_id):
+        with self._pace.answering(principal), self._traces.trace("question", principal.request_id):
             events = self._ask.stream(
                 principal, question, collection_ids=collections, history=history, where=where, fresh=fresh
             )
@@ -184,7 +184,7 @@ class Chat:
 
     async def _answer(self, principal: Principal, message_id: str, draft: Draft, events: AsyncIterator[AskEvent]) -> None:
         try:
-            with self._traces.trace("question", principal.request_id):
+            with self._pace.answering(principal), self._traces.trace("question", principal.request_id):
                 answer = await self._generate(message_id, events)
             await self._save(principal, message_id, draft.question, answer, "done")
         except asyncio.CancelledError:

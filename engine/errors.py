@@ -23,6 +23,7 @@ EngineError
 │   ├── ProviderRejected        the request itself is refused (4xx)
 │   │   └── ProviderDenied          the provider's address is none that this server may connect to
 │   └── BadResponse             the answer cannot be understood
+│       └── NoAnswer                the model found no words for this prompt; another one may do
 ├── StoreError              the operator: an index or the database
 │   ├── StoreUnavailable *      cannot be reached, no answer in time, too many requests, or 5xx
 │   ├── DatabaseBusy *          others were changing the same rows
@@ -166,6 +167,10 @@ class ProviderDenied(ProviderRejected):
 
 class BadResponse(ProviderError):
     """The provider answered something that cannot be understood."""
+
+
+class NoAnswer(BadResponse):
+    """The provider works, but its model wrote nothing, or nothing whole, to this very prompt: whoever asks decides that."""
 
 
 class StoreError(EngineError):

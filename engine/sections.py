@@ -24,6 +24,7 @@ class Limits(Section):
     parse_memory_mb: int = Field(default=1024, description="memory of the process that parses")
     question_chars: int = Field(default=4000, description="longest question")
     questions_per_minute: int = Field(default=30, ge=1, description="questions of one user, whichever way they come")
+    questions_at_once: int = Field(default=8, ge=1, description="questions of one user that a process answers at a time")
 
 
 class Retrieval(Section):

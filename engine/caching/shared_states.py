@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -50,7 +51,8 @@ class RedisStates:
             for name, raw in kept.items():
                 until, reason = _state(raw)
                 if until > now:
-                    states[name.decode()] = (self._wall() + until - now, reason)
+                    left = min(until - now, LONGEST_SECONDS)
+                    states[name.decode(errors="replace")] = (self._wall() + left, reason)
             return states
 
         try:
@@ -64,8 +66,10 @@ def _unix(moment: tuple[int, int]) -> float:
 
 
 def _state(raw: bytes) -> tuple[float, str]:
+    # Whoever can write into Redis can have written it: it is shown, logged and stored, and a wait for ever is no number.
     try:
         until, reason = json.loads(raw)
-        return float(until), str(reason)
-    except (ValueError, TypeError):
+        shown = "".join(char if char.isprintable() else " " for char in str(reason)[:REASON_CHARS])
+        return (0.0 if math.isnan(until) else float(until)), shown
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return 0.0, ""

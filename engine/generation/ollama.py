@@ -8,7 +8,7 @@ from contextlib import aclosing
 from ollama import ChatResponse
 
 from engine import registry
-from engine.errors import BadResponse, ProviderUnavailable
+from engine.errors import NoAnswer, ProviderUnavailable
 from engine.generation.prompt import render_messages
 from engine.protocols import Embedder
 from engine.tokens import ApproximateTokens
@@ -85,9 +85,7 @@ class OllamaGenerator:
 
     def _usage(self, last: ChatResponse, prompt: Prompt, said: int) -> Usage:
         if not said:
-            raise BadResponse(
-                f"{self.model!r} gave no text", hint="Try again, or choose a model that answers without thinking."
-            )
+            raise NoAnswer(f"{self.model!r} gave no text", hint="Try again, or choose a model that answers without thinking.")
         return Usage(
             input_tokens=tokens(last.prompt_eval_count) or prompt.tokens, output_tokens=tokens(last.eval_count) or said
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine import registry
-from engine.errors import BadResponse, ProviderUnavailable
+from engine.errors import NoAnswer, ProviderUnavailable
 from engine.generation.prompt import output_tokens, render_messages
 from engine.protocols import Embedder
 from engine.tokens import ApproximateTokens
@@ -23,7 +23,7 @@ DEFAULTS = {option.name: option.default for option in registry.GENERATORS[PROVID
 class OpenAIGenerator:
     """Satisfies Generator. `base_url` without a path gets /v1; "" is the vendor's own address.
 
-    The tokens of an answer include those that a model thinks in: one that thinks through all of them raises BadResponse.
+    The tokens of an answer include those that a model thinks in: one that thinks through all of them raises NoAnswer.
     """
 
     def __init__(self, endpoint: Endpoint, *, embedder: Embedder | None = None) -> None:
@@ -101,7 +101,7 @@ class OpenAIGenerator:
         if not answer.finish:
             raise ProviderUnavailable(f"{PROVIDER} broke off its answer", hint="Try again in a moment.")
         if answer.finish == "length" and not "".join(answer.written).strip():
-            raise BadResponse(
+            raise NoAnswer(
                 f"{PROVIDER} used up the tokens of the answer before its first word",
                 hint="Set a lower reasoning effort, or choose a model that answers without thinking first.",
             )

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from engine.errors import BadResponse, EngineError, ProviderRejected, ProviderUnavailable
+from engine.errors import EngineError, NoAnswer, ProviderRejected, ProviderUnavailable
 from engine.generation.prompt import render_messages
 from engine.protocols import Embedder
 from engine.tokens import ApproximateTokens
@@ -143,7 +143,7 @@ class TransformersGenerator:
             except _Stopped:
                 raise _closed() from None
         if not pieces.shown:
-            raise BadResponse(f"{self.model!r} gave no text", hint="Try again, or choose another model.")
+            raise NoAnswer(f"{self.model!r} gave no text", hint="Try again, or choose another model.")
         return Usage(input_tokens=count, output_tokens=len(pieces.ids))
 
     def _loaded(self) -> tuple[Any, Any]:

@@ -36,6 +36,11 @@ def redact(text: str) -> str:
     return _NAMED.sub(rf"\g<1>\g<2>{HIDDEN}", text)
 
 
+def _one_line(text: str) -> str:
+    """Return `text` without what ends lines, moves cursors or cannot be written."""
+    return "".join(char if char.isprintable() else " " if char.isspace() else ascii(char)[1:-1] for char in text)
+
+
 def trace_id() -> str:
     """Return the trace of OpenTelemetry that this is part of, as 32 hexadecimal digits, or ""."""
     # Nothing is imported for it: without the module there is no trace.
@@ -63,19 +68,24 @@ class JsonLines(logging.Formatter):
             "trace_id": self._trace(),
             "error": redact(self.formatException(record.exc_info)) if record.exc_info else "",
         }
-        return json.dumps({name: value for name, value in told.items() if value != ""}, ensure_ascii=False)
+        text = json.dumps({name: value for name, value in told.items() if value != ""}, ensure_ascii=False)
+        # Within JSON the other ends of lines are no ends, but not everybody who reads lines knows that.
+        return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 class TextLines(logging.Formatter):
-    """Time (UTC), level, logger, request and message; a traceback follows on lines of its own."""
+    """Time (UTC), level, logger, request and message; a traceback follows on indented lines of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         time = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        # One event is one line, whatever the message holds: nobody forges a second one.
-        message = " ".join(redact(record.getMessage()).split("\n"))
+        # One event is one line, whatever the message holds: nobody forges a second one, or moves a terminal's cursor.
+        message = _one_line(redact(record.getMessage()))
         line = f"{time} {record.levelname.lower():7} {record.name} [{request_id() or '-'}] {message}"
-        return f"{line}\n{redact(self.formatException(record.exc_info))}" if record.exc_info else line
+        if not record.exc_info:
+            return line
+        trace = redact(self.formatException(record.exc_info)).split("\n")
+        return "\n".join([line, *(f"  {_one_line(one)}" for one in trace)])
 
 
 class _Handler(logging.StreamHandler[TextIO]):

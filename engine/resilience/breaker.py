@@ -139,8 +139,9 @@ class Breaker:
     def opened_elsewhere(self, seconds: float, reason: str) -> None:
         """Follow another process that opened its breaker for `seconds` more; 0 ends what it told before.
 
-        States that an operator set, and openings of our own, stay.
+        States that an operator set, and openings of our own, stay. None is longer than an own one could be, whatever is told.
         """
+        seconds = min(seconds, self._rules.longest_open_seconds)
         with self._lock:
             self._age()
             if self._state is BreakerState.OPEN and self._by == ELSEWHERE:

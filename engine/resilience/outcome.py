@@ -2,7 +2,8 @@
 
 Any exception that is not listed as neutral is a failure, whatever its class: a breaker that ignores what it does not know
 protects nothing. `BadResponse` is one, because a provider or proxy that answers with nonsense does so for everybody; it is
-not retried, because the same question gets the same nonsense. `DatabaseBusy` is neutral and may be retried: the database
+not retried, because the same question gets the same nonsense. `NoAnswer` is none: a question that makes a model think until no
+token is left must not take the model from everybody else. `DatabaseBusy` is neutral and may be retried: the database
 works, others were quicker. Classes of other libraries are read by their `status_code`, as openai and httpx set it.
 """
 
@@ -19,6 +20,7 @@ from engine.errors import (
     DimensionMismatch,
     EngineError,
     InputError,
+    NoAnswer,
     NoTimeLeft,
     ProviderRejected,
 )
@@ -34,6 +36,7 @@ NEUTRAL = (
     DatabaseBusy,
     DimensionMismatch,
     InputError,
+    NoAnswer,
     NoTimeLeft,
     ProviderRejected,
 )

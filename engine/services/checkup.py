@@ -47,7 +47,10 @@ class Checkup:
         """Renew results, so that pages find them; until cancelled."""
         try:
             while True:
-                self._runner.renew(await self._all())
+                try:
+                    self._runner.renew(await self._all())
+                except Exception:  # whatever it was, the next round looks again
+                    logger.exception("the checks could not be renewed")
                 await asyncio.sleep(ROUND_SECONDS)
         finally:
             await self._runner.close()

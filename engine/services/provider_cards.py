@@ -14,6 +14,7 @@ WORDS = {
     "RateLimited": "too many requests",
     "ProviderUnavailable": "not reached, or in trouble",
     "ProviderRejected": "refused the request",
+    "NoAnswer": "no words for an answer",
     "BadResponse": "an answer that cannot be understood",
 }
 

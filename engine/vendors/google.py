@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from engine.errors import BadResponse, ConfigError, MissingSecret, ProviderRejected, ProviderUnavailable
+from engine.errors import ConfigError, MissingSecret, NoAnswer, ProviderRejected, ProviderUnavailable
 from engine.types import Endpoint, Usage
 from engine.vendors.status import clean_text, redacted, tokens
 
@@ -62,15 +62,15 @@ class Reading:
     def finish(self, count: Callable[[str], int], sent: str) -> Usage:
         """Return the tokens used, counted where the vendor does not tell.
 
-        Raises ProviderUnavailable when the answer broke off, BadResponse when it went wrong or has no text.
+        Raises ProviderUnavailable when the answer broke off, NoAnswer when it went wrong or has no text.
         """
         written = "".join(self._written)
         if not self._reason:
             raise ProviderUnavailable(f"{self._provider} broke off its answer", hint="Try again in a moment.")
         if self._reason in _FAILED:
-            raise BadResponse(f"{self._provider} failed to write an answer ({self._reason})", hint="Ask in other words.")
+            raise NoAnswer(f"{self._provider} failed to write an answer ({self._reason})", hint="Ask in other words.")
         if not written.strip():
-            raise BadResponse(
+            raise NoAnswer(
                 f"{self._provider} wrote nothing before it stopped ({self._reason})",
                 hint="The model may have used up its tokens on thoughts: choose one that thinks less.",
             )

@@ -26,6 +26,7 @@ from engine.errors import (
     BadResponse,
     ConfigError,
     MissingSecret,
+    NoAnswer,
     ProviderError,
     ProviderRejected,
     ProviderTimeout,
@@ -249,7 +250,7 @@ async def test_an_answer_at_the_limit_of_tokens_is_an_answer(name, upstream):
 @every_generator
 @pytest.mark.parametrize(
     ("finish", "text", "kind"),
-    [("", "One word", ProviderUnavailable), ("OTHER", "One word", BadResponse), ("MAX_TOKENS", "", BadResponse)],
+    [("", "One word", ProviderUnavailable), ("OTHER", "One word", NoAnswer), ("MAX_TOKENS", "", NoAnswer)],
 )
 async def test_an_answer_that_is_none_is_an_error(name, finish, text, kind, upstream):
     upstream.finish, upstream.text = finish, text

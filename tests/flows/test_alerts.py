@@ -19,9 +19,9 @@ from engine.database.alerts import LEASE
 from engine.database.audit_models import Audit
 from engine.database.columns import now
 from engine.database.database import Database
-from engine.database.operations_models import Heartbeat
+from engine.database.operations_models import AlertRow, Heartbeat
 from engine.errors import AccessDenied, AddressDenied, InputError, NotFound, ProviderRejected
-from engine.operations_views import AlertChannel, AlertMetric, AlertRule, Range
+from engine.operations_views import AlertChannel, AlertMetric, AlertRule, Incident, Range, SlowFile, Spending
 from engine.sections import Alerting
 from engine.security.sealing import Sealer
 from engine.services.alert_channels import AlertChannels
@@ -127,6 +127,27 @@ async def test_many_processes_fire_it_once_and_another_takes_over(here: Here) ->
     here.values["error_rate"] = 1.0
     await others[1].look()
     assert [alert.firing for alert in await here.alerts.alerts(ADMIN)] == [False]
+
+
+async def test_nobody_waits_for_a_look_that_was_made_in_the_future(here: Here) -> None:
+    await here.alerts.save_rule(ADMIN, RULE)
+    await here.look(1.0)
+    async with here.database.write() as session:  # the clock is set back, and the process that looked is gone
+        (await session.get_one(Heartbeat, LEASE)).at = now() + timedelta(hours=1)
+    here.watch = here.another()
+    await here.look(9.0)
+    assert len(await here.alerts.alerts(ADMIN)) == 1
+
+
+async def test_the_end_of_a_long_alert_is_told_too(here: Here) -> None:
+    with web_receiver() as hooks:
+        channel = await here.channels.save(ADMIN, AlertChannel(name="pager", kind="webhook", target=hooks.url))
+        await here.alerts.save_rule(ADMIN, replace(RULE, channels=(channel.id,)))
+        await here.look(9.0)
+        async with here.database.write() as session:
+            (await session.scalars(select(AlertRow))).one().started_at = now() - timedelta(hours=5)
+        await here.look(1.0)
+    assert [body["event"] for body in hooks.bodies] == ["fired", "resolved"]
 
 
 async def test_what_did_not_arrive_is_sent_again_and_given_up_in_the_end(here: Here) -> None:
@@ -253,26 +274,41 @@ async def test_analysts_see_nothing_of_it(here: Here) -> None:
         await here.alerts.save_rule(ALICE, RULE)
 
 
-async def test_a_support_bundle_holds_no_secret(here: Here, tmp_path: Path) -> None:
+async def test_a_support_bundle_holds_neither_secrets_nor_names_of_people_and_files(here: Here, tmp_path: Path) -> None:
     settings = load_settings(
-        data_dir=tmp_path, database_url="postgresql+asyncpg://u:canary-1@localhost/x", secret_key="canary-2" * 6,
+        data_dir=tmp_path, database_url="postgresql+asyncpg://u:canary-1@localhost/x?password=canary-5", secret_key="canary-2" * 6,
         caching={"redis_url": "redis://:canary-3@localhost/0"}, alerting={"smtp_url": "smtp://u:canary-4@localhost"},
+        monitoring={"otlp_endpoint": "https://u:canary-6@collector.example:4318"},
     )  # fmt: skip
 
     async def broken(_: Principal) -> None:
         raise NotFound("away")
 
+    async def talking(_: Principal) -> list[object]:
+        spent = Spending(
+            today=1, month=2, forecast=3, unknown_calls=0, by_model=(("box", 2.0),), by_user=(("canary bob", 2.0),)
+        )
+        file = SlowFile(document_id="d1", document="canary salaries.pdf", state="live", seconds=4.5)
+        told = Incident(
+            at=now(), kind="change", state="note", title="x", detail="redis://:canary-7@cache/0 is away", by="canary"
+        )
+        return [spent, file, told]
+
     async def text(_: Principal) -> bytes:
         return b"# metrics"
 
     support = Support(
-        database=here.database, settings=settings, parts={"alerts.json": here.alerts.alerts, "a.json": broken, "m.txt": text}
+        database=here.database,
+        settings=settings,
+        parts={"alerts.json": here.alerts.alerts, "a.json": broken, "b.json": talking, "m.txt": text},
     )
     archive = zipfile.ZipFile(BytesIO(await support.bundle(OSCAR)))
-    assert set(archive.namelist()) == {"about.json", "alerts.json", "a.json", "m.txt"}
+    assert set(archive.namelist()) == {"about.json", "alerts.json", "a.json", "b.json", "m.txt"}
     everything = "".join(archive.read(name).decode() for name in archive.namelist())
     assert "canary" not in everything
     assert json.loads(archive.read("a.json")) == {"failed": "away"}
+    assert [*json.loads(archive.read("b.json"))[0]["by_model"][0]] == ["box", 2.0]
+    assert json.loads(archive.read("about.json"))["settings"]["limits"]["question_chars"] == 4000
     with pytest.raises(AccessDenied):
         await support.bundle(ALICE)
 

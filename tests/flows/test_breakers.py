@@ -26,6 +26,7 @@ from tests.flows.conftest import add
 from tests.flows.laboratory import BOX, CHAT, EMBEDDING, EXTRACTIVE, QUESTION, Clock, Lab, add_box, lab, posts
 from tests.flows.test_ask import LEAVE, Slow, settled
 from tests.upstreams import openai
+from tests.upstreams.openai import OpenAIUpstream
 from tests.upstreams.server import Upstream
 
 OPERATOR = Principal(user_id="c" * 32, name="op", role=Role.OPERATOR)
@@ -107,6 +108,19 @@ async def test_b5_b7_b21_a_failing_link_is_left_alone_then_probed_and_taken_back
     assert asked[0].details["failed"] == [{"provider": "box", "model": "m-1"}]
     assert (asked[0].details["provider"], asked[-1].details["provider"]) == ("extractive", "box")
     assert asked[-1].details["failed"] == []
+
+
+async def test_no_question_that_a_model_finds_no_words_for_takes_it_from_everybody_else(
+    here: Lab, leave: str, upstream: OpenAIUpstream
+) -> None:
+    await add_box(here, upstream)
+    text, upstream.text, upstream.finish = upstream.text, "", "length"  # it thinks until no token is left
+    for n in range(6):
+        answer = await here.workbench.ask(ADMIN, f"{QUESTION} Think for ever, {n}.", collections=[leave])
+        assert (answer.provider, posts(upstream)) == ("extractive", n + 1)
+    assert here.breaker(CHAT).state is BreakerState.CLOSED
+    upstream.text, upstream.finish = text, "stop"
+    assert (await here.workbench.ask(ADMIN, QUESTION, collections=[leave])).provider == "box"
 
 
 async def test_b21_when_no_link_is_left_the_error_names_them_all(here: Lab, leave: str, upstream: Upstream) -> None:
@@ -471,7 +485,7 @@ async def test_b22_without_anything_to_share_in_each_process_goes_by_itself(tmp_
 
 
 async def test_b25_what_a_breaker_did_while_the_database_was_away_is_audited_later(
-    here: Lab, monkeypatch: pytest.MonkeyPatch
+    here: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def away() -> None:
         raise StoreError("the database is away")
@@ -479,7 +493,9 @@ async def test_b25_what_a_breaker_did_while_the_database_was_away_is_audited_lat
     with monkeypatch.context() as patched:
         patched.setattr(here.workbench.database, "write", away)
         break_down(here)
-        await here.desk.sync()
+        for _ in range(10):
+            await here.desk.sync()
+    assert len([one for one in caplog.messages if "the database is away" in one]) == 1  # an outage, not its every second
     assert await here.audited("breaker.") == []
     await here.desk.sync()
     await here.desk.sync()
@@ -496,3 +512,18 @@ def test_b25_changes_that_wait_are_bounded_and_the_newest_are_kept(here: Lab) ->
     for _ in range(KEPT_TRANSITIONS + 10):
         queue.put(one)
     assert len(queue.waiting()) == KEPT_TRANSITIONS
+
+
+async def test_b11_b21_nobody_waits_long_for_a_link_that_has_another_behind_it(tmp_path: Path, upstream: Upstream) -> None:
+    upstream.retry_after = "7"
+    async with lab(tmp_path, attempts=2) as here:
+        collection = (await here.workbench.create_collection(ADMIN, "leave")).id
+        await add(here.workbench, collection, "leave.txt", LEAVE)
+        await add_box(here, upstream)
+        upstream.fail("429")
+        answer = await here.workbench.ask(ADMIN, QUESTION, collections=[collection])
+        assert (answer.provider, posts(upstream)) == ("extractive", 1)  # seven seconds are too long
+        upstream.retry_after = "0.01"
+        upstream.fail("429")
+        answer = await here.workbench.ask(ADMIN, QUESTION, collections=[collection])
+        assert (answer.provider, posts(upstream)) == ("box", 3)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.caching import ProductionCacheManager
-from engine.errors import TooMany
+from engine.errors import NotFound, TooMany
 from engine.services.pace import Pace
 from engine.testing import ADMIN, offline_workbench
 from engine.types import Principal, Role
 from tests.flows.conftest import add
+from tests.flows.test_ask import settled
 from tests.servers.redis import Redis, wait_longer
 
 BOB = Principal(user_id="b" * 32, name="bob", role=Role.ANALYST)
@@ -66,3 +70,40 @@ async def test_a_conversation_and_the_facade_share_one_budget(tmp_path: Path) ->
         await workbench.send(ADMIN, conversation.id, "What is the quokka?")
         with pytest.raises(TooMany, match="2 questions within a minute"):
             await workbench.ask(ADMIN, "What is the quokka?", collections=[collection])
+
+
+async def test_nobody_holds_all_places_of_a_model_by_asking_many_slow_questions_at_once(tmp_path: Path) -> None:
+    async with offline_workbench(tmp_path, limits={"questions_at_once": 2}) as workbench:
+        collection = (await workbench.create_collection(ADMIN, "handbook")).id
+        await add(workbench, collection, "a.txt", "The quokka is a small wallaby.")
+        gate, running = asyncio.Event(), asyncio.Semaphore(0)
+        stream_of = workbench._ask.stream
+
+        async def slow(*arguments: Any, **named: Any) -> AsyncIterator[Any]:
+            running.release()
+            await gate.wait()
+            async for event in stream_of(*arguments, **named):
+                yield event
+
+        workbench._ask.stream = slow  # type: ignore[method-assign]
+        talks = [await workbench.create_conversation(ADMIN, [collection]) for _ in range(3)]
+        replies = [await workbench.send(ADMIN, talk.id, "What is the quokka?") for talk in talks[:1]]
+        asked = asyncio.create_task(workbench.ask(ADMIN, "What is a quokka?", collections=[collection]))
+        for _ in range(2):
+            await running.acquire()
+        with pytest.raises(TooMany, match="2 questions at the same time"):
+            await workbench.send(ADMIN, talks[1].id, "What is the quokka?")
+        assert not await workbench.messages(ADMIN, talks[1].id)
+        with pytest.raises(TooMany):
+            await workbench.ask(ADMIN, "What is the quokka?", collections=[collection])
+        gate.set()
+        assert (await asked).text
+        await settled(workbench, ADMIN, replies[0].id)
+        assert (await workbench.ask(ADMIN, "What is the quokka?", collections=[collection])).text
+
+
+async def test_a_question_that_fails_or_is_given_up_gives_its_place_back(tmp_path: Path) -> None:
+    async with offline_workbench(tmp_path, limits={"questions_at_once": 1}) as workbench:
+        for _ in range(3):
+            with pytest.raises(NotFound):
+                await workbench.ask(ADMIN, "What is the quokka?", collections=["0" * 32])

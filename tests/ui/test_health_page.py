@@ -122,6 +122,17 @@ def test_charts_leave_the_step_out_that_is_not_over():
     assert len(complete(found.traffic, 600)) < 56
 
 
+def test_the_numbers_of_a_chart_are_a_table_too(visit, workbench):
+    test = opened(visit, "Traffic")
+    before = len(test.dataframe)
+    test.session_state["health_table_shares"] = True
+    test.run()
+    assert not test.exception
+    tables = [one.value for one in test.dataframe]
+    assert len(tables) == before + 1
+    assert any({"Time", "Fallback"} <= set(one.columns) for one in tables)
+
+
 def test_held_charts_stay_while_new_numbers_come(visit, workbench):
     test = opened(visit, "Traffic")
     test.toggle(key="health_hold").set_value(True).run()

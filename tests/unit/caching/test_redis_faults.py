@@ -281,6 +281,30 @@ async def test_breakers_that_opened_are_told_to_others_and_forgotten(server: Red
         assert alone.shared_states() is None
 
 
+async def test_who_writes_into_redis_opens_breakers_for_a_day_at_most_and_forges_no_text(server: Redis, clock: Clock) -> None:
+    async with opened(over(server), clock=clock) as one:
+        states = one.shared_states()
+        assert states
+        await states.publish("good", 30, "too many failures")
+        client = client_of(address_of(server.url), "attacker")
+        forged = {
+            "endless": '[Infinity, "x"]',
+            "never": '[NaN, "x"]',
+            "long": '[1e300, "x"]',
+            "loud": f'[{time.time() + 60}, "a\\r\\u0000\\u001b[2Jb{"c" * 5000}"]',
+            b"\xff\xfe": f'[{time.time() + 60}, "x"]',
+        }
+        (name,) = await client.keys("*:breakers")
+        await client.hset(name, mapping=forged)
+        await client.aclose()
+        told = await states.opened()
+    assert {"good", "endless", "long", "loud"} <= set(told) <= {"good", "endless", "long", "loud", "\ufffd\ufffd"}
+    assert all(until - time.time() <= 86_401 for until, _ in told.values())
+    reason = told["loud"][1]
+    assert reason.isprintable()
+    assert len(reason) <= 200
+
+
 def test_tls_checks_certificates_and_the_client_tries_once() -> None:
     pool = client_of(address_of("rediss://user:p%40ss@cache.example:6380/3"), "workbench").connection_pool
     connection = pool.make_connection()

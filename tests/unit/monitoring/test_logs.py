@@ -8,8 +8,10 @@ import os
 import re
 
 import pytest
+import sqlalchemy
 
 from engine.correlation import belongs_to, request_id, working_for
+from engine.database.database import Database
 from engine.monitoring.logs import configure_logging, redact
 from engine.testing import ADMIN, HashedWords, offline_workbench
 
@@ -153,7 +155,11 @@ async def test_neither_a_question_nor_a_document_is_ever_written(written, format
         answer = await workbench.ask(ADMIN, f"When does the {canary} sing?", collections=[collection.id])
         assert canary in answer.text
         talk = await workbench.create_conversation(ADMIN, [collection.id])
-        for stream_of in (workbench._ask.stream, lambda *_args, **_options: 1 / 0):
+
+        async def broken(*_args, **_options):
+            yield 1 / 0
+
+        for stream_of in (workbench._ask.stream, broken):
             workbench._ask.stream = stream_of
             reply = await workbench.send(ADMIN, talk.id, f"When does the {canary} sing?")
             while (await workbench.message(ADMIN, reply.id)).state == "streaming":
@@ -162,3 +168,42 @@ async def test_neither_a_question_nor_a_document_is_ever_written(written, format
     assert "the end" in stream.getvalue()
     assert "version" in stream.getvalue()  # the broken file left its line
     assert canary not in stream.getvalue()
+
+
+async def test_what_was_to_be_stored_is_in_no_traceback_of_a_failed_statement(written):
+    stream = written("text")
+    database, values = Database("sqlite+aiosqlite://"), {"question": "canary of a question"}
+    try:
+        async with database.read() as session:
+            await session.execute(sqlalchemy.text("INSERT INTO nowhere VALUES (:question)"), values)
+    except Exception:
+        logging.getLogger("engine.x").exception("it failed")
+    await database.close()
+    assert "nowhere" in stream.getvalue()
+    assert "canary" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\v", "\x85", "\u2028", "\x1b[1A\x1b[2K"])
+def test_nobody_forges_a_line_of_text_by_any_end_of_a_line_or_escape(written, end):
+    stream = written("text")
+    log = logging.getLogger("engine.x")
+    forged = f"a name{end}2026-01-01 00:00:00 error   root [-] forged"
+    log.warning(forged)
+    assert len(stream.getvalue().splitlines()) == 1
+    try:
+        raise ValueError(forged)
+    except ValueError:
+        log.exception("it failed")
+    written_at = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (warning|error)")
+    assert sum(bool(written_at.match(line)) for line in stream.getvalue().splitlines()) == 2
+    assert "\x1b" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("format", ["json", "text"])
+def test_half_a_character_costs_no_line(written, format, tmp_path, capsys):
+    with (tmp_path / "log").open("w", encoding="utf-8") as stream:
+        handler = configure_logging(format, stream=stream)
+        logging.getLogger("engine.x").warning("the file a\udcff.txt, key wb_0123456789ab_%s", "x" * 43)
+        logging.getLogger().removeHandler(handler)
+    assert "the file a" in (tmp_path / "log").read_text()
+    assert "wb_0123456789ab" not in capsys.readouterr().err

@@ -315,6 +315,17 @@ def test_b22_it_follows_another_process_and_its_end(clock) -> None:
     assert one.state is BreakerState.HALF_OPEN
 
 
+def test_what_another_process_says_opens_it_no_longer_than_it_would_open_by_itself(clock) -> None:
+    for said in (1e12, float("inf")):
+        one = breaker(clock)
+        one.opened_elsewhere(said, "forged")
+        assert one.info().retry_after_seconds <= 300.0
+        with pytest.raises(CircuitOpen):
+            one.acquire()
+        one.opened_elsewhere(said, "forged")
+        assert one.info().retry_after_seconds <= 300.0
+
+
 def test_b22_what_another_process_says_moves_neither_operators_nor_own_openings(clock) -> None:
     held = breaker(clock)
     held.force(BreakerState.HELD, by="Ana")

@@ -34,6 +34,7 @@ def test_b10_what_the_request_is_refused_for_is_neutral_and_not_retried(status) 
     [
         errors.ProviderRejected("a filter withheld it"),
         errors.ProviderDenied("no"),
+        errors.NoAnswer("it thought until no token was left"),
         errors.InputError("no"),
         errors.QuotaExceeded("no", retry_after_seconds=5),
         errors.AccessDenied("no"),

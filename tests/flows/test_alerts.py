@@ -108,7 +108,7 @@ async def test_an_alert_fires_once_resolves_once_and_is_in_audit_and_timeline(he
         for value in (9.0, 9.0, 9.0, 1.0, 1.0):
             await here.look(value, after=15)
     assert [body["event"] for body in hooks.bodies] == ["fired", "resolved"]
-    assert "Failed questions is 9 %" in hooks.bodies[0]["text"]
+    assert "Failed questions: 9 %" in hooks.bodies[0]["text"]
     (alert,) = await here.alerts.alerts(OSCAR)
     assert (alert.firing, alert.value, alert.deliveries) == (False, 9.0, {"pager (fired)": "sent", "pager (resolved)": "sent"})
     assert (await here.audited())[-2:] == ["alert.fire", "alert.resolve"]

@@ -140,7 +140,7 @@ class Breakers:
         info = next((one for one in await self._all() if one.id == breaker_id), None)
         if info is None:
             raise NotFound("there is no such breaker", hint="Look at the list of breakers.")
-        reason = " ".join(reason.split())[:REASON_CHARS]
+        reason, action = " ".join(reason.split())[:REASON_CHARS], f"breaker.{command.value}"
         async with self._database.write() as session:
             force = BreakerForce(
                 id=info.id,
@@ -154,7 +154,7 @@ class Breakers:
             await record(
                 session,
                 principal,
-                f"breaker.{command.value}",
+                action,
                 str(info.dependency),
                 reason=reason,
                 breaker=info.id,

@@ -205,6 +205,10 @@ class Chat:
             await self._save(principal, message_id, draft.question, await self._ask.finish(draft, stopped=True), "stopped")
         except EngineError as error:
             await self._fail(principal, message_id, str(error), error.hint)
+        except Exception:  # a message must not look as if it were being written until the next start
+            reference = uuid.uuid4().hex[:8]
+            logger.exception("keeping a stopped answer failed (%s)", reference)
+            await self._fail(principal, message_id, f"what was written could not be kept (reference {reference})", "Ask again.")
 
     async def _generate(self, message_id: str, events: AsyncIterator[AskEvent]) -> Answer:
         async with aclosing(events) as stream:  # type: ignore[type-var]

@@ -142,6 +142,7 @@ class Breakers:
         if info is None:
             raise NotFound("there is no such breaker", hint="Look at the list of breakers.")
         reason = "".join(char for char in " ".join(reason.split()) if char.isprintable())[:REASON_CHARS]
+        action = f"breaker.{command.value}"
         async with self._database.write() as session:
             force = BreakerForce(
                 id=info.id,
@@ -155,7 +156,7 @@ class Breakers:
             await record(
                 session,
                 principal,
-                f"breaker.{command.value}",
+                action,
                 str(info.dependency),
                 reason=reason,
                 breaker=info.id,

@@ -229,7 +229,7 @@ async def test_stopping_twice_and_failing_while_stopping_leave_no_endless_answer
             searching.set()
             await asyncio.sleep(60)
 
-        async def broken(_: Any) -> None:
+        async def broken(*_: Any, **__: Any) -> None:
             await asyncio.sleep(0.05)
             raise ProviderUnavailable("the model is away")
 

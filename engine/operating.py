@@ -47,6 +47,7 @@ class Operating(Checking):
             channels=self.alert_channels,
             value=self.alertable.value,
             metrics=self.alertable.metrics,
+            which=self.alertable.which,
             meter=self.meter,
             every_seconds=self.settings.alerting.every_seconds,
         )
@@ -105,6 +106,7 @@ class Operating(Checking):
             guards=self.guards,
             transitions=self.transitions,
             shared=self.shared_states,
+            changed=lambda: self.checkup.doubt(),
         )
 
     @cached_property

@@ -111,11 +111,9 @@ async def last_resolved(session: AsyncSession, since: datetime) -> dict[str, dat
 
 
 async def undelivered(session: AsyncSession, since: datetime) -> list[AlertRow]:
-    """Return alerts that changed since then and may not have reached all of their channels, oldest first."""
+    """Return alerts that are open, or were until then, and may not have reached all of their channels, oldest first."""
     recent = or_(AlertRow.open_key.is_not(None), AlertRow.resolved_at >= since)
-    return list(
-        await session.scalars(select(AlertRow).where(recent, AlertRow.started_at >= since).order_by(AlertRow.started_at))
-    )
+    return list(await session.scalars(select(AlertRow).where(recent).order_by(AlertRow.started_at)))
 
 
 async def infos(session: AsyncSession, *, limit: int, names: Mapping[str, str]) -> list[AlertInfo]:
@@ -146,8 +144,9 @@ def _info(row: AlertRow, names: Mapping[str, str]) -> AlertInfo:
 
 async def lead(session: AsyncSession, owner: str) -> bool:
     """Take or prolong the right to look at the rules: one process at a time has it, another takes over after a minute."""
-    moment = now()
-    free = or_(Heartbeat.kind == owner, Heartbeat.at < moment - timedelta(seconds=LEASE_SECONDS))
+    moment, lease = now(), timedelta(seconds=LEASE_SECONDS)
+    # From the future: the clock was set back since; waiting for it to catch up would keep all alerts silent.
+    free = or_(Heartbeat.kind == owner, Heartbeat.at < moment - lease, Heartbeat.at > moment + lease)
     mine = update(Heartbeat).where(Heartbeat.id == LEASE, free).values(kind=owner, at=moment)
     if await changed(session, mine):
         return True

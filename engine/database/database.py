@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +16,7 @@ from sqlalchemy import CursorResult, Dialect, Update, event, inspect, text, upda
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InvalidRequestError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from engine.database import mariadb
@@ -22,6 +24,8 @@ from engine.database.audit import PENDING
 from engine.database.audit_chain import Chain, head_of
 from engine.database.models import Counter
 from engine.errors import ConfigError, DatabaseBusy, InputError, StoreError
+
+logger = logging.getLogger(__name__)
 
 MIGRATION_LOCK = 0x5242_4D49  # any number, the same in every process
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -55,9 +59,11 @@ class Database:
                 hint="for example sqlite+aiosqlite:///workbench.db, postgresql+asyncpg://user:password@host/name or"
                 " mariadb+asyncmy://user:password@host/name",
             ) from error
+        self._writing = async_sessionmaker(self._engine.execution_options(immediate=True), expire_on_commit=False)
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _configure_sqlite)
             event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
+            event.listen(self._engine.sync_engine, "invalidate", _let_go)
         else:
             event.listen(self._engine.sync_engine, "do_connect", _connect)
 
@@ -80,11 +86,10 @@ class Database:
         Raises StoreError when the database fails, or when the audit cannot be written.
         """
         # BEGIN IMMEDIATE: a transaction that first reads and then writes would otherwise fail with "locked" under
-        # concurrency, without waiting for the busy time-out.
+        # concurrency, without waiting for the busy time-out. It ends in a task of its own: a commit is never cut in two.
         with _translated():
-            bound = self._engine.execution_options(immediate=True)
-            made = AsyncSession(bound, expire_on_commit=False, info={PENDING: []})
-            async with made as session, session.begin():
+            async with self._writing.begin() as session:
+                session.info[PENDING] = []
                 yield session
                 await self.audit.append(session)
 
@@ -203,6 +208,18 @@ def _use_wal(cursor: Any) -> None:
 def _begin_sqlite(connection: Any) -> None:
     immediate = connection.get_execution_options().get("immediate", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _let_go(connection: Any, _entry: ConnectionPoolEntry, why: BaseException | None) -> None:
+    # A statement that was cancelled costs its connection. SQLite keeps the lock of a closed connection for as long as a
+    # cursor of it is about, and the traceback of the cancellation holds one: rolled back first, nothing is held.
+    try:
+        connection.rollback()
+    except asyncio.CancelledError:
+        if not isinstance(why, asyncio.CancelledError):
+            raise
+    except (sqlite3.Error, InvalidRequestError) as error:  # closed already, or by the garbage collector
+        logger.debug("nothing to roll back: %s", error)
 
 
 def _newest_revision() -> str:

@@ -26,8 +26,9 @@ class Watch:
         """Take in what the value is at a moment; return "fire", "resolve" or "" for neither.
 
         A breach that lasts shorter than `for_minutes` never fires. Within the cooldown after a resolution nothing fires; a
-        breach that is still there at its end does.
+        breach that is still there at its end does. A clock that is set back prolongs neither by more than their own length.
         """
+        self.quiet_until = min(self.quiet_until, at + rule.cooldown_minutes * 60)
         if not rule.enabled or not breaches(rule, value):
             self.since = None
             if not self.firing:
@@ -35,7 +36,7 @@ class Watch:
             self.firing = False
             self.quiet_until = at + rule.cooldown_minutes * 60
             return RESOLVE
-        self.since = at if self.since is None else self.since
+        self.since = at if self.since is None else min(self.since, at)
         if self.firing or at < self.quiet_until or at - self.since < rule.for_minutes * 60:
             return ""
         self.firing = True

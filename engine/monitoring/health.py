@@ -96,6 +96,11 @@ class HealthChecks:
         """Start what would be out of date at the next round, and wait for nothing."""
         self._start([check for check in checks if self._age(check) >= check.keep - ROUND_SECONDS], asked=False)
 
+    def forget(self, checks: Sequence[HealthCheck]) -> None:
+        """Make results out of date. Waits for nothing."""
+        for kept in [self._kept[check.name] for check in checks if check.name in self._kept]:
+            kept.at = float("-inf")
+
     def known(self, checks: Sequence[HealthCheck]) -> list[Check]:
         """Return what is known of these checks, without starting or waiting for anything."""
         return [self._shown(check) for check in checks if check.name in self._kept]

@@ -27,14 +27,17 @@ def seconds_of(bucket: int) -> float:
 
 
 def quantile(buckets: Mapping[int, int], q: float) -> float:
-    """Return the duration in seconds that a share `q` (0..1) does not exceed; 0.0 for no durations."""
+    """Return the least duration in seconds that a share `q` (0..1) does not exceed (nearest rank); 0.0 for no durations.
+
+    Of few durations the high quantiles are the longest one: to tell the second longest would hide what went wrong.
+    """
     total = sum(buckets.values())
     if not total:
         return 0.0
-    rank, seen = q * (total - 1), 0
+    rank, seen = q * total - 1e-9, 0  # a product such as 0.07 * 100 is a little too large
     for bucket in sorted(buckets):
         seen += buckets[bucket]
-        if seen > rank:
+        if seen >= rank:
             return seconds_of(bucket)
     return seconds_of(max(buckets))
 

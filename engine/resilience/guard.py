@@ -110,16 +110,18 @@ class Guard:
         *,
         first_seconds: float | None = None,
         next_seconds: float | None = None,
+        patience: float = math.inf,
     ) -> AsyncGenerator[T, None]:
         """Yield what the iterator of `make` yields. Retried only before the first item; close it to end the work upstream.
 
         Limits, of `rules` unless given: until the first item, between two items (the time that the reader takes does not
         count), and the deadline as it was at the first request for an item. ProviderTimeout is raised when one is over,
         CircuitOpen at the next item after an operator tripped the breaker. A reader who leaves early counts as neutral.
+        `patience` is the longest Retry-After that is waited for, if it is shorter than that of `rules`.
         """
         first = self._rules.first_token_seconds if first_seconds is None else first_seconds
         following = self._rules.next_token_seconds if next_seconds is None else next_seconds
-        opened = await self._retries.acall(lambda: self._open(make, first))
+        opened = await self._retries.acall(lambda: self._open(make, first), patience=patience)
         error: BaseException | None = None
         waited = opened.first_seconds
         try:

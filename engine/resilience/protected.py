@@ -9,6 +9,7 @@ the built-in embedder and the stores of this process (`engine.services.parts` as
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,15 +24,22 @@ if TYPE_CHECKING:
 else:
     Array = Any
 
+HURRIED_SECONDS = 5.0
+
 Part: TypeAlias = Generator | Embedder | Reranker | VectorStore
 
 
 class ProtectedGenerator:
     """Satisfies Generator. A call is tried again before its first piece only: what a reader has seen is not taken back."""
 
-    def __init__(self, part: Generator, guard: Guard) -> None:
+    def __init__(self, part: Generator, guard: Guard, *, patience: float = math.inf) -> None:
         self._part = part
         self._guard = guard
+        self._patience = patience
+
+    def hurried(self) -> ProtectedGenerator:
+        """Return the same for a link that has another behind it: no reader should wait a minute for what that one can say."""
+        return ProtectedGenerator(self._part, self._guard, patience=HURRIED_SECONDS)
 
     @property
     def provider(self) -> str:
@@ -54,7 +62,7 @@ class ProtectedGenerator:
 
     def stream(self, prompt: Prompt) -> AsyncIterator[Delta]:
         """Yield the answer in pieces. Raises ProviderError, CallNotPermitted."""
-        return self._guard.stream(lambda: self._part.stream(prompt))
+        return self._guard.stream(lambda: self._part.stream(prompt), patience=self._patience)
 
     async def models(self) -> list[str]:
         """See Generator."""

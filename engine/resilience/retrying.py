@@ -8,9 +8,11 @@ wait (Retry-After) gets that wait with the jitter on top, or none at all when it
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
@@ -71,10 +73,10 @@ class Retries:
                 raise failed.pop()
             return fn()
 
-        return Retrying(sleep=self._sleep, **self._how())(attempt)
+        return Retrying(sleep=self._sleep, **self._how(math.inf))(attempt)
 
-    async def acall(self, fn: Callable[[], Awaitable[T]], *, repeatable: bool = True) -> T:
-        """Return what the awaitables of `fn` return, as `call` does."""
+    async def acall(self, fn: Callable[[], Awaitable[T]], *, repeatable: bool = True, patience: float = math.inf) -> T:
+        """Return what the awaitables of `fn` return, as `call` does; `patience` is the longest wait that is asked for."""
         self._budget.called()
         try:
             return await fn()
@@ -88,12 +90,13 @@ class Retries:
                 raise failed.pop()
             return await fn()
 
-        return await AsyncRetrying(sleep=self._asleep, **self._how())(attempt)
+        return await AsyncRetrying(sleep=self._asleep, **self._how(patience))(attempt)
 
-    def _how(self) -> dict[str, Any]:
+    def _how(self, patience: float) -> dict[str, Any]:
         """Return what both loops of tenacity go by. They are given the first error: nearly all calls need no loop."""
         retry = retry_if_exception(self._again)
-        return {"wait": self._wait, "stop": self._stop, "retry": retry, "before_sleep": self._note, "reraise": True}
+        stop = partial(self._stop, longest=min(patience, self._rules.longest_wait_seconds))
+        return {"wait": self._wait, "stop": stop, "retry": retry, "before_sleep": self._note, "reraise": True}
 
     def _again(self, error: BaseException) -> bool:
         return self._rules.attempts > 1 and isinstance(error, Exception) and self._helps(error)
@@ -103,12 +106,12 @@ class Retries:
         asked = asked_wait(error) if error is not None else None
         return (asked or 0.0) + backoff(state.attempt_number, self._rules, self._chance)
 
-    def _stop(self, state: RetryCallState) -> bool:
+    def _stop(self, state: RetryCallState, *, longest: float) -> bool:
         error = _error(state)
         asked = asked_wait(error) if error is not None else None
         if (
             state.attempt_number >= self._rules.attempts
-            or (asked or 0.0) > self._rules.longest_wait_seconds
+            or (asked or 0.0) > longest
             or state.upcoming_sleep + deadline.LEAST_SECONDS > deadline.remaining()
             or self._breaker.refusal() is not None
         ):

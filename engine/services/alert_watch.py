@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from engine.database import alerts
@@ -25,6 +25,10 @@ logger = logging.getLogger(__name__)
 
 TRIES = 4  # of sending one notice; with a look each 15 s that is most of a minute
 SENT = "sent"
+NAMED = 3
+
+Which = Callable[[str, str], Awaitable[Sequence[str]]]
+"""The names of what a metric of a label counts, none where it counts nothing that has names."""
 RECENT = timedelta(hours=1)
 
 
@@ -39,6 +43,7 @@ class AlertWatch:
         value: Value,
         metrics: Metrics,
         meter: Meter,
+        which: Which | None = None,
         every_seconds: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -47,6 +52,7 @@ class AlertWatch:
         self._value = value
         self._metrics = metrics
         self._meter = meter
+        self._which = which
         self._every = every_seconds
         self._clock = clock
         self._owner = uuid.uuid4().hex[:20]
@@ -83,7 +89,8 @@ class AlertWatch:
             value = await self._value(rule.metric, rule.label, WINDOW_MINUTES) if rule.enabled else None
             if verdict := watch.look(rule, value, self._clock()):
                 label, unit = units.get(rule.metric, (rule.metric, ""))
-                await self._change(rule, value, fired=verdict == FIRE, what=_words(rule, value, label, unit))
+                named = await self._which(rule.metric, rule.label) if self._which else []
+                await self._change(rule, value, fired=verdict == FIRE, what=_words(rule, value, label, unit, named))
         self._meter.gauged("alerts_firing", (), float(sum(watch.firing for watch in self._watches.values())))
         await self._deliver(rules)
 
@@ -130,11 +137,12 @@ class AlertWatch:
             await alerts.purge(session)
 
 
-def _words(rule: AlertRule, value: float | None, label: str, unit: str) -> str:
+def _words(rule: AlertRule, value: float | None, label: str, unit: str, named: Sequence[str]) -> str:
     of = f" of {rule.label}" if rule.label else ""
     beyond = "above" if rule.above else "below"
     shown = "nothing to measure" if value is None else f"{value:.4g} {unit}".strip()
-    return f"{label}{of} is {shown}; the rule fires {beyond} {rule.threshold:g} {unit}".strip()
+    told = f" ({', '.join(named[:NAMED])}{', …' * (len(named) > NAMED)})" if named else ""
+    return f"{label}{of}: {shown}{told}; the rule fires {beyond} {rule.threshold:g} {unit}".strip()
 
 
 def _notice(row: AlertRow, rule: AlertRule, event: str) -> Notice:

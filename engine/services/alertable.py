@@ -22,6 +22,8 @@ FAILED = 2.0  # of the gauge check_state
 Labels = Callable[[], Awaitable[tuple[str, ...]]]
 Measure = Callable[[str, float], Awaitable["float | None"]]  # of a label ("" = all together), over the last minutes
 
+_COUNTED = {"breaker_open": ("breaker_state", OPEN), "check_failed": ("check_state", FAILED)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
@@ -73,21 +75,34 @@ class Alertable:
             "fallback_rate": row("Answers by another than the first link", "%", part(answers, "fallback")),
             "cache_hit_rate": row("Look-ups found in a cache", "%", self._cache_hits, self._caches),
             "questions_per_minute": row("Questions a minute", "", self._pace(questions)),
-            "stage_p50_ms": row("Stage, median", "ms", self._quantile("stage_seconds", "p50_ms", "total"), _stages),
-            "stage_p95_ms": row("Stage, 95th percentile", "ms", self._quantile("stage_seconds", "p95_ms", "total"), _stages),
+            "stage_p50_ms": row(
+                "Time of an answer, or of a stage of it: median",
+                "ms",
+                self._quantile("stage_seconds", "p50_ms", "total"),
+                _stages,
+            ),
+            "stage_p95_ms": row(
+                "Time of an answer, or of a stage of it: 95th percentile",
+                "ms",
+                self._quantile("stage_seconds", "p95_ms", "total"),
+                _stages,
+            ),
             "dependency_p50_ms": row(
-                "Model or store, median", "ms", self._quantile("dependency_seconds", "p50_ms"), dependencies
+                "Time of a call of a model or store: median", "ms", self._quantile("dependency_seconds", "p50_ms"), dependencies
             ),
             "dependency_p95_ms": row(
-                "Model or store, 95th percentile", "ms", self._quantile("dependency_seconds", "p95_ms"), dependencies
+                "Time of a call of a model or store: 95th percentile",
+                "ms",
+                self._quantile("dependency_seconds", "p95_ms"),
+                dependencies,
             ),
             "dependency_error_rate": row("Calls of a model or store that failed", "%", self._call_errors, dependencies),
             "not_permitted_per_minute": row("Calls refused a minute", "", self._pace("not_permitted_total"), dependencies),
             "breaker_open": row(
-                "Breaker open (1) or not (0)", "", self._at_least("breaker_state", OPEN), self._named("breaker_state")
+                "Breakers that are open", "", self._at_least("breaker_state", OPEN), self._named("breaker_state")
             ),
             "check_failed": row(
-                "Health check failed (1) or not (0)", "", self._at_least("check_state", FAILED), self._named("check_state")
+                "Health checks that fail", "", self._at_least("check_state", FAILED), self._named("check_state")
             ),
             "queue_documents": row("Documents that wait or are in work", "", self._queue_documents),
             "queue_oldest_seconds": row("How long the oldest document has waited", "s", self._queue_oldest),
@@ -147,11 +162,18 @@ class Alertable:
 
     def _at_least(self, metric: str, level: float) -> Measure:
         async def value(label: str, _minutes: float) -> float | None:
-            gauges = await self._history.gauges(metric)
-            values = [one for name, some in gauges.items() if _within(name, label) for one in some]
-            return float(max(values) >= level) if values else None
+            found = {
+                name: max(some) for name, some in (await self._history.gauges(metric)).items() if some and _within(name, label)
+            }
+            return float(sum(one >= level for one in found.values())) if found else None
 
         return value
+
+    async def which(self, name: str, label: str) -> list[str]:
+        """Return what a number counts, where it counts things that have names: the breakers that are open, say."""
+        metric, level = _COUNTED.get(name, ("", 0.0))
+        gauges = await self._history.gauges(metric) if metric else {}
+        return sorted(one for one, some in gauges.items() if _within(one, label) and max(some, default=-1.0) >= level)
 
     async def _queue_documents(self, _label: str, _minutes: float) -> float | None:
         async with self._database.read() as session:

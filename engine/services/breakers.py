@@ -16,6 +16,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from engine import registry
 from engine.database.audit import record
 from engine.database.columns import now
 from engine.database.database import Database
@@ -105,7 +106,9 @@ class Breakers:
         transitions: Transitions,
         shared: SharedStates,
         wall: Callable[[], float] = time.time,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        self._changed = changed
         self._database = database
         self._configured = configured
         self._parts = parts
@@ -116,6 +119,7 @@ class Breakers:
         self._applied: dict[str, tuple[str, datetime]] | None = None
         self._published: dict[str, float] = {}  # breaker -> until when, by our own clock
         self._followed: dict[str, float] = {}
+        self._behind = False  # the last time could not keep up
 
     # --- for operators -----------------------------------------------------------------------------------------------
 
@@ -157,18 +161,20 @@ class Breakers:
                 before=info.state.value,
             )
         await self._follow()
+        self._changed()
 
     async def _all(self) -> list[BreakerInfo]:
-        live = await self._configured.current()
+        live = await self._configured.current(fresh=True)  # who has just added a model looks for it here
         choices = live.choices
         async with self._database.read() as session:
             columns = select(Collection.embedder, Collection.embedding_model, Collection.store).distinct()
             used = list(await session.execute(columns))
+        stores = [name for name, row in live.providers.items() if row.kind in registry.STORES]
         wanted = [
             *(("chat", one) for one in (*choices.chain, choices.rewrite) if one),
             *(("embedding", one) for one in (choices.embedding, *(Choice(provider=row[0], model=row[1]) for row in used))),
             *(("rerank", one) for one in (choices.rerank,) if one),
-            *(("store", Choice(provider=name)) for name in {choices.store, *(row[2] for row in used)}),
+            *(("store", Choice(provider=name)) for name in {choices.store, *stores, *(row[2] for row in used)}),
         ]
         for role, choice in wanted:
             try:
@@ -204,13 +210,18 @@ class Breakers:
     async def sync(self) -> None:
         """Follow operators, tell and ask other processes, and audit what changed. Never raises."""
         steps: tuple[Callable[[], Awaitable[None]], ...] = (self._follow, self._share, self.write)
+        failed = False
         for step in steps:
             try:
                 await step()
-            except EngineError as error:  # the next second tries again
-                logger.warning("breakers could not be kept up to date: %s", error)
-            except Exception:
-                logger.exception("breakers could not be kept up to date")
+            except Exception as error:  # the next second tries again
+                if not (self._behind or failed):  # told once, not every second of an outage
+                    known = isinstance(error, EngineError)
+                    logger.warning("breakers could not be kept up to date: %s", error, exc_info=None if known else error)
+                failed = True
+        if self._behind and not failed:
+            logger.info("breakers are up to date again")
+        self._behind = failed
 
     async def write(self) -> None:
         """Audit what breakers of this process did by themselves. Raises StoreError; nothing is lost then."""

@@ -34,6 +34,10 @@ class Checkup:
         require_operator(principal)
         return await self._runner.results(await self._all(), fresh=fresh)
 
+    def doubt(self) -> None:
+        """Look anew at models and stores with the next question for results: an operator just changed one of them."""
+        self._runner.forget([check for check in (*self._fixed, *self._found) if check.dependency or check.name == "answers"])
+
     def problems(self) -> list[str]:
         """Return the names of the checks that serving depends on and that are not fine, as far as is known. Asks nobody."""
         serving = [check for check in (*self._fixed, *self._found) if check.serving]
@@ -43,7 +47,10 @@ class Checkup:
         """Renew results, so that pages find them; until cancelled."""
         try:
             while True:
-                self._runner.renew(await self._all())
+                try:
+                    self._runner.renew(await self._all())
+                except Exception:  # whatever it was, the next round looks again
+                    logger.exception("the checks could not be renewed")
                 await asyncio.sleep(ROUND_SECONDS)
         finally:
             await self._runner.close()

@@ -145,7 +145,8 @@ class History:
         """Move what the hub has into the minute that it came in."""
         moment = self._wall()
         # What is drained at the end of a minute, or a little later, belongs to the minute that is over.
-        minute = floored(moment - min((moment - self._drained_at) / 2, timedelta(seconds=MINUTE / 2)), MINUTE)
+        since = max(moment - self._drained_at, timedelta(0))  # less than nothing: the clock was set back
+        minute = floored(moment - min(since / 2, timedelta(seconds=MINUTE / 2)), MINUTE)
         self._drained_at = moment
         drained = self._hub.drain()
         self._gauges |= {(one.metric, one.label): one.total for one in drained if one.kind == "gauge"}

@@ -16,7 +16,7 @@ from engine.errors import ConfigError, EngineError, StoreError
 from engine.operations_views import Dependency
 from engine.protocols import Embedder, Generator, Reranker, VectorStore
 from engine.provider_views import Choice
-from engine.resilience.protected import Protection
+from engine.resilience.protected import ProtectedGenerator, Protection
 from engine.security.sealing import Sealer
 from engine.services.configuration import Configured, Live
 from engine.services.outgoing import Outgoing
@@ -100,10 +100,13 @@ class Parts:
         """Have every embedder asked again before it is next used: one of them was seen to have changed."""
         self._verified.clear()
 
-    async def generator(self, choice: Choice, *, guarded: bool = True) -> Generator:
-        """Return the generator of a choice. Raises ConfigError, StoreError."""
+    async def generator(self, choice: Choice, *, guarded: bool = True, hurried: bool = False) -> Generator:
+        """Return the generator of a choice; a `hurried` one is not waited for when another can answer instead.
+
+        Raises ConfigError, StoreError.
+        """
         made: Generator = await self._part("chat", choice, guarded, embedder=self.local())
-        return made
+        return made.hurried() if hurried and isinstance(made, ProtectedGenerator) else made
 
     async def reranker(self, choice: Choice, *, guarded: bool = True) -> Reranker:
         """Return the reranker of a choice. Raises ConfigError, StoreError."""

@@ -68,7 +68,9 @@ async def lab(
 ) -> AsyncIterator[Lab]:
     """Open a process over `folder`; waits before further tries take no time."""
     clock = clock or Clock()
-    assembly = Assembly(offline_settings(folder, resilience={"attempts": 1, "ramp_seconds": 0, **resilience}))
+    assembly = Assembly(
+        offline_settings(folder, caching={"answers": False}, resilience={"attempts": 1, "ramp_seconds": 0, **resilience})
+    )
     # Cached properties: what is put in place of them before the first use is what everything else is made of.
     vars(assembly)["guards"] = Guards(
         assembly.settings.resilience, on_transition=assembly.transitions.put, clock=clock, chance=lambda: 0.0

@@ -20,7 +20,7 @@ from engine.database.alerts import LEASE
 from engine.database.audit_models import Audit
 from engine.database.columns import now
 from engine.database.database import Database
-from engine.database.operations_models import Heartbeat
+from engine.database.operations_models import AlertRow, Heartbeat
 from engine.errors import AccessDenied, AddressDenied, ConfigError, InputError, NotFound, ProviderRejected
 from engine.operations_views import AlertChannel, AlertMetric, AlertRule, Incident, Range, SlowFile, Spending
 from engine.sections import Alerting
@@ -128,6 +128,27 @@ async def test_many_processes_fire_it_once_and_another_takes_over(here: Here) ->
     here.values["error_rate"] = 1.0
     await others[1].look()
     assert [alert.firing for alert in await here.alerts.alerts(ADMIN)] == [False]
+
+
+async def test_nobody_waits_for_a_look_that_was_made_in_the_future(here: Here) -> None:
+    await here.alerts.save_rule(ADMIN, RULE)
+    await here.look(1.0)
+    async with here.database.write() as session:  # the clock is set back, and the process that looked is gone
+        (await session.get_one(Heartbeat, LEASE)).at = now() + timedelta(hours=1)
+    here.watch = here.another()
+    await here.look(9.0)
+    assert len(await here.alerts.alerts(ADMIN)) == 1
+
+
+async def test_the_end_of_a_long_alert_is_told_too(here: Here) -> None:
+    with web_receiver() as hooks:
+        channel = await here.channels.save(ADMIN, AlertChannel(name="pager", kind="webhook", target=hooks.url))
+        await here.alerts.save_rule(ADMIN, replace(RULE, channels=(channel.id,)))
+        await here.look(9.0)
+        async with here.database.write() as session:
+            (await session.scalars(select(AlertRow))).one().started_at = now() - timedelta(hours=5)
+        await here.look(1.0)
+    assert [body["event"] for body in hooks.bodies] == ["fired", "resolved"]
 
 
 async def test_what_did_not_arrive_is_sent_again_and_given_up_in_the_end(here: Here) -> None:

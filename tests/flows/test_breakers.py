@@ -486,7 +486,7 @@ async def test_b22_without_anything_to_share_in_each_process_goes_by_itself(tmp_
 
 
 async def test_b25_what_a_breaker_did_while_the_database_was_away_is_audited_later(
-    here: Lab, monkeypatch: pytest.MonkeyPatch
+    here: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def away() -> None:
         raise StoreError("the database is away")
@@ -494,7 +494,9 @@ async def test_b25_what_a_breaker_did_while_the_database_was_away_is_audited_lat
     with monkeypatch.context() as patched:
         patched.setattr(here.workbench.database, "write", away)
         break_down(here)
-        await here.desk.sync()
+        for _ in range(10):
+            await here.desk.sync()
+    assert len([one for one in caplog.messages if "the database is away" in one]) == 1  # an outage, not its every second
     assert await here.audited("breaker.") == []
     await here.desk.sync()
     await here.desk.sync()
@@ -511,3 +513,18 @@ def test_b25_changes_that_wait_are_bounded_and_the_newest_are_kept(here: Lab) ->
     for _ in range(KEPT_TRANSITIONS + 10):
         queue.put(one)
     assert len(queue.waiting()) == KEPT_TRANSITIONS
+
+
+async def test_b11_b21_nobody_waits_long_for_a_link_that_has_another_behind_it(tmp_path: Path, upstream: Upstream) -> None:
+    upstream.retry_after = "7"
+    async with lab(tmp_path, attempts=2) as here:
+        collection = (await here.workbench.create_collection(ADMIN, "leave")).id
+        await add(here.workbench, collection, "leave.txt", LEAVE)
+        await add_box(here, upstream)
+        upstream.fail("429")
+        answer = await here.workbench.ask(ADMIN, QUESTION, collections=[collection])
+        assert (answer.provider, posts(upstream)) == ("extractive", 1)  # seven seconds are too long
+        upstream.retry_after = "0.01"
+        upstream.fail("429")
+        answer = await here.workbench.ask(ADMIN, QUESTION, collections=[collection])
+        assert (answer.provider, posts(upstream)) == ("box", 3)

@@ -122,6 +122,17 @@ def test_charts_leave_the_step_out_that_is_not_over():
     assert len(complete(found.traffic, 600)) < 56
 
 
+def test_the_numbers_of_a_chart_are_a_table_too(visit, workbench):
+    test = opened(visit, "Traffic")
+    before = len(test.dataframe)
+    test.session_state["health_table_shares"] = True
+    test.run()
+    assert not test.exception
+    tables = [one.value for one in test.dataframe]
+    assert len(tables) == before + 1
+    assert any({"Time", "Fallback"} <= set(one.columns) for one in tables)
+
+
 def test_held_charts_stay_while_new_numbers_come(visit, workbench):
     test = opened(visit, "Traffic")
     test.toggle(key="health_hold").set_value(True).run()
@@ -443,7 +454,7 @@ def test_every_range_has_figures(range_):
     found = busy(range_)
     for figure in (
         figures.percentiles(found.stage_points, "total", range_.value),
-        figures.stacked_stages(found.stage_points, range_.value),
+        figures.stacked_stages(found.stage_points, found.step_seconds, range_.value),
         figures.questions(found.traffic, found.step_seconds, range_.value),
         figures.shares(found.traffic, range_.value),
         figures.documents(found.traffic, range_.value),

@@ -6,7 +6,6 @@ import streamlit as st
 
 from engine.errors import EngineError
 from engine.types import Role
-from ui.components.health.contract import operations
 from ui.session import Desk
 
 SECONDS = 10
@@ -23,6 +22,6 @@ def health_entry(desk: Desk) -> tuple[str, str]:
 @st.cache_data(ttl=SECONDS, show_spinner=False)
 def _firing(_desk: Desk) -> int:
     try:
-        return sum(one.firing for one in _desk.call(operations(_desk).alerts))
+        return sum(one.firing for one in _desk.call(_desk.workbench.alerts))
     except EngineError:  # the health page says why; every other page goes on
         return 0

@@ -28,7 +28,8 @@ def outage_line(answer: Answer) -> str:
     if not answer.serving.outages:
         return ""
     first = answer.serving.outages[0]
-    reason = escape(short(first.reason, 300)).removesuffix("\\.")
+    named = f"chat · {first.provider} · {first.model} "  # breakers name what they stand before; the sentence did already
+    reason = escape(short(first.reason.removeprefix(named), 300)).removesuffix("\\.")
     served = _who(answer.provider, answer.model)
     return f"**{_who(first.provider, first.model)}** could not answer ({reason}), so **{served}** did."
 

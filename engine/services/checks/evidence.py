@@ -47,6 +47,11 @@ class Evidence:
         found = [one for (name, of), one in self._last.items() if name == provider and role in ("", of)]
         return max(found, key=lambda one: one.at, default=None)
 
+    def forced(self, provider: str) -> bool:
+        """Tell whether an operator took something of a provider out of use, and nothing else keeps its calls away."""
+        states = {one.state for one in self._breakers if one.dependency.provider == provider} & REFUSING.keys()
+        return bool(states) and BreakerState.OPEN not in states
+
     def refusing(self, provider: str, operation: str = "", model: str = "") -> str:
         """Return why calls are not let through now, "" when they are."""
         for one in self._breakers:

@@ -9,6 +9,8 @@ from engine import registry
 from engine.monitoring.health import DEGRADED, HealthCheck, Outcome
 from engine.protocols import Embedder
 
+WHAT = {"chat": "that answer", "embedding": "that embed", "rerank": "that rerank", "store": "stores"}
+
 
 def embedder_check(local: Callable[[], Embedder]) -> HealthCheck:
     """Return the check of the built-in embedder: it embeds a few words."""
@@ -40,12 +42,12 @@ def packages_check() -> HealthCheck:
 def _packages() -> Outcome:
     parts = [(name, spec) for table in registry.ROLES.values() for name, spec in table.items()]
     missing = sorted({f"{name} ({spec.needs})" for name, spec in parts if not spec.installed})
-    named = "; ".join(f"{role}: {', '.join(table)}" for role, table in registry.ROLES.items())
+    counted = ", ".join(f"{len(table)} {WHAT[role]}" for role, table in registry.ROLES.items())
     if not missing:
-        return Outcome(detail=f"{len(parts)} parts can be used: {named}")
+        return Outcome(detail=f"all are installed: {counted}")
     return Outcome(
         state=DEGRADED,
-        detail=f"not installed: {', '.join(missing)}; known parts: {named}",
+        detail=f"not installed: {', '.join(missing)}; known: {counted}",
         effect="These parts cannot be chosen.",
         hint="pip install what is in brackets.",
     )

@@ -75,8 +75,8 @@ def _outcome(known: Evidence, name: str, job: str, listed: str) -> Outcome:
     detail = "; ".join(filter(None, parts)) or "never called and never tested"
     if not refusing and not (last and last.problem):
         return Outcome(detail=detail)
-    # What nothing uses, or what just answered although its last call failed, is a warning.
-    mild = not job or (listed and not refusing)
+    # What nothing uses, what an operator took out, or what just answered although its last call failed, is a warning.
+    mild = not job or known.forced(name) or (listed and not refusing)
     return Outcome(state=DEGRADED if mild else FAILED, detail=detail, effect=EFFECTS[job], hint=HINT)
 
 

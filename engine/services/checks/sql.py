@@ -87,7 +87,7 @@ def clock_check(
             if redis is not None:
                 with suppress(EngineError, OSError):  # the check of Redis tells
                     found["Redis"] = await _ahead(redis, wall)
-        told = ", ".join(f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} {who}" for who, ahead in found.items())
+        told = ", ".join(_apart(ahead, who) for who, ahead in found.items())
         worst = max(abs(ahead) for ahead in found.values())
         if worst <= SKEW_SECONDS:
             return Outcome(detail=f"this process is {told}")
@@ -99,6 +99,12 @@ def clock_check(
         )
 
     return HealthCheck(name="clock", run=run, limit=LIMIT_SECONDS + 1, effect="Whether the clocks agree is not known.")
+
+
+def _apart(ahead: float, who: str) -> str:
+    if abs(ahead) < 0.05:
+        return f"in time with {who}"
+    return f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} {who}"
 
 
 async def _seconds(database: Database) -> float:

@@ -39,7 +39,7 @@ class StoreChecks:
 
     def _check(self, name: str, collections: int) -> HealthCheck:
         async def run(_asked: bool) -> Outcome:
-            told = f"{collections} collections"
+            told = f"{collections} collection{'s' * (collections != 1)}"
             if not await self._parts.keeps_itself(name):
                 return Outcome(detail=f"{told}; it lives in this process and is rebuilt from the database")
             query = select(Collection).where(Collection.store == name, Collection.space != "").limit(1)

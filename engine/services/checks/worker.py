@@ -38,9 +38,9 @@ def worker_check(database: Database, *, wall: Callable[[], datetime] = now) -> H
             beats = list(await session.scalars(select(Heartbeat.at).where(Heartbeat.kind == "server")))
         alive = sum(beat >= moment - ALIVE for beat in beats)
         age = (moment - oldest).total_seconds() if oldest else 0.0
-        detail = f"{count} files wait or are in work" + (f", the oldest for {age:.0f} s" if count else "")
+        detail = _waiting(count, age)
         if beats:
-            detail += f"; {alive} processes are alive"
+            detail += f"; {alive} process{' is' if alive == 1 else 'es are'} alive"
         if stalled and not working:
             return Outcome(
                 state=FAILED,
@@ -60,3 +60,9 @@ def worker_check(database: Database, *, wall: Callable[[], datetime] = now) -> H
     return HealthCheck(
         name="ingestion", run=run, limit=LIMIT_SECONDS + 1, effect="Whether new documents are processed is not known."
     )
+
+
+def _waiting(count: int, age: float) -> str:
+    if not count:
+        return "no file waits"
+    return f"{count} file{' waits or is' if count == 1 else 's wait or are'} in work, the oldest for {age:.0f} s"

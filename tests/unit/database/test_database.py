@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -81,4 +84,35 @@ async def test_the_migrations_make_exactly_the_tables_of_the_models(tmp_path: Pa
 
     async with database.read() as session:
         assert await session.run_sync(differences) == []
+    await database.close()
+
+
+async def test_a_write_cancelled_anywhere_leaves_no_lock_behind(tmp_path: Path) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/x.db")
+    async with database.write() as session:
+        await session.execute(text("CREATE TABLE kept (n INTEGER)"))
+
+    async def work() -> None:
+        try:
+            async with database.write() as session:
+                for n in (2, 3):
+                    await session.execute(text(f"INSERT INTO kept VALUES ({n})"))
+        except asyncio.CancelledError:  # as a stopped answer is kept: while the traceback of the cancellation is about
+            other.execute("INSERT INTO kept VALUES (1)")
+            raise
+
+    with closing(sqlite3.connect(tmp_path / "x.db", timeout=0, isolation_level=None)) as other:  # told "locked" at once
+        for moment in range(300):
+            task = asyncio.create_task(work())
+            if moment % 2:
+                await asyncio.sleep(random.Random(moment).random() * 0.005)
+            else:
+                for _ in range(moment // 2 % 60):
+                    await asyncio.sleep(0)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+    async with database.read() as session:
+        counts = [await session.scalar(text(f"SELECT count(*) FROM kept WHERE n = {n}")) for n in (2, 3)]
+    assert counts[0] == counts[1]  # each write whole, or not at all
     await database.close()

@@ -45,6 +45,12 @@ def test_the_cooldown_keeps_a_rule_quiet_and_a_breach_that_lasts_fires_after_it(
     assert told == ["", FIRE, RESOLVE, "", "", "", FIRE]
 
 
+def test_a_clock_that_is_set_back_delays_by_no_more_than_the_duration_and_the_cooldown() -> None:
+    assert looks(RULE, (60, 9), (0, 9), (1, 9), (2, 9)) == ["", "", "", FIRE]
+    told = looks(RULE, (60, 9), (62, 9), (63, 1), (0, 9), (9, 9), (10, 9))
+    assert told == ["", FIRE, RESOLVE, "", "", FIRE]
+
+
 def test_a_rule_that_is_switched_off_resolves_what_it_fired() -> None:
     watch = Watch(firing=True)
     assert watch.look(replace(RULE, enabled=False), 9.0, 0.0) == RESOLVE

@@ -14,7 +14,8 @@ from engine.errors import ConfigError
 from engine.monitoring import MonitoringIntegration
 
 
-async def test_the_example_of_the_seed_runs():
+async def test_example_3_of_the_seed_word_for_word():
+    """Only the path of the import is another. Its function returns None, as it stands there."""
     # Initialize monitoring
     monitor = MonitoringIntegration({
         "monitoring_enabled": True,
@@ -28,9 +29,9 @@ async def test_the_example_of_the_seed_runs():
     @monitor.create_monitored_method("llm", "llm_provider")
     async def generate_response(prompt: str):
         # Your LLM call here - fully monitored
-        return prompt.upper()
+        pass
 
-    assert await generate_response("hello") == "HELLO"
+    assert await generate_response("hello") is None
 
     # Get comprehensive metrics
     metrics = await monitor.get_comprehensive_metrics()

@@ -135,6 +135,14 @@ async def test_what_is_drained_just_after_a_minute_belongs_to_the_minute_before(
     assert await questions(keeper) == {NOON: 1.0}
 
 
+async def test_a_clock_that_is_set_back_puts_nothing_into_the_future(database: Database, wall: Wall) -> None:
+    one, hub = history(database, wall)
+    hub.counted("questions_total", ("answered",))
+    wall.go(hours=-1)
+    await one.flush()
+    assert await questions(one) == {wall.at: 1}
+
+
 async def test_what_is_not_written_yet_is_read_with_the_rest(database: Database, wall: Wall) -> None:
     keeper, hub = history(database, wall)
     hub.counted("questions_total", ("answered",))

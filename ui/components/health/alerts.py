@@ -10,7 +10,6 @@ from engine.operations_views import AlertInfo, Range
 from engine.views import Check
 from ui.components.health.channels import channels_panel
 from ui.components.health.charts import Rows
-from ui.components.health.contract import operations
 from ui.components.health.rules import rules_panel
 from ui.components.health.state import HealthState, Notice
 from ui.components.health.words import ago, bold, panel, span, stamp
@@ -22,7 +21,7 @@ from ui.session import Desk
 def firing_bar(desk: Desk, state: HealthState) -> None:
     """Draw the alerts that fire now, above every section."""
     with st.container(key="health_firing", gap="small"), friendly_errors():
-        for one in desk.call(operations(desk).alerts):
+        for one in desk.call(desk.workbench.alerts):
             if one.firing:
                 _firing(desk, state, one)
 
@@ -57,7 +56,7 @@ def _firing(desk: Desk, state: HealthState, one: AlertInfo) -> None:
 
 
 def _acknowledge(desk: Desk, state: HealthState, one: AlertInfo) -> None:
-    method = operations(desk).acknowledge_alert
+    method = desk.workbench.acknowledge_alert
     state.do(lambda: desk.call(method, one.id), Notice(f"You look after {bold(one.rule)} now."))
 
 
@@ -72,7 +71,7 @@ def alerts_section(desk: Desk, state: HealthState, range_: Range, checks: Sequen
     ):
         channels_panel(desk, state)
     with panel("History", "history"):
-        past = [one for one in desk.call(operations(desk).alerts) if not one.firing]
+        past = [one for one in desk.call(desk.workbench.alerts) if not one.firing]
         if past:
             st.dataframe(rows(past), hide_index=True, alt="Alerts that are over, newest first")
         else:

@@ -8,7 +8,6 @@ import streamlit as st
 
 from engine.operations_views import CacheInfo
 from engine.types import Role
-from ui.components.health.contract import operations
 from ui.components.health.state import HealthState, Notice, failure_box
 from ui.components.health.words import bold, percent
 from ui.components.safe_text import escape
@@ -45,7 +44,7 @@ def clear_dialog(desk: Desk, state: HealthState) -> None:
         found: list[int] = []
 
         def clear() -> None:
-            found.append(desk.call(operations(desk).clear_cache))
+            found.append(desk.call(desk.workbench.clear_cache))
 
         state.attempt(clear, Notice(""))
         if found:

@@ -8,7 +8,6 @@ import streamlit as st
 
 from engine.errors import EngineError
 from engine.operations_views import AlertChannel, AlertRule
-from ui.components.health.contract import operations
 from ui.components.health.state import HealthState, Notice, failure_box
 from ui.components.health.words import ago, bold
 from ui.components.safe_text import counted, escape, short
@@ -22,7 +21,7 @@ TARGETS = {"webhook": "Address (https://…)", "mail": "Receiver"}
 
 def channels_panel(desk: Desk, state: HealthState) -> None:
     """Draw the channels."""
-    channels = desk.call(operations(desk).alert_channels)
+    channels = desk.call(desk.workbench.alert_channels)
     if st.button("New channel", key="health_channel_new", icon=":material/add:"):
         state.open("channel")
         st.rerun()
@@ -56,7 +55,7 @@ def _channel(desk: Desk, state: HealthState, one: AlertChannel) -> None:
 
 def _test(desk: Desk, state: HealthState, one: AlertChannel) -> None:
     try:
-        result = desk.call(operations(desk).test_alert_channel, one.id)
+        result = desk.call(desk.workbench.test_alert_channel, one.id)
     except EngineError as error:
         state.notice = Notice(f"Test of {bold(one.name)}: {failure_text(str(error), error.hint)}", well=False)
     else:
@@ -91,7 +90,7 @@ def channel_form(desk: Desk, state: HealthState, channel: AlertChannel | None) -
     ready = bool(called and (given or channel))
     if st.button("Save", key="health_channel_save", type="primary", icon=":material/save:", disabled=not ready):
         wanted = AlertChannel(id=channel.id if channel else "", name=called, kind=kind, target=given)
-        method = operations(desk).save_alert_channel
+        method = desk.workbench.save_alert_channel
         state.attempt(
             lambda: desk.call(method, wanted), Notice(f"The channel {bold(called)} was saved. Test it before you rely on it.")
         )
@@ -107,6 +106,6 @@ def delete_channel_dialog(desk: Desk, state: HealthState, channel: AlertChannel,
         st.warning(f"{counted(len(using), 'rule')} will not be sent there any more: {told}.", icon=":material/warning:")
     failure_box(state)
     if st.button("Delete for good", key="health_channel_off_now", type="primary", icon=":material/delete_forever:"):
-        method = operations(desk).delete_alert_channel
+        method = desk.workbench.delete_alert_channel
         state.attempt(lambda: desk.call(method, channel.id), Notice(f"The channel {bold(channel.name)} was deleted."))
         st.rerun()

@@ -18,6 +18,7 @@ from ui.components.health.state import HealthState
 Rows = Sequence[dict[str, object]]
 HEIGHT = 250
 HOLD = "health_hold"
+COLUMNS = {"Time": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", width=150)}
 
 
 class Point(Protocol):
@@ -60,4 +61,4 @@ def chart(
         opened = st.expander("As a table", key=f"health_table_{key}", on_change="rerun", type="compact")
         if opened.open:
             with opened:
-                st.dataframe(rows(), hide_index=True, height=HEIGHT, alt=f"{title}, as a table")
+                st.dataframe(rows(), hide_index=True, height=HEIGHT, column_config=COLUMNS, alt=f"{title}, as a table")

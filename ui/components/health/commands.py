@@ -6,7 +6,6 @@ import streamlit as st
 
 from engine.operations_views import BreakerCommand, BreakerInfo
 from ui.components.health.board import BUTTONS
-from ui.components.health.contract import operations
 from ui.components.health.state import HealthState, Notice, failure_box
 from ui.components.health.words import bold
 from ui.session import Desk
@@ -56,6 +55,6 @@ def command_dialog(desk: Desk, state: HealthState, one: BreakerInfo, command: Br
     given = (reason or "").strip()
     failure_box(state)
     if st.button(label, key="health_command_now", type="primary", icon=icon, disabled=not (given or reset)):
-        method = operations(desk).command_breaker
+        method = desk.workbench.command_breaker
         state.attempt(lambda: desk.call(method, one.id, command, reason=given), Notice(DONE[command].format(name=name)))
         st.rerun()

@@ -13,7 +13,6 @@ from ui.components.health.board import breaker_card
 from ui.components.health.caches import clear_dialog
 from ui.components.health.channels import channel_form, delete_channel_dialog
 from ui.components.health.commands import command_dialog
-from ui.components.health.contract import operations
 from ui.components.health.rule_form import rule_form
 from ui.components.health.state import HealthState
 from ui.components.health.tiles import check_details
@@ -39,14 +38,14 @@ def pending_dialog(desk: Desk, state: HealthState, range_: Range) -> None:
 
 
 def _breaker(desk: Desk, breaker_id: str) -> BreakerInfo:
-    for one in desk.call(operations(desk).breakers):
+    for one in desk.call(desk.workbench.breakers):
         if one.id == breaker_id:
             return one
     raise NotFound("this breaker is gone", hint="It comes back with the next call of what it stands in front of.")
 
 
 def _show_check(desk: Desk, state: HealthState, name: str, range_: Range) -> None:
-    ops = operations(desk)
+    ops = desk.workbench
     one = next((check for check in desk.call(ops.health) if check.name == name), None)
     if one is None:
         raise NotFound("this check is gone", hint=GONE)
@@ -67,7 +66,7 @@ def _command(command: BreakerCommand) -> Body:
 
 
 def _rule(desk: Desk, state: HealthState, name: str, range_: Range) -> None:
-    ops = operations(desk)
+    ops = desk.workbench
     rule = next((one for one in desk.call(ops.alert_rules) if one.id == name), None) if name else None
     if name and rule is None:
         raise NotFound("this rule is gone", hint=GONE)
@@ -75,14 +74,14 @@ def _rule(desk: Desk, state: HealthState, name: str, range_: Range) -> None:
 
 
 def _channel(desk: Desk, state: HealthState, name: str, range_: Range) -> None:
-    channel = next((one for one in desk.call(operations(desk).alert_channels) if one.id == name), None) if name else None
+    channel = next((one for one in desk.call(desk.workbench.alert_channels) if one.id == name), None) if name else None
     if name and channel is None:
         raise NotFound("this channel is gone", hint=GONE)
     channel_form(desk, state, channel)
 
 
 def _delete_channel(desk: Desk, state: HealthState, name: str, range_: Range) -> None:
-    ops = operations(desk)
+    ops = desk.workbench
     channel = next((one for one in desk.call(ops.alert_channels) if one.id == name), None)
     if channel is None:
         raise NotFound("this channel is gone", hint=GONE)

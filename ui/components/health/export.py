@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.operations_views import Range
-from ui.components.health.contract import operations
 from ui.components.health.state import HealthState
 from ui.failures import friendly_errors
 from ui.session import Desk
@@ -22,7 +21,7 @@ def export_menu(desk: Desk, state: HealthState, range_: Range) -> None:
         st.caption(f"Every number of the charts, {range_.value}.")
         if st.button("Prepare CSV", key="health_csv", icon=":material/table:"):
             with st.spinner("Collecting"), friendly_errors():
-                state.files["csv"] = (_name(range_), desk.call(operations(desk).measurements_csv, range_))
+                state.files["csv"] = (_name(range_), desk.call(desk.workbench.measurements_csv, range_))
         if "csv" in state.files:
             name, data = state.files["csv"]
             st.download_button(
@@ -31,7 +30,7 @@ def export_menu(desk: Desk, state: HealthState, range_: Range) -> None:
         st.caption(BUNDLE)
         if st.button("Prepare support bundle", key="health_bundle", icon=":material/folder_zip:"):
             with st.spinner("Collecting"), friendly_errors():
-                state.files["zip"] = ("support-bundle.zip", desk.call(operations(desk).support_bundle))
+                state.files["zip"] = ("support-bundle.zip", desk.call(desk.workbench.support_bundle))
         if "zip" in state.files:
             name, data = state.files["zip"]
             st.download_button(

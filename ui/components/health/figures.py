@@ -58,7 +58,7 @@ def percentiles(points: Sequence[TimingPoint], stage: str, revision: str) -> Any
     )
 
 
-def stacked_stages(points: Sequence[TimingPoint], revision: str) -> Any:
+def stacked_stages(points: Sequence[TimingPoint], step_seconds: int, revision: str) -> Any:
     """Return the mean time of each stage over time, one upon the other, in seconds: what an answer's time is made of."""
     import plotly.graph_objects as go  # type: ignore[import-untyped]
 
@@ -68,7 +68,7 @@ def stacked_stages(points: Sequence[TimingPoint], revision: str) -> Any:
         if rows:
             figure.add_bar(
                 x=[one.at for one in rows], y=[one.timing.mean_ms / 1000 for one in rows], name=stage, marker_color=color,
-                hovertemplate="%{y:.3~s}s",
+                hovertemplate="%{y:.3~s}s", width=850 * step_seconds,
             )  # fmt: skip
     figure.update_layout(barmode="stack")
     return _finished(figure, revision, ticksuffix=" s")
@@ -169,5 +169,5 @@ def _finished(figure: Any, revision: str, *, ticksuffix: str = "") -> Any:
     )
     figure.update_yaxes(rangemode="tozero", ticksuffix=ticksuffix, nticks=6)
     # Few, flat ticks without the year: a phone is narrow.
-    figure.update_xaxes(nticks=5, tickangle=0, tickformatstops=TICKS, hoverformat="%d %b %H:%M")
+    figure.update_xaxes(type="date", nticks=5, tickangle=0, tickformatstops=TICKS, hoverformat="%d %b %H:%M")
     return figure

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import streamlit as st
 
 from engine.operations_views import Range
-from ui.components.health.contract import operations
 from ui.components.health.export import export_menu
 from ui.components.health.state import HealthState
 from ui.failures import friendly_errors
@@ -30,7 +29,7 @@ def _kept(desk: Desk, state: HealthState, name: str, label: str, options: Sequen
     if name not in state.chosen:
         state.chosen[name] = start
         with friendly_errors():
-            found = desk.call(operations(desk).preference, name)
+            found = desk.call(desk.workbench.preference, name)
             state.chosen[name] = found if found in options else start
     if name not in st.session_state:
         st.session_state[name] = state.chosen[name]
@@ -38,5 +37,5 @@ def _kept(desk: Desk, state: HealthState, name: str, label: str, options: Sequen
     if chosen != state.chosen[name]:
         state.chosen[name] = chosen
         with friendly_errors():
-            desk.call(operations(desk).set_preference, name, chosen)
+            desk.call(desk.workbench.set_preference, name, chosen)
     return chosen

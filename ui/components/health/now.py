@@ -10,7 +10,6 @@ from engine.operations_views import BreakerInfo, Measurements, Range
 from engine.views import Check
 from ui.components.colors import Color
 from ui.components.health.board import breaker_board
-from ui.components.health.contract import operations
 from ui.components.health.first_run import first_run
 from ui.components.health.state import HealthState
 from ui.components.health.tiles import check_tiles
@@ -36,9 +35,9 @@ def overall(desk: Desk, state: HealthState) -> Sequence[Check]:
             again = st.button("Check now", icon=":material/refresh:", key="health_again")
         if again:
             with st.spinner("Checking"):
-                checks = desk.call(operations(desk).health, fresh=True)
+                checks = desk.call(desk.workbench.health, fresh=True)
         else:
-            checks = desk.call(operations(desk).health)
+            checks = desk.call(desk.workbench.health)
         with line:
             _word(checks)
     return checks
@@ -50,8 +49,8 @@ def _word(checks: Sequence[Check]) -> None:
     state = next((one for one in ("failed", "degraded") if one in states), "ok" if checks else "unknown")
     word, color, icon, meaning = WORDS[state]
     bad = sum(one.state in ("failed", "degraded") for one in checks)
-    oldest = min((one.checked_at for one in checks if one.checked_at), default=None)
-    when = f" · checked {ago(oldest)}" if oldest else ""
+    times = [one.checked_at for one in checks if one.checked_at]
+    when = f" · last look {ago(max(times))}" if times else ""
     needs = "needs" if bad == 1 else "need"
     count = (
         f"{bad} of {counted(len(checks), 'check')} {needs} attention"
@@ -60,9 +59,8 @@ def _word(checks: Sequence[Check]) -> None:
     )
     st.markdown(f"#### :{color}[{icon} {word}]", width="content", anchors=False, help=meaning)
     if checks:
-        st.markdown(
-            f":gray[{count}{when}]", width="content", help=f"The oldest result is of {stamp(oldest)}" if oldest else None
-        )
+        pace = f"Each check has a pace of its own; the oldest result is of {stamp(min(times))}." if times else None
+        st.markdown(f":gray[{count}{when}]", width="content", help=pace)
 
 
 def now_section(desk: Desk, state: HealthState, range_: Range, checks: Sequence[Check]) -> None:
@@ -72,14 +70,14 @@ def now_section(desk: Desk, state: HealthState, range_: Range, checks: Sequence[
     with panel("Parts", "tiles"):
         place = st.container()
         with friendly_errors():
-            measured = desk.call(operations(desk).measurements, range_)
+            measured = desk.call(desk.workbench.measurements, range_)
     with panel(
         "Breakers",
         "breakers",
         note="A breaker stands in front of each model and store. It refuses calls while most of them fail, so that nobody "
         "waits for what does not work, and tries again by itself.",
     ):
-        board = desk.call(operations(desk).breakers)
+        board = desk.call(desk.workbench.breakers)
         breaker_board(state, board)
     with place:
         if measured and measured.empty:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import streamlit as st
 
 from engine.operations_views import AlertChannel, AlertMetric, AlertRule
-from ui.components.health.contract import operations
 from ui.components.health.rules import condition, names
 from ui.components.health.state import HealthState, Notice, failure_box
 from ui.components.health.words import bold
@@ -30,7 +29,7 @@ def rule_form(
     st.caption(f"Fires when: {condition(wanted, metric)}.")
     failure_box(state)
     if st.button("Save", key="health_rule_save", type="primary", icon=":material/save:", disabled=not wanted.name):
-        method = operations(desk).save_alert_rule
+        method = desk.workbench.save_alert_rule
         state.attempt(lambda: desk.call(method, wanted), Notice(f"The rule {bold(wanted.name)} was saved."))
         st.rerun()
 

@@ -10,7 +10,6 @@ import streamlit as st
 
 from engine.operations_views import AlertMetric, AlertRule
 from ui.components.colors import Color
-from ui.components.health.contract import operations
 from ui.components.health.state import HealthState, Notice
 from ui.components.health.words import bold, quantity, span
 from ui.components.safe_text import escape, short
@@ -23,8 +22,8 @@ EMPTY = "Nobody is told yet when something goes wrong. A good first rule: failed
 
 def rules_panel(desk: Desk, state: HealthState) -> None:
     """Draw the rules."""
-    rules = desk.call(operations(desk).alert_rules)
-    metrics = {one.name: one for one in desk.call(operations(desk).alert_metrics)}
+    rules = desk.call(desk.workbench.alert_rules)
+    metrics = {one.name: one for one in desk.call(desk.workbench.alert_metrics)}
     if st.button("New rule", key="health_rule_new", icon=":material/add:", type="secondary" if rules else "primary"):
         state.open("rule")
         st.rerun()
@@ -102,13 +101,13 @@ def _silence(desk: Desk, state: HealthState, one: AlertRule) -> None:
     minutes = SILENCES.get(str(chosen), 0)
     if chosen is None:
         return
-    method = operations(desk).silence_alert_rule
+    method = desk.workbench.silence_alert_rule
     told = f"{bold(one.name)} is silent for {span(minutes * 60)}." if minutes else f"{bold(one.name)} speaks again."
     state.do(lambda: desk.call(method, one.id, minutes), Notice(told))
 
 
 def _delete(desk: Desk, state: HealthState, one: AlertRule) -> None:
-    ops = operations(desk)
+    ops = desk.workbench
     again = replace(one, id="", value=None)
     state.do(
         lambda: desk.call(ops.delete_alert_rule, one.id),

@@ -49,20 +49,16 @@ def _tile(
             chart_type="line",
             delta_color="off",
         )
-    st.caption(
-        facts(
-            {
-                "last OK": ago(one.last_ok_at) if one.last_ok_at or one.state in RANKS else "",
-                "check": duration(one.elapsed_ms) if one.elapsed_ms else "",
-                "breaker": escape(breaker.state.value) if breaker else "",
-            }
-        )
-    )
     if one.effect:
         st.markdown(f"**Effect:** {escape(one.effect)}")
     if one.hint:
         st.markdown(f"**Next step:** {escape(one.hint)}")
-    with st.container(horizontal=True, gap="small"):
+    told = {
+        "last OK": ago(one.last_ok_at) if one.last_ok_at or one.state in RANKS else "",
+        "breaker": escape(breaker.state.value) if breaker else "",
+    }
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(facts(told), width="content")
         if st.button("Details", key=f"health_check_{position}", type="tertiary", icon=":material/info:"):
             state.open("check", one.name)
             st.rerun()

@@ -9,7 +9,6 @@ import streamlit as st
 
 from engine.operations_views import Incident, Range
 from engine.views import Check
-from ui.components.health.contract import operations
 from ui.components.health.state import HealthState
 from ui.components.health.words import panel
 from ui.components.safe_text import escape, short
@@ -30,7 +29,7 @@ SHOWN = 200
 def timeline_section(desk: Desk, state: HealthState, range_: Range, checks: Sequence[Check]) -> None:
     """Draw the timeline of the range, newest first."""
     with panel("Timeline", "timeline"):
-        found = desk.call(operations(desk).incidents, range_)
+        found = desk.call(desk.workbench.incidents, range_)
         kinds = st.pills(
             "Kinds", list(KINDS), selection_mode="multi", key="health_kinds", format_func=lambda kind: KINDS[kind],
             label_visibility="collapsed",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import streamlit as st
 
@@ -11,7 +12,6 @@ from engine.operations_views import Measurements, Range, Timing
 from engine.views import Check
 from ui.components.health import figures
 from ui.components.health.charts import Rows, chart, complete, hold_switch
-from ui.components.health.contract import operations
 from ui.components.health.first_run import first_run
 from ui.components.health.state import HealthState
 from ui.components.health.words import NONE, duration, panel, percent
@@ -24,7 +24,7 @@ STACK = "Mean times of the stages one upon the other: the height is how long an 
 
 def traffic_section(desk: Desk, state: HealthState, range_: Range, checks: Sequence[Check]) -> None:
     """Draw charts and tables."""
-    measured = desk.call(operations(desk).measurements, range_)
+    measured = desk.call(desk.workbench.measurements, range_)
     if measured.empty:
         first_run()
         return
@@ -92,18 +92,26 @@ def _latency(state: HealthState, measured: Measurements, revision: str) -> None:
             state,
             f"Percentiles of: {NAMES.get(stage, stage)}" if stage in KNOWN else "Percentiles of the chosen stage",
             "percentiles",
-            figures.percentiles(points, stage, revision),
+            over(figures.percentiles(points, stage, revision), measured),
             lambda: percentile_rows(measured, stage),
         )
         chart(
             state,
             "What the time goes to",
             "stages",
-            figures.stacked_stages(points, revision),
+            over(figures.stacked_stages(points, measured.step_seconds, revision), measured),
             lambda: stage_rows(measured),
             note=STACK,
         )
     st.dataframe(timing_rows(measured.stages, "Stage"), hide_index=True, alt="Stages of an answer")
+
+
+def over(figure: Any, measured: Measurements) -> Any:
+    """Let a chart reach over the whole range, also where little of it was measured."""
+    last = measured.traffic[-1].at if measured.traffic else measured.since
+    step = timedelta(seconds=measured.step_seconds)
+    figure.update_xaxes(range=[measured.since, max(last, measured.since) + step])
+    return figure
 
 
 KNOWN = {*figures.STAGE_COLORS, *NAMES}

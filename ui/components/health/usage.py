@@ -11,7 +11,6 @@ from engine.views import Check
 from ui.components.health import figures
 from ui.components.health.caches import caches_panel
 from ui.components.health.charts import Rows, chart, complete
-from ui.components.health.contract import operations
 from ui.components.health.first_run import first_run
 from ui.components.health.spending import quality_panel, spending_panel
 from ui.components.health.state import HealthState, Notice
@@ -24,7 +23,7 @@ SHOWN = 20
 
 def usage_section(desk: Desk, state: HealthState, range_: Range, checks: Sequence[Check]) -> None:
     """Draw all of it."""
-    measured = desk.call(operations(desk).measurements, range_)
+    measured = desk.call(desk.workbench.measurements, range_)
     if measured.empty:
         first_run()
     with panel("Documents", "ingestion"):

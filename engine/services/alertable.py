@@ -173,7 +173,7 @@ class Alertable:
         """Return what a number counts, where it counts things that have names: the breakers that are open, say."""
         metric, level = _COUNTED.get(name, ("", 0.0))
         gauges = await self._history.gauges(metric) if metric else {}
-        return sorted(one for one, some in gauges.items() if _within(one, label) and max(some, default=-1.0) >= level)
+        return sorted(shown(one) for one, some in gauges.items() if _within(one, label) and max(some, default=-1.0) >= level)
 
     async def _queue_documents(self, _label: str, _minutes: float) -> float | None:
         async with self._database.read() as session:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -30,6 +30,7 @@ from engine.resilience.guards import Guards
 from engine.services.accounts import require_operator
 from engine.services.configuration import Configured
 from engine.services.parts import Parts
+from engine.services.provider_cards import WORDS
 from engine.types import Principal
 
 logger = logging.getLogger(__name__)
@@ -184,6 +185,7 @@ class Breakers:
             if dependency is not None:
                 self._guards.of(dependency)
         infos = [guard.info() for guard in self._guards.all()]
+        infos = [replace(one, last_error=WORDS.get(one.last_error, one.last_error)) for one in infos]
         # Of a provider that was removed nobody needs to know more than what an operator may want to take back.
         known = [one for one in infos if await self._exists(one.dependency) or one.forced_by]
         return sorted(known, key=lambda one: (one.dependency.operation, one.dependency.provider, one.dependency.model))

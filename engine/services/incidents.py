@@ -40,16 +40,18 @@ LOOKS: Mapping[str, _Look] = {
     "provider.add": _Look("change", "note", "Provider added: {object}"),
     "provider.edit": _Look("change", "note", "Provider changed: {object}"),
     "provider.remove": _Look("change", "note", "Provider removed: {object}"),
-    "providers.choose": _Look("change", "note", "Another choice of providers: {object}"),
+    "providers.choose": _Look("change", "note", "Providers chosen anew: {object}"),
     "collection.store.move": _Look("change", "note", "A collection moved to another store"),
     "collection.store.revert": _Look("change", "note", "A collection went back to its former store"),
     "config.change": _Look("change", "note", "A setting was changed: {object}"),
-    "alert.rule": _Look("change", "note", "Alert rule ({what}): {name}"),
-    "alert.channel": _Look("change", "note", "Alert channel ({what}): {object}"),
+    "alert.rule": _Look("change", "note", "Alert rule {what}: {name}"),
+    "alert.channel": _Look("change", "note", "Alert channel {what}: {object}"),
     "cache.clear": _Look("change", "note", "Kept answers were thrown away"),
     "system.start": _Look("server", "note", "A server started ({version})"),
     "system.stop": _Look("server", "note", "A server stopped"),
 }
+
+DONE = {"make": "added", "add": "added", "change": "changed", "edit": "changed", "remove": "removed", "test": "tested"}
 
 
 class Incidents:
@@ -82,6 +84,8 @@ def _incident(row: Any) -> Incident:
     look = LOOKS[row.action]
     facts = _Known({name: value for name, value in row.details.items() if isinstance(value, str | int | float)})
     facts["object"] = row.object
+    if "what" in facts:
+        facts["what"] = DONE.get(facts["what"], facts["what"])
     return Incident(
         at=row.at,
         kind=look.kind,

@@ -108,7 +108,7 @@ async def test_an_alert_fires_once_resolves_once_and_is_in_audit_and_timeline(he
         for value in (9.0, 9.0, 9.0, 1.0, 1.0):
             await here.look(value, after=15)
     assert [body["event"] for body in hooks.bodies] == ["fired", "resolved"]
-    assert "Failed questions is 9 %" in hooks.bodies[0]["text"]
+    assert "Failed questions: 9 %" in hooks.bodies[0]["text"]
     (alert,) = await here.alerts.alerts(OSCAR)
     assert (alert.firing, alert.value, alert.deliveries) == (False, 9.0, {"pager (fired)": "sent", "pager (resolved)": "sent"})
     assert (await here.audited())[-2:] == ["alert.fire", "alert.resolve"]
@@ -138,6 +138,16 @@ async def test_nobody_waits_for_a_look_that_was_made_in_the_future(here: Here) -
     here.watch = here.another()
     await here.look(9.0)
     assert len(await here.alerts.alerts(ADMIN)) == 1
+
+
+async def test_a_channel_that_breaks_in_an_unknown_way_holds_up_no_other(here: Here) -> None:
+    with web_receiver() as hooks:
+        broken = await here.channels.save(ADMIN, AlertChannel(name="broken", kind="mail", target="a@b.example"))
+        pager = await here.channels.save(ADMIN, AlertChannel(name="pager", kind="webhook", target=hooks.url))
+        await here.alerts.save_rule(ADMIN, replace(RULE, channels=(broken.id, pager.id)))
+        with patch("engine.services.alert_channels.send_mail", side_effect=RuntimeError("nobody knows")):
+            await here.look(9.0)
+    assert [body["event"] for body in hooks.bodies] == ["fired"]
 
 
 async def test_the_end_of_a_long_alert_is_told_too(here: Here) -> None:

@@ -29,7 +29,8 @@ def outage_line(answer: Answer) -> str:
         return ""
     first = answer.serving.outages[0]
     named = f"chat · {first.provider} · {first.model} "  # breakers name what they stand before; the sentence did already
-    reason = escape(short(first.reason.removeprefix(named), 300)).removesuffix("\\.")
+    told = "it " + first.reason.removeprefix(named) if first.reason.startswith(named) else first.reason
+    reason = escape(short(told, 300)).removesuffix("\\.")
     served = _who(answer.provider, answer.model)
     return f"**{_who(first.provider, first.model)}** could not answer ({reason}), so **{served}** did."
 

@@ -22,6 +22,8 @@ RULES = """<style>
 [class*="st-key-chat_open_"] button p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .st-key-quote_evidence { max-height: 8.5rem; overflow-y: auto; }
 [class*="st-key-health_tile_"] [data-testid="stMetricValue"] { font-size: 1.15rem; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-health_notice_place) { position: sticky; top: 3.75rem; z-index: 90;
+  background: var(--background-color, Canvas); }
 [data-testid="stBottomBlockContainer"] { padding-top: .5rem; padding-bottom: 1.25rem; }
 @media (min-width: 701px) {
   .block-container, [data-testid="stBottomBlockContainer"] { padding-left: 2.5rem; padding-right: 2.5rem; }

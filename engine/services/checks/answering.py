@@ -26,7 +26,7 @@ def answering_check(database: Database, configured: Configured, breakers: Breake
         if not failing:
             return Outcome(detail=told)
         detail = f"{told}; failing: {'; '.join(failing)}"
-        hint = "Look at the failing providers below and on the providers page, and test them again."
+        hint = "Each provider that fails has a check of its own here, which says what to do."
         if len(failing) == len(chain):
             effect = "Questions get no answer, only the passages that were found."
             return Outcome(state=FAILED, detail=detail, effect=effect, hint=hint)

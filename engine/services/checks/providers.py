@@ -18,7 +18,8 @@ from engine.services.configuration import Configured, Live
 from engine.services.provider_tests import LIST_SECONDS, Tests
 
 LIMIT_SECONDS = 5.0
-HINT = "Look at it on the providers page: its address, its key and its last error are there. Then test it again."
+HINT = "An admin finds its address, its key and its last error on the providers page, and tests it again there."
+TAKEN_OUT = "When it may be called again, press Reset on its breaker below."
 EFFECTS = {
     "chat": "Answers come from another link of the chain, and say so; without one only passages are shown.",
     "embedding": "New documents wait, and its collections are searched by words only.",
@@ -77,7 +78,9 @@ def _outcome(known: Evidence, name: str, job: str, listed: str) -> Outcome:
         return Outcome(detail=detail)
     # What nothing uses, what an operator took out, or what just answered although its last call failed, is a warning.
     mild = not job or known.forced(name) or (listed and not refusing)
-    return Outcome(state=DEGRADED if mild else FAILED, detail=detail, effect=EFFECTS[job], hint=HINT)
+    return Outcome(
+        state=DEGRADED if mild else FAILED, detail=detail, effect=EFFECTS[job], hint=TAKEN_OUT if known.forced(name) else HINT
+    )
 
 
 def _roles(live: Live, name: str) -> list[str]:

@@ -15,7 +15,7 @@ from engine.monitoring.catalogue import METRICS
 from engine.monitoring.hub import Hub
 from engine.monitoring.labels import LABEL_CHARS, cleaned
 from engine.monitoring.series import BOUNDS, Measured
-from engine.monitoring.sketch import quantile
+from engine.monitoring.sketch import bucket_of, quantile
 
 MOST_SERIES = 2000
 
@@ -84,6 +84,14 @@ def test_a_drain_has_each_call_exactly_once_and_gauges_each_time(hub):
     hub.timed("stage_seconds", ("embed",), 0.1)
     assert [(one.metric, one.count) for one in hub.drain()] == [("redis_up", 1), ("stage_seconds", 1)]
     assert value(hub.exposition(), "workbench_stage_seconds_count", stage="embed") == 3  # draining takes nothing from it
+
+
+@pytest.mark.parametrize("calls", [2, 6, 20, 100])
+def test_a_share_of_the_calls_is_not_slower_than_its_percentile_and_the_slowest_of_few_is_told(calls):
+    buckets = {bucket_of(0.1): calls - 1, bucket_of(60.0): 1}
+    assert quantile(buckets, 0.5) == pytest.approx(0.1, rel=0.05)
+    assert quantile(buckets, 0.95) == pytest.approx(60.0 if calls < 20 else 0.1, rel=0.05)
+    assert quantile(buckets, 0.99) == pytest.approx(60.0 if calls < 100 else 0.1, rel=0.05)
 
 
 def test_a_snapshot_forgets_what_is_older_than_asked_for(hub, clock):

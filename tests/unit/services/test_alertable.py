@@ -83,6 +83,8 @@ async def test_each_has_the_value_that_its_name_promises(two: Two) -> None:
     }  # fmt: skip
     found = {key: await two.value(*key) for key in expected}
     assert found == {key: pytest.approx(value, rel=0.05) for key, value in expected.items()}
+    assert await two.watched.which("breaker_open", "") == ["chat · acme · m1"]
+    assert await two.watched.which("check_failed", "disk") == await two.watched.which("error_rate", "") == []
     pace = await two.value("questions_per_minute", minutes=5)
     assert pace == pytest.approx(20 / 5, rel=0.2)
     assert await two.value("not_permitted_per_minute", "chat · acme · m1") == pytest.approx(pace)

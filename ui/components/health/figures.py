@@ -154,7 +154,13 @@ def _lines(
     figure = go.Figure()
     for name, values, color, dash in lines:
         figure.add_scatter(
-            x=times, y=values, name=name, mode="lines", line={"color": color, "dash": dash, "width": 2}, hovertemplate=hover
+            x=times,
+            y=values,
+            name=name,
+            mode="lines+markers",
+            hovertemplate=hover,
+            line={"color": color, "dash": dash, "width": 2},
+            marker={"size": 5},  # a value between two gaps has no line
         )
     return _finished(figure, revision, ticksuffix=ticksuffix)
 

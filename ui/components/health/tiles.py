@@ -23,12 +23,17 @@ POINTS = 60  # as many points as a tile is wide enough to show
 def check_tiles(
     desk: Desk, state: HealthState, checks: Sequence[Check], measured: Measurements | None, board: Sequence[BreakerInfo]
 ) -> None:
-    """Draw the tiles."""
+    """Draw the tiles: wide ones for what needs attention, so that their words do not stretch the others."""
     breakers = {str(one.dependency): one for one in board}
-    with st.grid(min_column_width=250, key="health_tiles"):
-        for position, one in enumerate(sorted(checks, key=lambda check: RANKS.get(check.state, 2))):
-            with st.container(border=True, height="stretch", key=f"health_tile_{position}", gap="small"):
-                _tile(desk, state, position, one, measured, breakers.get(one.dependency))
+    ordered = list(enumerate(sorted(checks, key=lambda check: RANKS.get(check.state, 2))))
+    bad, fine = [row for row in ordered if row[1].state in RANKS], [row for row in ordered if row[1].state not in RANKS]
+    for key, width, rows in (("health_tiles_bad", 420, bad), ("health_tiles", 250, fine)):
+        if not rows:
+            continue
+        with st.grid(min_column_width=width, key=key):
+            for position, one in rows:
+                with st.container(border=True, height="stretch", key=f"health_tile_{position}", gap="small"):
+                    _tile(desk, state, position, one, measured, breakers.get(one.dependency))
 
 
 def _tile(
@@ -54,7 +59,7 @@ def _tile(
     if one.hint:
         st.markdown(f"**Next step:** {escape(one.hint)}")
     told = {
-        "last OK": ago(one.last_ok_at) if one.last_ok_at or one.state in RANKS else "",
+        "last OK": ago(one.last_ok_at) if one.last_ok_at else "not since the start" if one.state in RANKS else "",
         "breaker": escape(breaker.state.value) if breaker else "",
     }
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

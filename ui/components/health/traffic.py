@@ -19,6 +19,13 @@ from ui.session import Desk
 
 TOTAL = "total"
 NAMES = {"first_token": "first word", "total": "whole answer"}
+MEANINGS = {
+    "Failed": "Questions that ended with an error.",
+    "Refused": "Questions that the documents hold no answer to, so none was made up.",
+    "From the cache": "Answers that were kept from the same question before.",
+    "Fallback": "Answers that another model wrote than the first of the order. Refused questions do not count.",
+    "Answer, p95": "95 of 100 answers took at most this long, from the question to the last word.",
+}
 STACK = "Mean times of the stages one upon the other: the height is how long an answer took. Look at the stage that grew."
 
 
@@ -74,7 +81,7 @@ def _sums(measured: Measurements) -> None:
     }
     with st.grid(6, min_column_width=130, key="health_sums"):
         for name, value in shown.items():
-            st.metric(name, value, border=True)
+            st.metric(name, value, border=True, help=MEANINGS.get(name))
 
 
 def _latency(state: HealthState, measured: Measurements, revision: str) -> None:

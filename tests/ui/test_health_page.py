@@ -461,3 +461,8 @@ def test_every_range_has_figures(range_):
     ):
         assert figure.data
         assert figure.layout.uirevision.startswith(range_.value)
+
+
+def test_a_value_between_two_gaps_shows_in_a_chart_of_lines():
+    found = figures.shares([], "1 h")
+    assert {one.mode for one in found.data} == {"lines+markers"}

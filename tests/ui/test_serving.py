@@ -42,6 +42,12 @@ def test_an_outage_is_told_with_its_reason():
     assert told == "**lab · m\\*1** could not answer (connection \\*refused\\*), so **main · gpt\\-5\\-mini** did."
 
 
+def test_a_link_that_was_taken_out_is_named_once():
+    out = (replace(DOWN[0], reason=f"chat · {DOWN[0].provider} · {DOWN[0].model} was taken out of use by an operator"),)
+    told = outage_line(replace(ANSWER, serving=Serving(outages=out)))
+    assert "could not answer (it was taken out of use by an operator), so" in told
+
+
 @pytest.mark.parametrize(
     ("usd", "shown"), [(0, "$0.00"), (0.00001, "< $0.0001"), (0.0042, "$0.0042"), (0.25, "$0.25"), (1234.5, "$1,234.50")]
 )

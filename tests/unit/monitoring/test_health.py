@@ -78,6 +78,15 @@ async def test_a_result_is_kept_for_its_time_and_looked_for_again_afterwards(run
     assert (probe.runs, again.checked_at - first.checked_at) == (2, timedelta(seconds=30))
 
 
+async def test_a_result_in_doubt_is_looked_for_again_and_nobody_is_said_to_have_asked(runner):
+    doubted, sure = Probe("provider"), Probe("disk")
+    checks = [doubted.check, sure.check]
+    await runner.results(checks)
+    runner.forget([doubted.check, Probe("never looked at").check])
+    await runner.results(checks)
+    assert (doubted.runs, doubted.asked, sure.runs) == (2, [False, False], 1)
+
+
 async def test_check_now_looks_again_and_says_that_somebody_asked(runner):
     probe = Probe()
     await runner.results([probe.check])

@@ -105,7 +105,7 @@ def configure_logging(format: str = "text", *, stream: TextIO | None = None) -> 
     root.addHandler(handler)
     for name in list(root.manager.loggerDict):
         logger = logging.getLogger(name)
-        if name.split(".")[0] in ADOPTED and logger.handlers:
+        if name.split(".")[0] in ADOPTED:
             logger.handlers.clear()
             logger.propagate = True
     for name in OURS:

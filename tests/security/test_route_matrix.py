@@ -1,6 +1,6 @@
 """Who gets what from which route, compared with the table that was looked through by hand."""
 
-from tests.security.make_route_matrix import cookies, every_route, measured, stored
+from tests.security.make_route_matrix import NOBODY, cookies, every_route, measured, stored
 
 
 def test_every_route_has_a_row_and_answers_as_the_table_says(url, seed):
@@ -17,7 +17,8 @@ def test_the_api_opens_nothing_to_strangers_dead_keys_and_cookies(url):
     for (method, path), statuses in rows.items():
         assert {statuses[who] for who in ("anonymous", "revoked key")} == {401}, path
         answers = {
-            client.request(method, path.format(document_id="x", collection_id="x")).status_code for client in clients.values()
+            client.request(method, path.format(document_id="x", collection_id="x", **NOBODY)).status_code
+            for client in clients.values()
         }
         assert answers == {401}, path
 

@@ -120,10 +120,13 @@ def test_configuring_twice_writes_once_and_leaves_others_handlers(written):
         logging.getLogger().removeHandler(theirs)
 
 
-def test_other_libraries_are_heard_from_warnings_on_and_through_our_handler(written):
+def test_other_libraries_are_heard_from_warnings_on_and_through_our_handler(written, monkeypatch):
+    parent = logging.getLogger("uvicorn.access")
+    monkeypatch.setattr(parent, "propagate", False)  # as uvicorn leaves it, with or without a handler
     uvicorn = logging.getLogger("uvicorn.access.test")
     uvicorn.addHandler(logging.StreamHandler(io.StringIO()))
     uvicorn.propagate = False
+    uvicorn.setLevel(logging.INFO)  # whatever a server that ran in this process left at its parent
     stream = written("json")
     uvicorn.warning("GET /setup?token=abcdef123456")
     logging.getLogger("httpx").info("GET https://example.com?q=private")

@@ -247,6 +247,8 @@ class Breakers:
                         last_error=info.last_error,
                     )
         self._transitions.written(batch)
+        if batch:
+            self._changed()
 
     async def _follow(self) -> None:
         async with self._database.read() as session:

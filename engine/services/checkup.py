@@ -35,7 +35,7 @@ class Checkup:
         return await self._runner.results(await self._all(), fresh=fresh)
 
     def doubt(self) -> None:
-        """Look anew at models and stores with the next question for results: an operator just changed one of them."""
+        """Look anew at models and stores with the next question for results: a breaker of theirs has just changed."""
         self._runner.forget([check for check in (*self._fixed, *self._found) if check.dependency or check.name == "answers"])
 
     def problems(self) -> list[str]:

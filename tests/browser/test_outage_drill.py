@@ -117,6 +117,7 @@ def test_an_outage_costs_a_label_and_everybody_sees_it(prepared, serve, page):
     go(page, "Health")
     expect(page.get_by_text("Firing").first).to_be_visible()
     expect(page.get_by_text(RULE).first).to_be_visible()
+    expect(page.get_by_text("Degraded").first).to_be_visible()  # not what a check found before the breaker opened
     shoot(page, "3-health-alert")
     board = page.locator('[class*="st-key-health_breaker_"]').filter(has_text="box").filter(has_text="chat").first
     expect(board).to_contain_text("open")

@@ -528,3 +528,19 @@ async def test_b11_b21_nobody_waits_long_for_a_link_that_has_another_behind_it(t
         upstream.fail("429")
         answer = await here.workbench.ask(ADMIN, QUESTION, collections=[collection])
         assert (answer.provider, posts(upstream)) == ("box", 3)
+
+
+async def test_health_follows_a_breaker_at_once(here: Lab, leave: str, upstream: Upstream) -> None:
+    await add_box(here, upstream)
+
+    async def states() -> dict[str, str]:
+        checks = await here.workbench.health(ADMIN)
+        return {one.name: one.state for one in checks if one.name in ("answers", "provider box")}
+
+    assert set((await states()).values()) == {"ok"}
+    upstream.fail("500", times=5)
+    for _ in range(5):
+        await here.workbench.ask(ADMIN, QUESTION, collections=[leave])
+    assert set((await states()).values()) == {"ok"}  # results are kept for a while
+    await here.desk.sync()
+    assert await states() == {"answers": "degraded", "provider box": "failed"}

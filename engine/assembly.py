@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -247,15 +247,12 @@ class Assembly(Operating):
             stack.push_async_callback(self.worker.stop)
 
     async def _purge(self) -> None:
+        own: tuple[Callable[[], Awaitable[object]], ...] = (
+            partial(self.library.purge, older_than=UNDO_PERIOD),
+            partial(self.spaces.sweep, older_than=REVERT_PERIOD),
+        )
         while True:
-            for work in (
-                partial(self.library.purge, older_than=UNDO_PERIOD),
-                partial(self.spaces.sweep, older_than=REVERT_PERIOD),
-                self.ledger.purge,
-                self.accounts.purge,
-                self.access.bearer.purge,
-                self.quotas.purge,
-            ):
+            for work in (*own, *self.purges()):
                 try:
                     await work()
                 except EngineError as error:

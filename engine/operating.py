@@ -147,6 +147,11 @@ class Operating(Checking):
             self.checkup.run,
         )
 
+    def purges(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        """Return what removes rows that are out of date by themselves; each is called once in an hour."""
+        accounts, bearer = self.accounts.purge, self.access.bearer.purge
+        return (self.ledger.purge, accounts, bearer, self.quotas.purge, self.alert_watch.purge)
+
     async def _serve_metrics(self) -> None:
         """Give Prometheus its own port, if one is set. A port that is taken costs the metrics there, never the server."""
         host, port = self.settings.monitoring.metrics_host, self.settings.monitoring.metrics_port

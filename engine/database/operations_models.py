@@ -44,7 +44,7 @@ class BreakerForce(Base):
 
 
 class AlertRuleRow(Base):
-    """A rule. `below_since`/`firing` are not here: a process that starts measures anew, and open alerts are rows."""
+    """A rule. Since when it is breached is not here: who takes over measures anew. That it fires is its open alert."""
 
     __tablename__ = "alert_rules"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -93,7 +93,10 @@ class AlertRow(Base):
 
 
 class Heartbeat(Base):
-    """A process that serves or works, and when it last said so; `facts` hold its version, slots and what it is doing."""
+    """A process that serves (`kind` "server"), and when it last said so; `facts` hold its version, slots and host.
+
+    The row `engine.database.alerts.LEASE` is a lease instead: `kind` is the process that looks at the alert rules.
+    """
 
     __tablename__ = "heartbeats"
     id: Mapped[str] = mapped_column(String(60), primary_key=True)

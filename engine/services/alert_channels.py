@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import unicodedata
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from engine.security.egress import Egress, target
 from engine.security.post import post_json
 from engine.security.sealing import Sealer
 from engine.services.accounts import require_operator
+from engine.services.naming import clean_name
 from engine.types import Principal
 from engine.vendors.mail import addresses, send_mail
 
@@ -63,7 +63,7 @@ class AlertChannels:
         A new address is refused when the server may not connect to it now; every later connection is judged anew.
         """
         require_operator(principal)
-        name = clean_name(channel.name, "channel")
+        name = clean_name(channel.name, "a channel", most=NAME_CHARS)
         if channel.kind not in KINDS:
             raise InputError("a channel is a webhook or a mail", hint="Choose one of them.")
         shown = self._shown(channel) if channel.target or not channel.id else ""
@@ -179,11 +179,3 @@ class AlertChannels:
                 hint="Which ones it may is in the setting `alerting.webhooks`.",
                 host=hop.host,
             ) from None
-
-
-def clean_name(name: str, what: str) -> str:
-    """Return a name in its one form. Raises InputError."""
-    shown = " ".join(unicodedata.normalize("NFC", name).split()) if isinstance(name, str) else ""
-    if not 1 <= len(shown) <= NAME_CHARS or not shown.isprintable():
-        raise InputError(f"the name of a {what} has 1 to {NAME_CHARS} printable characters", hint="Choose another name.")
-    return shown

@@ -18,13 +18,14 @@ from engine.database.operations_models import AlertRow, AlertRuleRow
 from engine.errors import InputError, NotFound, StoreError
 from engine.operations_views import AlertInfo, AlertMetric, AlertRule
 from engine.services.accounts import require_operator
-from engine.services.alert_channels import clean_name
+from engine.services.naming import clean_name
 from engine.types import Principal
 
 WINDOW_MINUTES = 5.0  # what a value is measured over
 LONGEST_MINUTES = 7 * 24 * 60.0
 MOST_RULES = 200
 PAGE = 500
+NAME_CHARS = 100
 TOLD = ("metric", "label", "above", "threshold", "for_minutes", "cooldown_minutes", "enabled")
 
 Value: TypeAlias = Callable[[str, str, float], Awaitable[float | None]]
@@ -115,7 +116,7 @@ class Alerts:
             return None
 
     async def _checked(self, rule: AlertRule) -> AlertRule:
-        name = clean_name(rule.name, "rule")
+        name = clean_name(rule.name, "a rule", most=NAME_CHARS)
         known = {one.name: one for one in await self._metrics()}
         if rule.metric not in known:
             raise InputError("there is nothing of this name to watch", hint=f"Known: {', '.join(sorted(known))}.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import unicodedata
 from datetime import timedelta
 
 from sqlalchemy import select, update
@@ -21,6 +20,7 @@ from engine.database.provider_models import SpaceRow
 from engine.errors import AccessDenied, InputError, NotFound
 from engine.services.configuration import Configured
 from engine.services.indexes import Indexes
+from engine.services.naming import clean_name
 from engine.services.parts import Parts, same_space
 from engine.services.spaces import Spaces
 from engine.settings import Settings
@@ -64,7 +64,7 @@ class Collections:
 
         Its embedder is asked now what space it makes; that stays with the collection.
         """
-        name = _clean_name(name)
+        name = clean_name(name, "a collection", most=NAME_CHARS)
         collections.refuse_change(principal)
         chunker = chunker or self._settings.chunker
         registry.find(registry.CHUNKERS, "chunker", chunker)
@@ -109,7 +109,7 @@ class Collections:
 
     async def id_of(self, principal: Principal, name: str, *, create: bool) -> str:
         """Return the id of the collection with this name, made if asked. Raises NotFound, InputError."""
-        name = _clean_name(name)
+        name = clean_name(name, "a collection", most=NAME_CHARS)
         async with self._database.read() as session:
             row = await collections.by_name(session, principal, name)
             known = [one.name for one in await collections.infos(session, principal)] if row is None else []
@@ -191,10 +191,3 @@ def _short(model_id: str) -> str:
     # The column is part of a key, and a model's name may be a long path.
     digest = hashlib.sha256(model_id.encode()).hexdigest()[:16]
     return model_id if len(model_id) <= MODEL_ID_CHARS else f"{model_id[: MODEL_ID_CHARS - 17]}#{digest}"
-
-
-def _clean_name(name: str) -> str:
-    name = " ".join(unicodedata.normalize("NFC", name).split())
-    if not 1 <= len(name) <= NAME_CHARS or not name.isprintable():
-        raise InputError(f"a collection's name has 1 to {NAME_CHARS} printable characters", hint="Choose another name.")
-    return name

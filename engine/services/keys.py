@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -16,6 +15,7 @@ from engine.database.models import User
 from engine.errors import AccessDenied, InputError, NotFound
 from engine.security.api_key import new_api_key
 from engine.services.accounts import require_role
+from engine.services.naming import clean_name
 from engine.services.permits import acts_as_admin
 from engine.types import Principal, Role
 
@@ -49,7 +49,7 @@ class Keys:
         """
         if principal.preview or principal.scopes is not None:
             raise AccessDenied("neither a preview nor a key may make a key", hint="Sign in for this.")
-        name, wanted = _clean_name(name), _clean_scopes(scopes)
+        name, wanted = clean_name(name, "a key", most=NAME_CHARS, hint="Say what it is for."), _clean_scopes(scopes)
         if Scope.OPERATE in wanted and principal.role is Role.ANALYST:
             raise AccessDenied("only operators and admins make keys that operate", hint="Choose other scopes.")
         if principal.role is not Role.ADMIN and (Scope.ADMIN in wanted or days is None):
@@ -85,13 +85,6 @@ class Keys:
             if row.revoked_at is None:
                 row.revoked_at, row.revoked_by = now(), principal.user_id
                 await record(session, principal, "api_key.revoke", key_id, name=row.name, of=row.user_id)
-
-
-def _clean_name(name: str) -> str:
-    shown = " ".join(unicodedata.normalize("NFC", name).split())
-    if not 1 <= len(shown) <= NAME_CHARS or not shown.isprintable():
-        raise InputError(f"a key's name has 1 to {NAME_CHARS} printable characters", hint="Say what it is for.")
-    return shown
 
 
 def _clean_scopes(scopes: Sequence[Scope]) -> list[Scope]:

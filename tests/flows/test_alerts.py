@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import traceback
 import zipfile
@@ -31,7 +32,7 @@ from engine.services.alerts import Alerts
 from engine.services.incidents import Incidents
 from engine.services.support import Support
 from engine.settings import load_settings
-from engine.testing import ADMIN
+from engine.testing import ADMIN, offline_workbench
 from engine.types import Principal, Role
 from engine.vendors.mail import send_mail
 from tests.servers.databases import SERVERS, database
@@ -358,3 +359,26 @@ async def test_alerts_fire_and_resolve_on_a_server(server: str) -> None:
         told = [(alert.rule, alert.firing) for alert in await here.alerts.alerts(ADMIN)]
         await here.database.close()
     assert told == [("Questions fail", False)]
+
+
+async def test_a_server_removes_alerts_that_ended_long_ago_and_no_other(tmp_path: Path) -> None:
+    def alert(name: str, days: int | None) -> AlertRow:
+        ended = None if days is None else now() - timedelta(days=days)
+        open_key = None if ended else name
+        return AlertRow(
+            id=name,
+            rule_id=name,
+            rule=name,
+            open_key=open_key,
+            value=1.0,
+            started_at=now() - timedelta(days=999),
+            resolved_at=ended,
+        )
+
+    async with offline_workbench(tmp_path) as workbench, workbench.database.write() as session:
+        session.add_all([alert("old", 401), alert("young", 399), alert("open", None)])
+    async with asyncio.timeout(20), offline_workbench(tmp_path, serve=True) as workbench:
+        while len(left := await workbench.alerts(ADMIN)) == 3:
+            await asyncio.sleep(0.05)
+    assert {one.id for one in left} >= {"young"}
+    assert "old" not in {one.id for one in left}

@@ -2,7 +2,7 @@ FROM python:3.11-slim
 
 RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /workbench
-COPY Makefile requirements.txt ./
+COPY Makefile requirements.txt requirements-bare.txt ./
 RUN make setup
 COPY app.py ./
 COPY .streamlit .streamlit

@@ -8,10 +8,11 @@ BIN := .venv/bin
 setup: .venv/ready
 
 # torch goes first and alone: as a dependency of something else pip may choose a build of several gigabytes.
-.venv/ready: requirements.txt
+.venv/ready: requirements.txt requirements-bare.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-bare.txt
 	touch $@
 
 .venv/ready-dev: .venv/ready requirements-dev.txt

@@ -12,25 +12,17 @@ from functools import cached_property, partial
 
 from sqlalchemy import select
 
-from engine import registry
 from engine.chat import Chat
 from engine.database import conversations
 from engine.database.models import Collection
 from engine.errors import EngineError
-from engine.loading import preview, sandbox
-from engine.operating import Operating
+from engine.ingesting import Ingesting
 from engine.pipelines.ask import Ask
 from engine.pipelines.chain import Chain
 from engine.pipelines.helpers import Helpers
-from engine.pipelines.ingest import Ingest
-from engine.protocols import Chunker, Embedder
-from engine.retrieval.lexical import TantivyIndex
 from engine.retrieval.search import HybridSearch
 from engine.security.passwords import Hasher
 from engine.services.choosing import Choosing
-from engine.services.collections import Collections
-from engine.services.indexes import Indexes
-from engine.services.library import Library
 from engine.services.offers import Offers
 from engine.services.pace import Pace
 from engine.services.permits import guard
@@ -38,11 +30,8 @@ from engine.services.prices import Prices
 from engine.services.quarantine import Quarantine
 from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
-from engine.services.url_ingestion import UrlIngestion
 from engine.settings import Settings, secrets_in_environment
-from engine.stores.snapshot import fingerprint
 from engine.workbench import Workbench
-from engine.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -52,87 +41,8 @@ REVERT_PERIOD = timedelta(days=7)
 PURGE_EVERY_SECONDS = 3600.0
 
 
-class Assembly(Operating):
+class Assembly(Ingesting):
     """The parts of one installation."""
-
-    def __init__(self, settings: Settings, *, hasher: Hasher | None = None) -> None:
-        super().__init__(settings, hasher=hasher)
-        self._news = asyncio.Event()
-
-    async def chunker_of(self, collection: Collection) -> Chunker:
-        """Return the chunker that a collection was made with; it counts in the tokens of the collection's embedder."""
-        model = await self.parts.embedder_of(collection)
-        return chunker(collection.chunker, embedder=model, overlap_tokens=collection.overlap_tokens)
-
-    @cached_property
-    def indexes(self) -> Indexes:
-        """The projections of this process."""
-        return Indexes(
-            self.database,
-            folder=self.settings.data_dir / "indexes",
-            make_vectors=lambda name, size: registry.build(registry.STORES, "store", name, dimension=size),
-            make_words=lambda path: TantivyIndex(path=path),
-            fingerprint=fingerprint,
-            spaces=self.spaces,
-        )
-
-    @cached_property
-    def ingest(self) -> Ingest:
-        """The story of an upload."""
-        return Ingest(
-            database=self.database,
-            blobs=self.blobs,
-            sealer=self.sealer,
-            parse=partial(sandbox.parse, limits=self.settings.limits),
-            embedders=self.parts.embedder_of,
-            chunkers=self.chunker_of,
-            bill=self.ledger.bill_embedding,
-            injection=self.settings.injection,
-            meter=self.meter,
-        )
-
-    @cached_property
-    def worker(self) -> Worker:
-        """Who runs it."""
-        return Worker(
-            database=self.database,
-            ingest=self.ingest,
-            meter=self.meter,
-            traces=self.traces,
-            slots=self.settings.ingest_workers,
-            finished=lambda _: self._news.set(),
-        )
-
-    @cached_property
-    def collections(self) -> Collections:
-        """Sets of documents, and who may do what with them."""
-        return Collections(
-            database=self.database,
-            blobs=self.blobs,
-            indexes=self.indexes,
-            spaces=self.spaces,
-            parts=self.parts,
-            configured=self.configured,
-            settings=self.settings,
-        )
-
-    @cached_property
-    def library(self) -> Library:
-        """The documents."""
-        return Library(
-            database=self.database,
-            blobs=self.blobs,
-            sealer=self.sealer,
-            render=partial(preview.render, limits=self.settings.limits),
-            settings=self.settings,
-            quotas=self.quotas,
-            wake=self.worker.wake,
-        )
-
-    @cached_property
-    def urls(self) -> UrlIngestion:
-        """Documents by their web address."""
-        return UrlIngestion(database=self.database, library=self.library, rules=self.url_rules, limits=self.settings.egress)
 
     @cached_property
     def retriever(self) -> Retriever:
@@ -202,6 +112,7 @@ class Assembly(Operating):
             trail=self.trail,
             access=self.access,
             operations=self.operations,
+            keeping=self.keeping,
         )
         guard(facade, self.access.denials.note, self.meter)
         return facade
@@ -234,7 +145,10 @@ class Assembly(Operating):
         await self.accounts.offer_setup()
         self.worker.start()
         self._news.set()
-        return [asyncio.create_task(work()) for work in (self._purge, self._follow, self.keeper.run, *self.operating_tasks())]
+        return [
+            asyncio.create_task(work())
+            for work in (self._purge, self._follow, self.keeper.run, *self.operating_tasks(), *self.ingesting_tasks())
+        ]
 
     async def close(self) -> None:
         """Stop what runs, keep what is there, save snapshots."""
@@ -277,14 +191,6 @@ class Assembly(Operating):
                     await self.indexes.current(row)
                 except EngineError as error:
                     logger.warning("the indexes of %s could not follow: %s", row.id, error)
-
-
-def chunker(name: str, *, embedder: Embedder, overlap_tokens: int) -> Chunker:
-    """Return a chunker that counts in the tokens of an embedder. Raises UnknownComponent, MissingDependency."""
-    made: Chunker = registry.build(
-        registry.CHUNKERS, "chunker", name, tokens=embedder.tokens, embedder=embedder, overlap_tokens=overlap_tokens
-    )
-    return made
 
 
 @asynccontextmanager

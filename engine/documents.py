@@ -21,11 +21,22 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """Where a recognised line lies: its span in the page's text, and left, top, right, bottom as shares of the page (0..1)."""
+
+    start: int
+    end: int
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """One page (PDF), slide, sheet, or the whole of a document that has no pages.
 
     `text` is what offsets count in; it never changes after parsing. `section` is the heading path in force where the page
-    begins (PDF outline, sheet name, slide title). `has_image` tells a scan from an empty page.
+    begins (PDF outline, sheet name, slide title). `has_image` tells a scan from an empty page. `recognised`: the text was
+    read from
+    a picture, and `lines` tell where on it.
     """
 
     number: int
@@ -33,6 +44,8 @@ class Page:
     section: tuple[str, ...] = ()
     blocks: tuple[Block, ...] = ()
     has_image: bool = False
+    recognised: bool = False
+    lines: tuple[Line, ...] = ()
 
     @property
     def has_text(self) -> bool:
@@ -104,6 +117,7 @@ class Chunk:
     context: str = ""
     media_type: str = ""
     title: str = ""
+    recognised: bool = False
     findings: tuple[Finding, ...] = ()
 
 

@@ -146,6 +146,35 @@ class Monitoring(Section):
     instance: str = Field(default="", pattern="^[A-Za-z0-9._-]{0,40}$", description="this replica's name; empty = the host's")
 
 
+class Ingestion(Section):
+    """How files are read and who does it; see docs/ingestion.md."""
+
+    worker: str = Field(
+        default="child",
+        pattern="^(child|inside|celery|none)$",
+        description="child = a process of its own that the server starts; inside = the server itself; celery = workers fed by"
+        " broker_url; none = others, who look into the database",
+    )
+    broker_url: SecretStr = Field(default=SecretStr(""), description="redis://... of Celery")
+    attempts: int = Field(default=3, ge=1, description="how often a file may take its worker with it")
+    stalled_seconds: float = Field(default=60.0, gt=0, description="a lease that is not prolonged ends after this")
+    ocr: bool = Field(default=True, description="read the text of pages that are pictures")
+    ocr_dpi: int = Field(default=200, ge=72, le=600)
+    ocr_page_seconds: float = Field(default=60.0, gt=0, description="wall time of one page")
+    ocr_max_pages: int = Field(default=1000, ge=1, description="pictures of one file that are read")
+    archive_files: int = Field(default=2000, ge=1, description="files in one archive")
+
+
+class Backups(Section):
+    """Backups by the server itself; see docs/backup.md."""
+
+    folder: str = Field(default="", description="empty = backups in the data folder; better: another volume")
+    every_hours: float = Field(default=0.0, ge=0, description="0 = only when asked")
+    keep: int = Field(default=7, ge=1, description="scheduled backups that are kept")
+    passphrase: SecretStr = Field(default=SecretStr(""), description="scheduled backups are encrypted with it")
+    test_restore: bool = Field(default=True, description="restore each scheduled backup to an empty place and compare")
+
+
 class Alerting(Section):
     """How alerts leave the house; rules and receivers are set on the health page."""
 

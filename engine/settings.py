@@ -22,8 +22,10 @@ from engine.sections import (
     AccountRules,
     Alerting,
     Audit,
+    Backups,
     Caching,
     EgressLimits,
+    Ingestion,
     Injection,
     Limits,
     Monitoring,
@@ -78,6 +80,8 @@ class Settings(BaseSettings):
     caching: Caching = Caching()
     monitoring: Monitoring = Monitoring()
     alerting: Alerting = Alerting()
+    ingestion: Ingestion = Ingestion()
+    backups: Backups = Backups()
 
     @classmethod
     def settings_customise_sources(

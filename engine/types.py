@@ -211,7 +211,9 @@ class Sentence:
 class Citation:
     """An immutable snapshot of what was cited: it stays readable after the document changes or goes.
 
-    `start`/`end` narrow down to the quoted sentences inside the chunk; `text == page.text[start:end]`.
+    `start`/`end` narrow down to the quoted sentences inside the chunk; `text == page.text[start:end]`. `recognised`: the
+    text was
+    read from a picture and may hold mistakes.
     """
 
     n: int
@@ -226,6 +228,7 @@ class Citation:
     score: float
     section: tuple[str, ...] = ()
     context: str = ""
+    recognised: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from engine.services.access import Access, AccessFacade
 from engine.services.accounts import Accounts
 from engine.services.choosing import Choosing
 from engine.services.collections import Collections
+from engine.services.keeping import Keeping, KeepingFacade
 from engine.services.ledger import Ledger
 from engine.services.library import Library
 from engine.services.offers import Offers
@@ -35,7 +36,7 @@ from engine.views import CollectionInfo, DocumentInfo, UploadVerdict
 from engine.worker import Worker
 
 
-class Workbench(AccessFacade, OperationsFacade):
+class Workbench(AccessFacade, OperationsFacade, KeepingFacade):
     """One installation. Made by `engine.build_workbench`; safe to use from many requests at once."""
 
     def __init__(
@@ -62,9 +63,11 @@ class Workbench(AccessFacade, OperationsFacade):
         trail: Trail,
         access: Access,
         operations: Operations,
+        keeping: Keeping,
     ) -> None:
         AccessFacade.__init__(self, access)
         OperationsFacade.__init__(self, operations)
+        KeepingFacade.__init__(self, keeping)
         self.database = database
         self._accounts = accounts
         self._collections = collections

@@ -18,7 +18,6 @@ from rich.progress import track
 
 from engine import registry
 from engine.assembly import Assembly
-from engine.assembly import chunker as make_chunker
 from engine.chunking.wording import PREFIX_TOKENS, searchable_text
 from engine.commands.console import Mode, complain, errors, out, print_json
 from engine.commands.library import AsJson
@@ -29,6 +28,7 @@ from engine.errors import ConfigError, EngineError, InputError
 from engine.evaluation.beir import BeirCollection, Passage
 from engine.evaluation.metrics import best_per_document
 from engine.evaluation.report import RetrievalReport, latency_ms, retrieval_quality
+from engine.ingesting import chunker as make_chunker
 from engine.protocols import Array, Chunker, Embedder, LexicalIndex, VectorStore
 from engine.provider_views import Choice
 from engine.retrieval.lexical import TantivyIndex

@@ -13,7 +13,8 @@ from sqlalchemy.orm import aliased
 
 from engine.audit_views import SourceUse
 from engine.database.audit_models import Audit
-from engine.database.models import CitationRow, Conversation, DocumentRow, MessageRow, User
+from engine.database.chat_models import CitationRow, Conversation, MessageRow
+from engine.database.models import DocumentRow, User
 from engine.types import Answer
 
 MAX_ROWS = 10_000

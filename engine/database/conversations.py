@@ -9,8 +9,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.answer_json import hit_from_json, hit_to_json, sentence_from_json, serving_from_json
+from engine.database.chat_models import CitationRow, Conversation, MessageRow
 from engine.database.columns import now
-from engine.database.models import CitationRow, Conversation, MessageRow
 from engine.errors import NotFound
 from engine.types import Answer, Citation, Principal, Usage
 from engine.views import ConversationInfo, MessageInfo

@@ -72,7 +72,8 @@ class Session(Base):
 class Collection(Base):
     """A set of documents that share a chunker, an embedding space, a store and permissions.
 
-    `embedder` and `store` are names of providers; `space` names its vectors in a store that keeps them itself.
+    `embedder` and `store` are names of providers; `space` names its vectors in a store that keeps them itself. `generation`
+    says which chunks of its versions are in force: changing how a collection is cut or embedded makes others beside them.
     """
 
     __tablename__ = "collections"
@@ -93,6 +94,7 @@ class Collection(Base):
     space: Mapped[str] = mapped_column(String(32), default="")
     previous_store: Mapped[str] = mapped_column(String(40), default="")
     previous_space: Mapped[str] = mapped_column(String(32), default="")
+    generation: Mapped[str] = mapped_column(String(32), default=new_id)
     created_by: Mapped[str] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(default=now)
 
@@ -107,7 +109,10 @@ class Grant(Base):
 
 
 class DocumentRow(Base):
-    """A named document of a collection. Its content is in versions; one of them is live."""
+    """A named document of a collection.
+
+    Its content is in versions; one of them is live. A disabled one is kept out of answers.
+    """
 
     __tablename__ = "documents"
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
@@ -116,6 +121,7 @@ class DocumentRow(Base):
     created_by: Mapped[str] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(default=now)
     deleted_at: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
 
 
 class Version(Base):
@@ -149,6 +155,7 @@ class Version(Base):
     chunks: Mapped[int] = mapped_column(default=0)
     live_seq: Mapped[int | None]
     dead_seq: Mapped[int | None]
+    source: Mapped[str] = mapped_column(String(500), default="")
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
 
@@ -158,7 +165,10 @@ IN_INDEXES = Version.live_seq > func.coalesce(Version.dead_seq, 0)
 
 
 class PageRow(Base):
-    """The text of one page, as parsed: what all offsets count in."""
+    """The text of one page, as parsed: what all offsets count in.
+
+    `recognised`: read from its picture. `lines` are then where: [start, end, left, top, right, bottom], 0..1 of the page.
+    """
 
     __tablename__ = "pages"
     version_id: Mapped[str] = mapped_column(ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True)
@@ -167,10 +177,15 @@ class PageRow(Base):
     section: Mapped[list[Any]] = mapped_column(default=list)
     blocks: Mapped[list[Any]] = mapped_column(default=list)
     has_image: Mapped[bool] = mapped_column(default=False)
+    recognised: Mapped[bool] = mapped_column(default=False)
+    lines: Mapped[list[Any]] = mapped_column(default=list)
 
 
 class ChunkRow(Base):
-    """A chunk. `vector_sha256` is the key of its vector, `quarantine` a state of `engine.database.quarantine`."""
+    """A chunk of a version as one generation cuts it.
+
+    `vector_sha256` is the key of its vector, `quarantine` a state of `engine.database.quarantine`.
+    """
 
     __tablename__ = "chunks"
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -182,6 +197,8 @@ class ChunkRow(Base):
     text: Mapped[str] = mapped_column(LongText)
     section: Mapped[list[Any]] = mapped_column(default=list)
     context: Mapped[str] = mapped_column(LongText, default="")
+    generation: Mapped[str] = mapped_column(String(32), default="")
+    recognised: Mapped[bool] = mapped_column(default=False)
     vector_sha256: Mapped[str] = mapped_column(String(64), index=True)
     suspicion: Mapped[float] = mapped_column(Real, default=0.0)
     findings: Mapped[list[Any]] = mapped_column(default=list)
@@ -204,12 +221,16 @@ class Snapshot(Base):
     __tablename__ = "snapshots"
     collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True)
     folder: Mapped[str] = mapped_column(String(80))
+    generation: Mapped[str] = mapped_column(String(32), default="")
     seq: Mapped[int]
     sha256: Mapped[str] = mapped_column(String(64))
 
 
 class Job(Base):
-    """A piece of ingestion work. Leased: a worker that dies is replaced when its lease ends."""
+    """A piece of ingestion work. Leased: a worker that dies is replaced when its lease ends.
+
+    `done` of `total` units (pages, passages) of `stage`, which began at `stage_at`; `cancelled_at`: somebody wants it to stop.
+    """
 
     __tablename__ = "jobs"
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
@@ -220,62 +241,11 @@ class Job(Base):
     crashes: Mapped[int] = mapped_column(default=0)
     lease_owner: Mapped[str] = mapped_column(String(64), default="")
     lease_until: Mapped[datetime | None]
+    worker: Mapped[str] = mapped_column(String(60), default="")
+    stage: Mapped[str] = mapped_column(String(20), default="")
+    stage_at: Mapped[datetime | None]
+    done: Mapped[int] = mapped_column("units_done", default=0)
+    total: Mapped[int] = mapped_column("units_total", default=0)
+    cancelled_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
-
-
-class Conversation(Base):
-    """A thread of questions by one user over chosen collections."""
-
-    __tablename__ = "conversations"
-    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
-    user_id: Mapped[str] = mapped_column(String(32), index=True)
-    title: Mapped[str] = mapped_column(String(200), default="")
-    collections: Mapped[list[Any]] = mapped_column(default=list)
-    created_at: Mapped[datetime] = mapped_column(default=now)
-    updated_at: Mapped[datetime] = mapped_column(default=now)
-
-
-class MessageRow(Base):
-    """One turn. An assistant's turn carries the sentences, the trace and what was searched for."""
-
-    __tablename__ = "messages"
-    __table_args__ = (UniqueConstraint("conversation_id", "position"),)
-    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
-    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"), index=True)
-    position: Mapped[int]
-    role: Mapped[str] = mapped_column(String(10))
-    text: Mapped[str] = mapped_column(LongText, default="")
-    state: Mapped[str] = mapped_column(String(10), default="done")
-    error: Mapped[str] = mapped_column(LongText, default="")
-    hint: Mapped[str] = mapped_column(LongText, default="")
-    refused: Mapped[bool] = mapped_column(default=False)
-    query: Mapped[str] = mapped_column(LongText, default="")
-    provider: Mapped[str] = mapped_column(String(40), default="")
-    model: Mapped[str] = mapped_column(String(120), default="")
-    input_tokens: Mapped[int] = mapped_column(default=0)
-    output_tokens: Mapped[int] = mapped_column(default=0)
-    sentences: Mapped[list[Any]] = mapped_column(default=list)
-    nearest: Mapped[list[Any]] = mapped_column(default=list)
-    trace: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    serving: Mapped[dict[str, Any] | None]
-    created_at: Mapped[datetime] = mapped_column(default=now)
-
-
-class CitationRow(Base):
-    """What a message cited, word for word. Written once; no foreign key to the document, for it outlives it."""
-
-    __tablename__ = "citations"
-    message_id: Mapped[str] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True)
-    n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    chunk_id: Mapped[str] = mapped_column(String(36))
-    document_id: Mapped[str] = mapped_column(String(32), index=True)
-    document: Mapped[str] = mapped_column(String(500))
-    version: Mapped[int]
-    page: Mapped[int]
-    start: Mapped[int] = mapped_column("start_char")
-    end: Mapped[int] = mapped_column("end_char")
-    text: Mapped[str] = mapped_column(LongText)
-    score: Mapped[float]
-    section: Mapped[list[Any]] = mapped_column(default=list)
-    context: Mapped[str] = mapped_column(LongText, default="")

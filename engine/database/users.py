@@ -15,8 +15,9 @@ from engine.access_views import UserInfo
 from engine.database import sign_ins
 from engine.database.access_models import ApiKey, Group, Member
 from engine.database.audit_models import AuditView
+from engine.database.chat_models import Conversation
 from engine.database.columns import now
-from engine.database.models import Conversation, Session, User
+from engine.database.models import Session, User
 from engine.database.operations_models import Preference
 from engine.database.sessions import open_now
 from engine.errors import InputError, NotFound

@@ -12,8 +12,9 @@ from sqlalchemy import func, select, update
 from engine.access_views import Step
 from engine.database.access_models import ApiKey, Group, Member, Ticket
 from engine.database.audit_models import Audit
+from engine.database.chat_models import Conversation, MessageRow
 from engine.database.columns import now
-from engine.database.models import Conversation, DocumentRow, Grant, MessageRow, Session, User
+from engine.database.models import DocumentRow, Grant, Session, User
 from engine.errors import AccessDenied, InputError, NotFound
 from engine.testing import ADMIN
 from engine.types import Right, Role

@@ -2,7 +2,15 @@
 
 from alembic import context
 
-from engine.database import access_models, audit_models, models, operations_models, provider_models  # noqa: F401 - fills the metadata
+from engine.database import (  # noqa: F401 - fills the metadata
+    access_models,
+    audit_models,
+    chat_models,
+    ingestion_models,
+    models,
+    operations_models,
+    provider_models,
+)
 from engine.database.columns import Base, UtcDateTime
 from engine.database.mariadb import prepare
 

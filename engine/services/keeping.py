@@ -1,0 +1,20 @@
+"""The part of the facade about keeping documents.
+
+Jobs, versions, generations, backups; `engine.workbench.Workbench` stands on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """The parts that this part of the facade hands on to."""
+
+
+class KeepingFacade:
+    """Each part's own method is the facade's."""
+
+    def __init__(self, keeping: Keeping) -> None:
+        pass

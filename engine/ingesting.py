@@ -11,6 +11,7 @@ from engine import registry
 from engine.database.models import Collection
 from engine.loading import preview, sandbox
 from engine.operating import Operating
+from engine.pipelines.cutting import Cutting
 from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
@@ -50,6 +51,17 @@ class Ingesting(Operating):
         )
 
     @cached_property
+    def cutting(self) -> Cutting:
+        """Versions to passages and vectors."""
+        return Cutting(
+            database=self.database,
+            embedders=self.parts.embedder_of,
+            chunkers=self.chunker_of,
+            bill=self.ledger.bill_embedding,
+            injection=self.settings.injection,
+        )
+
+    @cached_property
     def ingest(self) -> Ingest:
         """The story of an upload."""
         return Ingest(
@@ -58,9 +70,7 @@ class Ingesting(Operating):
             sealer=self.sealer,
             parse=partial(sandbox.parse, limits=self.settings.limits),
             embedders=self.parts.embedder_of,
-            chunkers=self.chunker_of,
-            bill=self.ledger.bill_embedding,
-            injection=self.settings.injection,
+            cutting=self.cutting,
             meter=self.meter,
         )
 

@@ -17,6 +17,9 @@ from engine.views import HeldPassage
 FLAGGED, HELD, RELEASED = "flagged", "held", "released"
 """Marked and used in answers; kept out of answers; judged harmless by a person. "" is a passage without findings."""
 
+IN_FORCE = (Collection.id == Version.collection_id) & (Collection.generation == ChunkRow.generation)
+"""The SQL condition of a chunk as its collection is cut now; there may be others of the same text beside it."""
+
 
 async def held_count(session: AsyncSession, collection_ids: Sequence[str]) -> int:
     """Return how many passages of these collections an index may find although they are kept out of answers."""
@@ -24,6 +27,7 @@ async def held_count(session: AsyncSession, collection_ids: Sequence[str]) -> in
         select(func.count())
         .select_from(ChunkRow)
         .join(Version, Version.id == ChunkRow.version_id)
+        .join(Collection, IN_FORCE)
         .where(ChunkRow.quarantine == HELD, Version.collection_id.in_(collection_ids), IN_INDEXES)
     )
     return await session.scalar(query) or 0
@@ -34,6 +38,7 @@ async def counts(session: AsyncSession, collection_ids: Sequence[str]) -> dict[s
     query = (
         select(Version.document_id, ChunkRow.quarantine, func.count())
         .join(Version, Version.id == ChunkRow.version_id)
+        .join(Collection, IN_FORCE)
         .where(ChunkRow.quarantine.in_([FLAGGED, HELD]), Version.collection_id.in_(collection_ids), IN_INDEXES)
         .group_by(Version.document_id, ChunkRow.quarantine)
     )
@@ -51,7 +56,7 @@ async def passages(
         select(ChunkRow, DocumentRow, Collection)
         .join(Version, Version.id == ChunkRow.version_id)
         .join(DocumentRow, DocumentRow.id == Version.document_id)
-        .join(Collection, Collection.id == DocumentRow.collection_id)
+        .join(Collection, IN_FORCE)
         .where(
             ChunkRow.quarantine != "",
             Version.collection_id.in_(collection_ids),
@@ -89,6 +94,7 @@ async def passage(session: AsyncSession, chunk_id: str) -> tuple[ChunkRow, Versi
             select(ChunkRow, Version)
             .join(Version, Version.id == ChunkRow.version_id)
             .join(DocumentRow, DocumentRow.id == Version.document_id)
+            .join(Collection, IN_FORCE)
             .where(ChunkRow.id == chunk_id, IN_INDEXES, DocumentRow.deleted_at.is_(None))
         )
     ).first()

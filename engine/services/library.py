@@ -15,7 +15,7 @@ from engine.database.audit import record
 from engine.database.blobs import Blob, Blobs
 from engine.database.columns import now
 from engine.database.database import Database
-from engine.database.models import DocumentRow, Version, VersionState
+from engine.database.models import Collection, DocumentRow, Version, VersionState
 from engine.documents import Chunk, Page, PageImage
 from engine.errors import AccessDenied, EngineError, InputError, NotFound, QuotaExceeded
 from engine.security.sealing import Sealer
@@ -129,7 +129,8 @@ class Library:
         async with self._database.read() as session:
             await self._visible(session, principal, document_id)
             row = await documents.version_of(session, document_id)
-            return [chunk for chunk, _ in await content.chunks(session, row)]
+            collection = await session.get_one(Collection, row.collection_id)
+            return [chunk for chunk, _ in await content.chunks(session, row, collection.generation)]
 
     async def page_image(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.database.ingestion_models import Cut
+from engine.database.ingestion_models import Cut, Generation
 from engine.database.models import IN_INDEXES, ChunkRow, Collection, DocumentRow, PageRow, VectorRow, Version
 from engine.database.quarantine import HELD, RELEASED
 from engine.documents import Block, Chunk, Finding, Page
@@ -220,6 +220,17 @@ async def sweep_vectors(session: AsyncSession, keys: Iterable[str]) -> None:
     used = select(ChunkRow.vector_sha256).where(ChunkRow.vector_sha256 == VectorRow.text_sha256)
     for batch in _batches(sorted(keys)):
         await session.execute(delete(VectorRow).where(VectorRow.text_sha256.in_(batch), ~used.exists()))
+
+
+async def sweep_model(session: AsyncSession, model_id: str, keys: Iterable[str]) -> None:
+    """Remove those vectors of one model whose text is only in chunks that another model embeds."""
+    here = select(Collection.generation).where(Collection.model_id == model_id)
+    other = select(Generation.id).where(Generation.model_id == model_id)
+    same = ChunkRow.vector_sha256 == VectorRow.text_sha256
+    used = select(ChunkRow.vector_sha256).where(same, ChunkRow.generation.in_(here) | ChunkRow.generation.in_(other))
+    for batch in _batches(sorted(keys)):
+        mine = (VectorRow.model_id == model_id) & VectorRow.text_sha256.in_(batch)
+        await session.execute(delete(VectorRow).where(mine, ~used.exists()))
 
 
 def _batches(keys: Sequence[str]) -> list[Sequence[str]]:

@@ -254,11 +254,12 @@ async def purge(session: AsyncSession, document: DocumentRow) -> list[str]:
     rows = list(await session.scalars(select(Version).where(Version.document_id == document.id)))
     ids = [row.id for row in rows]
     keys = set(await session.scalars(select(ChunkRow.vector_sha256).where(ChunkRow.version_id.in_(ids))))
+    for row in rows:
+        row.state = VersionState.DELETED
+    await session.flush()  # first: whoever cuts this version just now waits for the row, and then sees that it is gone
     for table in (PageRow, ChunkRow, Job):
         await session.execute(sql_delete(table).where(table.version_id.in_(ids)))
     await content.sweep_vectors(session, keys)
-    for row in rows:
-        row.state = VersionState.DELETED
     return sorted({row.blob for row in rows})
 
 

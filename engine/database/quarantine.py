@@ -114,3 +114,30 @@ async def keep_decisions(session: AsyncSession, version: Version) -> None:
     for text, state, name in decided.all():
         same = (ChunkRow.version_id == version.id) & (ChunkRow.text == text)
         await session.execute(update(ChunkRow).where(same).values(quarantine=state, decided_by=name))
+
+
+async def carry(session: AsyncSession, version_ids: Sequence[str], *, before: str, after: str) -> None:
+    """Repeat on the passages of one generation what people decided about those of another, version by version.
+
+    The passage with the same text gets the decision. Where the text is cut elsewhere, all that share a part of a held passage
+    are held, and what lies within a released one is released: in doubt nothing gets into answers that somebody kept out.
+    """
+    decided = list(
+        await session.scalars(
+            select(ChunkRow)
+            .where(ChunkRow.version_id.in_(version_ids), ChunkRow.generation == before, ChunkRow.decided_by != "")
+            .order_by(ChunkRow.quarantine == HELD, ChunkRow.version_id, ChunkRow.ordinal)  # held last: it has the last word
+        )
+    )
+    for old in decided:
+        page = (ChunkRow.version_id == old.version_id) & (ChunkRow.generation == after) & (ChunkRow.page == old.page)
+        there = list(await session.scalars(select(ChunkRow).where(page)))
+        for new in [one for one in there if one.text == old.text] or [one for one in there if _follows(one, old)]:
+            new.quarantine, new.decided_by = old.quarantine, old.decided_by
+        await session.flush()
+
+
+def _follows(new: ChunkRow, old: ChunkRow) -> bool:
+    if old.quarantine == HELD:
+        return new.start < old.end and old.start < new.end
+    return old.start <= new.start and new.end <= old.end

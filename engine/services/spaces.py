@@ -67,13 +67,7 @@ class Spaces:
         if failed == revision and time.monotonic() - at < REST_SECONDS:
             raise StoreError(why, hint="It is tried again in a few seconds.")
         while True:
-            task, joined = self._tasks.get(space), True
-            if task is None:
-                # In a context of its own: the time limit of the question that begins it is not that of the following.
-                followed = self._followed(collection, revision)
-                task, joined = asyncio.create_task(followed, context=contextvars.Context()), False
-                self._tasks[space] = task
-                task.add_done_callback(lambda done: self._done(space, done))
+            task, joined = self._following(collection, revision)
             try:
                 store = await asyncio.wait_for(asyncio.shield(task), QUESTION_SECONDS)
             except TimeoutError as error:
@@ -83,6 +77,26 @@ class Spaces:
             # What others wait for may have looked at SQL before the change that this caller knows of.
             if not joined or not await self._behind(collection, space):
                 return store
+
+    async def settled(self, collection: Collection) -> None:
+        """Have a space follow SQL, however long it takes. Raises StoreError, ConfigError, CallNotPermitted."""
+        while True:
+            task, _ = self._following(collection, await self._parts.revision(collection.store))
+            await asyncio.shield(task)
+            if not await self._behind(collection, collection.space):
+                return
+
+    def _following(self, collection: Collection, revision: int) -> tuple[asyncio.Task[VectorStore], bool]:
+        """Return what follows for all who wait for a space, and whether it was at it already."""
+        space = collection.space
+        task = self._tasks.get(space)
+        if task is not None:
+            return task, True
+        # In a context of its own: the time limit of the question that begins it is not that of the following.
+        task = asyncio.create_task(self._followed(collection, revision), context=contextvars.Context())
+        self._tasks[space] = task
+        task.add_done_callback(lambda done: self._done(space, done))
+        return task, False
 
     async def follow(
         self, collection: Collection, space: str, store: VectorStore, *, note: Callable[[int], None] = lambda _: None

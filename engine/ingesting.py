@@ -15,8 +15,13 @@ from engine.pipelines.cutting import Cutting
 from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
+from engine.retrieval.search import HybridSearch
 from engine.security.passwords import Hasher
 from engine.services.collections import Collections
+from engine.services.generation_builder import GenerationBuilder
+from engine.services.generation_plan import GenerationPlanner
+from engine.services.generation_recall import GenerationRecall
+from engine.services.generations import Generations
 from engine.services.indexes import Indexes
 from engine.services.keeping import Keeping
 from engine.services.library import Library
@@ -118,13 +123,41 @@ class Ingesting(Operating):
         return UrlIngestion(database=self.database, library=self.library, rules=self.url_rules, limits=self.settings.egress)
 
     @cached_property
+    def generation_builder(self) -> GenerationBuilder:
+        """Who builds a collection anew beside itself."""
+        recall = GenerationRecall(
+            database=self.database,
+            indexes=self.indexes,
+            embedders=self.parts.embedder_of,
+            search=HybridSearch(settings=self.settings.retrieval),
+            ledger=self.ledger,
+        )
+        return GenerationBuilder(
+            database=self.database,
+            cutting=self.cutting,
+            embedders=self.parts.embedder_of,
+            indexes=self.indexes,
+            spaces=self.spaces,
+            recall=recall,
+            switched=self._news.set,
+        )
+
+    @cached_property
+    def generations(self) -> Generations:
+        """Changes of embedder, chunker or store."""
+        planner = GenerationPlanner(database=self.database, configured=self.configured, parts=self.parts, cutting=self.cutting)
+        return Generations(
+            database=self.database, parts=self.parts, planner=planner, builder=self.generation_builder, spaces=self.spaces
+        )
+
+    @cached_property
     def keeping(self) -> Keeping:
         """What the facade hands on to."""
-        return Keeping()
+        return Keeping(generations=self.generations)
 
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return ()
+        return (self.generation_builder.serve,)
 
 
 def chunker(name: str, *, embedder: Embedder, overlap_tokens: int) -> Chunker:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Select, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from engine.database.documents import is_live, last_change
 from engine.database.ingestion_models import Cut
@@ -85,6 +86,7 @@ def lacking(collection: Collection) -> Select[Version]:
 
     Deleted documents count while they can be restored: they have their content and the state "live" until they are purged.
     """
-    there = exists().where(Cut.version_id == Version.id, Cut.generation == collection.generation, Cut.embedded)
+    own = aliased(Cut)  # who reads the number of chunks beside it joins the table itself
+    there = exists().where(own.version_id == Version.id, own.generation == collection.generation, own.embedded)
     wanted = (Version.collection_id == collection.id) & (Version.state == VersionState.LIVE)
     return select(Version).where(wanted, ~there).order_by(Version.live_seq.desc())

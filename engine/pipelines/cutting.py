@@ -64,18 +64,24 @@ class Cutting:
 
     async def cut(self, collection: Collection, version: Version, document: DocumentRow) -> list[Row]:
         """Return the passages of a version as rows for `content.save_chunks`, scanned for text that commands."""
+        pieces, embedder = await self._pieces(collection, version, document)
+        return await asyncio.to_thread(_rows, collection, version, document, pieces, embedder, self._injection)
+
+    async def searchable(self, collection: Collection, version: Version, document: DocumentRow) -> dict[str, str]:
+        """Return vector key -> text to embed of the passages as they would be; nothing is kept."""
+        pieces, embedder = await self._pieces(collection, version, document)
+        texts = await asyncio.to_thread(lambda: [_searchable(version, document, piece, embedder) for piece in pieces])
+        return {_key(text): text for text in texts}
+
+    async def _pieces(self, collection: Collection, version: Version, document: DocumentRow) -> tuple[list[Piece], Embedder]:
         async with self._database.read() as session:
             pages = await content.pages(session, version.id)
         parsed = Document(name=document.name, media_type=version.media_type, title=version.title, pages=tuple(pages))
         embedder = await self._embedders(collection)
         limit = min(collection.chunk_tokens, (collection.max_tokens or embedder.max_tokens) - PREFIX_TOKENS)
         chunker = await self._chunkers(collection)
-
-        def rows() -> list[Row]:
-            pieces = [self._tamed(piece) for piece in chunker.split(parsed, max_tokens=limit)]
-            return _rows(collection, version, document, pieces, embedder, self._injection)
-
-        return await asyncio.to_thread(rows)
+        pieces = await asyncio.to_thread(lambda: [self._tamed(piece) for piece in chunker.split(parsed, max_tokens=limit)])
+        return pieces, embedder
 
     async def texts(self, collection: Collection, version: Version, document: DocumentRow) -> dict[str, str]:
         """Return vector key -> text to embed of the passages that were saved of a version."""
@@ -153,11 +159,15 @@ def _rows(
             "text": piece.text,
             "section": list(piece.section),
             "context": piece.context,
-            "vector_sha256": hashlib.sha256(_searchable(version, document, piece, embedder).encode()).hexdigest(),
+            "vector_sha256": _key(_searchable(version, document, piece, embedder)),
             **_suspicion(piece.text, injection),
         }
         for ordinal, piece in enumerate(pieces)
     ]
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _suspicion(text: str, injection: Injection) -> Row:

@@ -1,7 +1,7 @@
 """Building a generation of a collection beside the one that answers: cut, embedded, projected, measured, then switched.
 
-All that is done stands in SQL (`cuts`, `vectors`), so whoever takes the lease after a crash goes on where it stopped. What arrives
-or goes away meanwhile is followed until nothing is lacking; the switch itself looks once more, under the collection's lock.
+All that is done stands in SQL (`cuts`, `vectors`), so whoever takes the lease after a crash goes on where it stopped. What
+arrives or goes away meanwhile is followed until nothing is lacking; the switch itself looks once more, under a lock.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Does a new generation find what the present one finds? Questions asked of both, pages compared.
 
-Half of the questions are what people really asked of the collection lately, as far as there are any; the others are sentences of
-the documents. Chunks of two generations are different ones, so what is compared is where they stand: document and page.
+Half of the questions are what people really asked of the collection lately, as far as there are any; the others are sentences
+of the documents. Chunks of two generations are different ones, so what is compared is where they stand: document and page.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from engine.database import content
 from engine.database.chat_models import Conversation, MessageRow
 from engine.database.database import Database
 from engine.database.models import IN_INDEXES, ChunkRow, Collection, Version
+from engine.errors import EngineError
 from engine.protocols import Embedder
 from engine.retrieval.search import HybridSearch
 from engine.sentences import sentence_spans
@@ -76,7 +77,7 @@ class GenerationRecall:
         new = await self._places(after, [text for text, _ in questions])
         try:
             old = await self._places(before, [text for text, _ in questions])
-        except Exception:  # noqa: BLE001 - a collection whose embedder is gone is the very one that needs another
+        except EngineError:  # a collection whose embedder is gone is the very one that needs another
             old = []
         own = [place for _, place in questions]
         shares = [len(set(one[:BEST]) & set(other)) / len(one[:BEST]) for one, other in zip(old, new, strict=False) if one]
@@ -96,8 +97,14 @@ class GenerationRecall:
         if collection.embedder != "local" and questions:
             tokens = await asyncio.to_thread(lambda: sum(embedder.tokens.count(question) for question in questions))
             elapsed = (time.perf_counter() - started) * 1000
-            names = {"provider": collection.embedder, "model": collection.embedding_model, "job": "embedding"}
-            await self._ledger.note("", [Call(**names, elapsed_ms=elapsed, input_tokens=tokens)])
+            call = Call(
+                provider=collection.embedder,
+                model=collection.embedding_model,
+                job="embedding",
+                elapsed_ms=elapsed,
+                input_tokens=tokens,
+            )
+            await self._ledger.note("", [call])
         found: list[list[Place]] = []
         for question, vector in zip(questions, vectors, strict=True):
             matches = await asyncio.to_thread(self._search.search, question, vector, indexes, k=DEPTH)

@@ -21,6 +21,7 @@ from engine.services.collections import Collections
 from engine.services.generation_builder import GenerationBuilder
 from engine.services.generation_plan import GenerationPlanner
 from engine.services.generation_recall import GenerationRecall
+from engine.services.generation_removal import GenerationRemoval
 from engine.services.generations import Generations
 from engine.services.indexes import Indexes
 from engine.services.keeping import Keeping
@@ -143,17 +144,30 @@ class Ingesting(Operating):
         )
 
     @cached_property
+    def generation_removal(self) -> GenerationRemoval:
+        """Who removes generations out of use."""
+        return GenerationRemoval(database=self.database, spaces=self.spaces)
+
+    @cached_property
     def generations(self) -> Generations:
         """Changes of embedder, chunker or store."""
         planner = GenerationPlanner(database=self.database, configured=self.configured, parts=self.parts, cutting=self.cutting)
         return Generations(
-            database=self.database, parts=self.parts, planner=planner, builder=self.generation_builder, spaces=self.spaces
+            database=self.database,
+            parts=self.parts,
+            planner=planner,
+            builder=self.generation_builder,
+            removal=self.generation_removal,
         )
 
     @cached_property
     def keeping(self) -> Keeping:
         """What the facade hands on to."""
         return Keeping(generations=self.generations)
+
+    def purges(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        """Return what removes what is out of date, once in an hour."""
+        return (*super().purges(), self.generation_removal.purge)
 
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""

@@ -7,31 +7,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database import collections, cuts, generations
 from engine.database.audit import record
 from engine.database.columns import new_id, now
 from engine.database.database import Database
-from engine.database.ingestion_models import Cut, Generation
-from engine.database.models import IN_INDEXES, Collection, Version
+from engine.database.ingestion_models import Generation
+from engine.database.models import Collection
 from engine.database.provider_models import SpaceRow
 from engine.errors import InputError, NotFound
 from engine.keeping_views import GenerationChange, GenerationInfo, GenerationPlan, GenerationState
 from engine.services.accounts import require_role
 from engine.services.generation_builder import GenerationBuilder, marks, stopped
+from engine.services.generation_infos import REVERT_PERIOD, described, listed
 from engine.services.generation_plan import GenerationPlanner
+from engine.services.generation_removal import GenerationRemoval
 from engine.services.parts import Parts
-from engine.services.spaces import Spaces
 from engine.types import Principal, Right, Role
 
-REVERT_PERIOD = timedelta(days=7)
 WAIT_SECONDS = 20.0  # what a switch or a way back may take while somebody waits; then it goes on by itself
 POLL_SECONDS = 0.5
-SWEPT_AT_ONCE = timedelta(days=3650)
 
 
 class Generations:
@@ -44,13 +42,15 @@ class Generations:
         parts: Parts,
         planner: GenerationPlanner,
         builder: GenerationBuilder,
-        spaces: Spaces,
+        removal: GenerationRemoval,
+        clock: Callable[[], datetime] = now,
     ) -> None:
         self._database = database
         self._parts = parts
         self._planner = planner
         self._builder = builder
-        self._spaces = spaces
+        self._removal = removal
+        self._clock = clock
         self._running: set[asyncio.Task[bool]] = set()
 
     async def plan(self, principal: Principal, collection_id: str, change: GenerationChange) -> GenerationPlan:
@@ -109,26 +109,7 @@ class Generations:
         """Return the generations of a collection, newest first; the first alone where nothing was ever changed."""
         collection = await self._owned(principal, collection_id)
         async with self._database.read() as session:
-            rows = await generations.all_of(session, collection_id)
-            counts = dict((await session.execute(_counted(collection_id))).tuples().all())
-            done, total = await generations.progress(session, collection)
-        if not rows:
-            own = {name: getattr(collection, name) for name in generations.PARAMETERS}
-            first = Generation(
-                id=collection.generation,
-                collection_id=collection.id,
-                number=1,
-                state=GenerationState.LIVE,
-                started_at=collection.created_at,
-                report={},
-                questions=0,
-                reason="",
-                hint="",
-                started_by="",
-                **own,
-            )
-            rows = [first]
-        return [_info(row, counts.get(row.id, 0), (done, total) if row.state == GenerationState.LIVE else None) for row in rows]
+            return await listed(session, collection)
 
     async def cancel(self, principal: Principal, generation_id: str) -> None:
         """Stop the building of a generation, or drop one that is ready, and remove what was made of it.
@@ -145,7 +126,7 @@ class Generations:
             details = {"object_type": "collection", "generation": row.id}
             await record(session, principal, "generation.cancel", row.collection_id, **details)
         if row.state == GenerationState.CANCELLED:
-            await self._remove(row)
+            await self._removal.remove(row)
 
     async def switch(self, principal: Principal, generation_id: str) -> GenerationInfo:
         """Answer from a generation that is ready; what came since is added first, in the background if it takes long.
@@ -171,7 +152,7 @@ class Generations:
         async with self._database.write() as session:
             await _locked(session, principal, collection_id)
             former = await generations.all_of(session, collection_id, GenerationState.FORMER)
-            kept = [row for row in former if row.retired_at is not None and row.retired_at > now() - REVERT_PERIOD]
+            kept = [row for row in former if row.retired_at is not None and row.retired_at > self._clock() - REVERT_PERIOD]
             if not kept:
                 raise InputError(
                     "there is no former generation to go back to", hint="It is kept for seven days after a switch."
@@ -204,35 +185,11 @@ class Generations:
                 return info
             await asyncio.sleep(POLL_SECONDS)
 
-    async def purge(self, *, older_than: timedelta = REVERT_PERIOD) -> int:
-        """Remove what generations out of use still hold, and return of how many. For the engine itself."""
-        async with self._database.read() as session:
-            rows = await generations.removable(session, before=now() - older_than)
-        for row in rows:
-            await self._remove(row)
-        return len(rows)
-
     async def close(self) -> None:
         """Stop what was begun here; the rows say where it goes on."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-
-    async def _remove(self, row: Generation) -> None:
-        more = True
-        while more:
-            async with self._database.write() as session:
-                more = await generations.remove_some(session, row)
-        async with self._database.write() as session:
-            current = await session.get_one(Generation, row.id)
-            space, current.space = current.space, ""
-            known = await session.get(SpaceRow, space) if space else None
-            if known is not None:
-                known.retired_at = now() - SWEPT_AT_ONCE
-            details = {"object_type": "collection", "generation": row.id, "state": row.state}
-            await record(session, None, "generation.remove", row.collection_id, **details)
-        if space:
-            await self._spaces.sweep(older_than=SWEPT_AT_ONCE - timedelta(days=1), collection_id=row.collection_id)
 
     async def _finished(self, generation_id: str) -> GenerationInfo:
         await asyncio.wait([self._run(generation_id)], timeout=WAIT_SECONDS)
@@ -262,7 +219,7 @@ class Generations:
         async with self._database.read() as session:
             row = await session.get_one(Generation, generation_id)
             chunks = await cuts.live_chunks(session, generations.shadow(row))
-        return _info(row, chunks, None)
+        return described(row, chunks)
 
 
 async def _locked(session: AsyncSession, principal: Principal, collection_id: str, *, busy: bool = False) -> Collection:
@@ -274,47 +231,3 @@ async def _locked(session: AsyncSession, principal: Principal, collection_id: st
             "another generation of this collection is being built, or waits", hint="Switch to it or cancel it first."
         )
     return row
-
-
-def _counted(collection_id: str) -> Select[str, int]:
-    live = (Version.collection_id == collection_id) & IN_INDEXES & Cut.embedded
-    query = select(Cut.generation, func.sum(Cut.chunks)).join(Version, Version.id == Cut.version_id)
-    return query.where(live).group_by(Cut.generation)
-
-
-def _info(row: Generation, chunks: int, extent: tuple[int, int] | None) -> GenerationInfo:
-    done, total = extent or (row.documents_done or 0, row.documents_total or 0)
-    state = GenerationState(row.state)
-    kept = row.retired_at + REVERT_PERIOD if state is GenerationState.FORMER and row.retired_at else None
-    return GenerationInfo(
-        id=row.id,
-        collection_id=row.collection_id,
-        number=row.number,
-        state=state,
-        embedder=row.embedder,
-        embedding_model=row.embedding_model,
-        chunker=row.chunker,
-        chunk_tokens=row.chunk_tokens,
-        overlap_tokens=row.overlap_tokens,
-        store=row.store,
-        documents_done=done,
-        documents_total=total,
-        chunks=int(chunks),
-        recall=row.recall,
-        questions=row.questions,
-        reason=row.reason,
-        hint=row.hint,
-        started_by=row.started_by,
-        started_at=row.started_at,
-        switched_at=row.switched_at,
-        eta_seconds=_eta(row, done, total) if state is GenerationState.BUILDING else None,
-        revertible_until=kept if kept is not None and kept > now() else None,
-    )
-
-
-def _eta(row: Generation, done: int, total: int) -> float | None:
-    since, begun = row.report.get("since"), int(row.report.get("from", 0))
-    if not since or done <= begun:
-        return None
-    elapsed = (now() - datetime.fromisoformat(since)).total_seconds()
-    return round(elapsed / (done - begun) * max(0, total - done), 1)

@@ -180,6 +180,7 @@ class Generations:
             while not task.done():
                 await asyncio.wait([task], timeout=POLL_SECONDS)
                 note(await self._info(generation_id))
+            await task
             info = await self._info(generation_id)
             if info.state is not GenerationState.BUILDING:
                 return info

@@ -22,6 +22,7 @@ from engine.types import Principal, Right, Role
 from engine.workbench import Workbench
 from tests.flows.conftest import add
 from tests.flows.test_ask import LEAVE
+from tests.servers.databases import SERVERS, database
 
 QUESTION = "How many days of paid leave does an employee have?"
 FOOD = "The canteen serves lunch from noon. Soup is free on Mondays for every employee."
@@ -291,7 +292,7 @@ async def test_a_build_that_fails_says_why_and_changes_nothing(
     info = await workbench.start_generation(ADMIN, handbook, CHANGE)
 
     def broken(texts: Sequence[str]) -> Array:
-        raise ProviderError("the key was refused", hint="Enter another one.", provider="other")
+        raise ProviderError("the key was refused", hint="Enter another one.")
 
     monkeypatch.setattr(other, "embed_documents", broken)
     failed = await workbench.build_generation(ADMIN, info.id)
@@ -370,3 +371,31 @@ async def test_only_admins_that_own_a_collection_change_it(workbench: Workbench,
             await call()
     with pytest.raises(NotFound):
         await workbench.switch_generation(ADMIN, "0" * 32)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_switch_and_the_way_back_on_a_real_server(server: str, tmp_path: Path, other: OtherWords) -> None:
+    with database(server) as (url, _):
+        made = Assembly(offline_settings(tmp_path, database_url=url))
+        made.use_embedder("local", HashedWords())
+        async with made.opened(serve=False) as workbench:
+            await workbench.add_provider(ADMIN, "ollama", name="other", base_url="http://127.0.0.1:9")
+            made.parts.use("embedding", "other", other)
+            handbook = (await workbench.create_collection(ADMIN, "handbook")).id
+            await add(workbench, handbook, "leave.txt", f"{LEAVE}\n\n{DEMAND}")
+            [passage] = await workbench.quarantine(ADMIN, handbook)
+            await workbench.hold_passage(ADMIN, passage.chunk_id)
+            plan = await workbench.plan_generation(ADMIN, handbook, CHANGE)
+            assert plan.documents == 1
+            new = await rebuilt(workbench, handbook)
+            await add(workbench, handbook, "travel.txt", TRAVEL)
+            assert await generations_of_hits(workbench, handbook) == {new}
+            assert [one.state for one in await workbench.quarantine(ADMIN, handbook)] == ["held"]
+            assert (await workbench.revert_generation(ADMIN, handbook)).state is GenerationState.LIVE
+            assert "travel.txt" in await found(workbench, handbook)
+            async with workbench.database.write() as session:
+                (await session.get_one(Generation, new)).retired_at -= timedelta(days=8)  # type: ignore[operator]
+            await made.generation_removal.purge()
+            async with workbench.database.read() as session:
+                assert set(await session.scalars(select(ChunkRow.generation))) == {handbook}
+                assert set(await session.scalars(select(VectorRow.model_id))) == {HashedWords.model_id}

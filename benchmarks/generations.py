@@ -59,7 +59,7 @@ class Clients:
             phase, started = self.phase, time.perf_counter()
             try:
                 answer = await self._workbench.ask(ME, chance.choice(self._questions), collections=[self._collection_id])
-            except Exception as error:  # whatever it is, it is what a user would have seen
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is what a user would have seen
                 self.failed.append(repr(error))
                 continue
             self.times.setdefault(phase, []).append((time.perf_counter() - started) * 1000)

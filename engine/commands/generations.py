@@ -25,7 +25,7 @@ def reembed(
     store: Annotated[str, typer.Option(help="Where its vectors are kept.")] = "",
     plan: Annotated[bool, typer.Option("--plan", help="Only tell what it would take.")] = False,
     no_switch: Annotated[
-        bool, typer.Option("--no-switch", help="Build and measure it, but go on answering as before.")
+        bool, typer.Option("--no-switch", help="Build and measure it, but answer as before.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

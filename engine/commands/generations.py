@@ -24,9 +24,7 @@ def reembed(
     overlap_tokens: Annotated[int, typer.Option(help="Tokens that passages share; -1 = as it is.")] = -1,
     store: Annotated[str, typer.Option(help="Where its vectors are kept.")] = "",
     plan: Annotated[bool, typer.Option("--plan", help="Only tell what it would take.")] = False,
-    no_switch: Annotated[
-        bool, typer.Option("--no-switch", help="Build and measure it, but answer as before.")
-    ] = False,
+    no_switch: Annotated[bool, typer.Option("--no-switch", help="Build and measure it, but answer as before.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Change embedder, chunker or store of a collection: built beside the present one, measured, then switched.

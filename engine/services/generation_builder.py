@@ -76,18 +76,28 @@ class GenerationBuilder:
         self._bell.set()
 
     async def serve(self) -> None:
-        """Build whatever is to be built and nobody builds, one after the other, until cancelled."""
-        while True:
-            self._bell.clear()
-            try:
-                async with self._database.read() as session:
-                    waiting = await generations.unfinished(session)
+        """Build whatever is to be built and nobody builds, until cancelled; one that waits for a provider holds up none."""
+        tasks = set[asyncio.Task[bool]]()
+        try:
+            while True:
+                self._bell.clear()
+                try:
+                    async with self._database.read() as session:
+                        waiting = await generations.unfinished(session)
+                except EngineError as error:
+                    logger.warning("generations could not be looked at: %s", error)
+                    waiting = []
                 for generation_id in waiting:
-                    await self.run(generation_id)
-            except EngineError as error:
-                logger.warning("generations could not be looked at: %s", error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._bell.wait(), LOOK_SECONDS)
+                    task = asyncio.create_task(self.run(generation_id))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._bell.wait(), LOOK_SECONDS)
+        finally:
+            running = list(tasks)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def run(self, generation_id: str) -> bool:
         """Build one to its end; False when another has it. What goes wrong is told by its row, not raised."""
@@ -121,18 +131,21 @@ class GenerationBuilder:
             except (EngineError, OSError) as error:
                 refused = isinstance(error, (StoreError, CallNotPermitted, OSError))
                 async with self._database.write() as session:
-                    row = await session.get_one(Generation, generation_id)
+                    await generations.hold(session, generation_id, owner)
+                    row = await session.get_one(Generation, generation_id, populate_existing=True)
                     best, failures = (row.documents_done, 1) if row.documents_done > best else (best, failures + 1)
                     if not (refused or getattr(error, "retryable", False)) or failures >= TRIES:
                         raise
-                    await generations.hold(session, generation_id, owner, reason=f"{error}; it is tried again")
+                    row.reason = f"{error}; it is tried again"
                 logger.warning("generation %s waits: %s", generation_id, error)
                 await self._sleep(min(2.0**failures, LONGEST_WAIT))
 
     async def _pass(self, generation_id: str, owner: str) -> bool:
         """Do what is lacking; False where the collection changed meanwhile, and there is more."""
         async with self._database.read() as session:
-            row = await session.get_one(Generation, generation_id)
+            row = await session.get(Generation, generation_id)
+            if row is None:
+                raise GenerationLost(generation_id)  # its collection was deleted
             collection = await session.get_one(Collection, row.collection_id)
         target = generations.shadow(row, collection.name)
         await self._embedders(target, verify=True)

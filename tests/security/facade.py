@@ -22,6 +22,7 @@ from engine.audit_views import AuditQuery
 from engine.database.columns import Base, new_id, now
 from engine.database.operations_models import AlertRow
 from engine.errors import AccessDenied, AddressDenied, EngineError, NotFound
+from engine.keeping_views import GenerationChange
 from engine.operations_views import AlertChannel, AlertRule, BreakerCommand, Range
 from engine.provider_views import Choice
 from engine.security.passwords import BcryptHasher
@@ -252,6 +253,13 @@ ARGUMENTS: dict[str, Arguments] = {
     "usage": args(),
     "move_store": args(C, "memory"),
     "revert_store": args(C),
+    "plan_generation": args(C, GenerationChange(chunk_tokens=50)),
+    "start_generation": args(C, GenerationChange(chunk_tokens=50)),
+    "generations": args(C),
+    "cancel_generation": args("nothing of this id"),
+    "switch_generation": args("nothing of this id"),
+    "revert_generation": args(C),
+    "build_generation": args("nothing of this id"),
     "users": args(),
     "create_user": args(World.name, PASSWORD, Role.ANALYST),
     "audit": args(),

@@ -28,7 +28,7 @@ from engine.settings import load_settings
 from engine.testing import HashedWords
 from engine.workbench import Workbench
 
-ABSTRACTS, PER_DOCUMENT = 2600, 50
+ABSTRACTS, PER_DOCUMENT = 2900, 50
 CALM_SECONDS = 15.0
 
 

@@ -1,13 +1,16 @@
 """The part of the facade about keeping documents.
 
-Jobs, versions, generations, backups; `engine.workbench.Workbench` stands on it.
+Jobs, versions, generations, backups, retention; `engine.workbench.Workbench` stands on it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.services.folder_sync import FolderSync
 from engine.services.generations import Generations
+from engine.services.legal_holds import LegalHolds
+from engine.services.retention import RetentionRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +18,9 @@ class Keeping:
     """The parts that this part of the facade hands on to."""
 
     generations: Generations
+    sync: FolderSync
+    retention: RetentionRules
+    holds: LegalHolds
 
 
 class KeepingFacade:
@@ -28,3 +34,12 @@ class KeepingFacade:
         self.switch_generation = keeping.generations.switch
         self.revert_generation = keeping.generations.revert
         self.build_generation = keeping.generations.build
+        self.sync_folder = keeping.sync.sync
+        self.retention_rules = keeping.retention.rules
+        self.save_retention_rule = keeping.retention.save
+        self.delete_retention_rule = keeping.retention.delete
+        self.retention_effects = keeping.retention.effects
+        self.apply_retention = keeping.retention.apply
+        self.legal_holds = keeping.holds.all
+        self.set_legal_hold = keeping.holds.set
+        self.release_legal_hold = keeping.holds.release

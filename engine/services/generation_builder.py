@@ -154,7 +154,7 @@ class GenerationBuilder:
         await self._indexes.words(target)
         if target.space:
             await self._spaces.settled(target)
-        if row.recall is None:
+        if row.recall is None and not row.report.get("was"):  # it answered before: there is nothing to compare it with
             await self._measure(collection, target, owner)
         return await self._ended(generation_id, owner)
 

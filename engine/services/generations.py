@@ -163,7 +163,6 @@ class Generations:
                 session.add(SpaceRow(id=row.space, collection_id=collection_id, store=row.store, dimension=row.dimension))
             done, total = await generations.progress(session, generations.shadow(row))
             row.state, row.documents_done, row.documents_total = GenerationState.BUILDING, done, total
-            row.recall = 1.0 if row.recall is None else row.recall  # it was good enough to answer before
             row.report = {**row.report, **marks(switch=True, by=principal.name, done=done, was="former", forced=True)}
         return await self._finished(row.id)
 

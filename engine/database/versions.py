@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from engine.database import content, documents, holds
+from engine.database import content, holds
 from engine.database.models import ChunkRow, Collection, DocumentRow, Version, VersionState
 from engine.database.removal import remove_content
 from engine.errors import NotFound
@@ -87,8 +87,3 @@ async def unreplaced(session: AsyncSession) -> Sequence[str]:
         .where(wish.replaces.is_(True), former.number < wish.number, former.state.in_(_PUT_ASIDE), ~holds.document_held())
     )
     return list(set(await session.scalars(query)))
-
-
-async def lock(session: AsyncSession, document_id: str) -> None:
-    """Keep others from changing which version is live until the transaction ends. Raises NotFound."""
-    await documents.get(session, document_id, deleted=True, lock=True)

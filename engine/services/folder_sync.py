@@ -120,7 +120,7 @@ class FolderSync:
             info, verdict = await self._library.upload(
                 principal, collection_id, clean_file_name(file.location), file.path, password=None
             )
-            await self._remember(collection_id, root, file, sha256, info.id)
+            await self._remember(collection_id, root, file, sha256, await self._ours(collection_id, root, info.id, verdict))
         except EngineError as error:
             return FileReceipt(name=file.location, problem=str(error), hint=error.hint)
         except OSError as error:
@@ -128,6 +128,14 @@ class FolderSync:
                 name=file.location, problem=f"the file cannot be read: {error.strerror}", hint="See its permissions."
             )
         return FileReceipt(name=file.location, document_id=info.id, verdict=verdict)
+
+    async def _ours(self, collection_id: str, root: str, document_id: str, verdict: UploadVerdict) -> str:
+        """Return the document if it came from this folder; "" for one that somebody uploaded, which is not ours to delete."""
+        if verdict is not UploadVerdict.DUPLICATE:
+            return document_id
+        async with self._database.read() as session:
+            ours = {row.document_id for row in await _sources(session, collection_id, root)}
+        return document_id if document_id in ours else ""
 
     async def _remember(self, collection_id: str, root: str, file: _File, sha256: str, document_id: str) -> None:
         async with self._database.write() as session:

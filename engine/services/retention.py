@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from engine.database import collections, documents, holds
 from engine.database.audit import record
@@ -32,6 +33,8 @@ BATCH = 200  # of one transaction
 EXAMPLES = 5
 IN_COLLECTIONS = frozenset({RetentionKind.FILES, RetentionKind.VERSIONS})
 _ITSELF = Principal(user_id="", name="retention", role=Role.ADMIN)  # when a rule acts by the clock
+
+_Other = aliased(Version)
 
 
 class _Old(NamedTuple):
@@ -158,9 +161,9 @@ class RetentionRules:
         joined = Version.__table__.join(DocumentRow.__table__, DocumentRow.id == Version.document_id)
         if rule.kind is RetentionKind.VERSIONS:
             gone = Version.state.in_([VersionState.REPLACED, VersionState.FAILED]) & (Version.updated_at < before)
-            later = select(func.max(Version.number)).where(Version.document_id == DocumentRow.id).scalar_subquery()
+            later = select(func.max(_Other.number)).where(_Other.document_id == DocumentRow.id).scalar_subquery()
             return _Old(joined, Version.updated_at, inside & gone & (Version.number < later), holds.document_held())
-        newest = select(func.max(Version.created_at)).where(Version.document_id == DocumentRow.id).scalar_subquery()
+        newest = select(func.max(_Other.created_at)).where(_Other.document_id == DocumentRow.id).scalar_subquery()
         condition = inside & DocumentRow.deleted_at.is_(None) & (newest < before)
         return _Old(DocumentRow, DocumentRow.created_at, condition, holds.document_held())
 

@@ -136,9 +136,7 @@ class Ingesting(Operating):
     @cached_property
     def upload_checks(self) -> UploadChecks:
         """Forecasts of uploads."""
-        return UploadChecks(
-            database=self.database, quotas=self.quotas, configured=self.configured, settings=self.settings
-        )
+        return UploadChecks(database=self.database, quotas=self.quotas, configured=self.configured, settings=self.settings)
 
     @cached_property
     def bulk(self) -> Bulk:

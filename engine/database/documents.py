@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import case, func, select, update
@@ -18,6 +17,7 @@ from engine.database.models import IN_INDEXES, DocumentRow, Job, Version, Versio
 from engine.database.present import PAST
 from engine.database.removal import remove_content
 from engine.errors import InputError, NotFound
+
 
 async def add_version(
     session: AsyncSession, document: DocumentRow, *, sha256: str, size_bytes: int, blob: str, replaces: bool = False

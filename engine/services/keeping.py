@@ -44,6 +44,7 @@ class KeepingFacade:
         self.release_legal_hold = keeping.holds.release
         self.versions = keeping.versions.all
         self.activate_version = keeping.versions.activate
+        self.sweep_versions = keeping.versions.purge
         self.disable_document = keeping.versions.disable
         self.enable_document = keeping.versions.enable
         self.move_document = keeping.moving.move

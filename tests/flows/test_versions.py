@@ -67,7 +67,9 @@ async def test_an_upload_does_what_was_chosen_about_what_is_there(
     assert (embedder.embedded > embedded) == (added and text != THIRTY)
 
 
-async def test_the_same_bytes_of_a_file_that_failed_are_tried_again(workbench: Workbench, handbook: str, tmp_path: Path) -> None:
+async def test_the_same_bytes_of_a_file_that_failed_are_tried_again(
+    workbench: Workbench, handbook: str, tmp_path: Path
+) -> None:
     failed = await add(workbench, handbook, "empty.txt", "")
     assert failed.state == "failed"
     info, verdict = await workbench.upload(ADMIN, handbook, "empty.txt", b"", on_duplicate=SKIP)

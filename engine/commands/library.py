@@ -19,6 +19,7 @@ from engine.views import DocumentInfo, UploadVerdict
 from engine.workbench import Workbench
 
 CollectionName = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
+NOTES = {UploadVerdict.DUPLICATE: " (already there as {})", UploadVerdict.SKIPPED: " (left as it is)"}
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -110,7 +111,7 @@ def _below(folder: Path) -> Iterator[Path]:
 def _show_ingested(rows: list[tuple[str, DocumentInfo, UploadVerdict]]) -> None:
     for name, info, verdict in sorted(rows, key=lambda row: row[0]):
         if info.state == "live":
-            again = f" (already there as {info.name})" if verdict is UploadVerdict.DUPLICATE else ""
+            again = NOTES.get(verdict, "").format(info.name)
             out.print(f"{name}: {info.pages} pages, {info.chunks} chunks{again}", markup=False)
         else:
             out.print(f"{name}: {info.state}: {info.reason} {info.hint}", markup=False)

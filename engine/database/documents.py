@@ -133,8 +133,7 @@ async def go_live(session: AsyncSession, version: Version) -> bool:
         return False
     await quarantine.keep_decisions(session, version)
     seq = await next_sequence(session)
-    older = (Version.document_id == version.document_id) & (Version.id != version.id) & IN_INDEXES
-    await session.execute(update(Version).where(older).values(state=VersionState.REPLACED, dead_seq=seq))
+    await _retire_others(session, version, seq)
     gone = seq if _is_out(document) else None
     await advance(
         session,
@@ -149,6 +148,13 @@ async def go_live(session: AsyncSession, version: Version) -> bool:
     return gone is None
 
 
+async def _retire_others(session: AsyncSession, version: Version, seq: int) -> None:
+    # A live version of a deleted or disabled document is in no index, and must not come back beside this one.
+    others = (Version.document_id == version.document_id) & (Version.id != version.id) & (Version.state == VersionState.LIVE)
+    await session.execute(update(Version).where(others, IN_INDEXES).values(dead_seq=seq))
+    await session.execute(update(Version).where(others).values(state=VersionState.REPLACED))
+
+
 def _is_out(document: DocumentRow) -> bool:
     return document.deleted_at is not None or document.disabled_at is not None
 
@@ -156,9 +162,7 @@ def _is_out(document: DocumentRow) -> bool:
 async def activate(session: AsyncSession, document: DocumentRow, version: Version) -> None:
     """Let a version that was replaced answer again, and retire the one that is live, in one step of the global order."""
     seq = await next_sequence(session)
-    others = (Version.document_id == document.id) & (Version.id != version.id) & (Version.state == VersionState.LIVE)
-    await session.execute(update(Version).where(others, IN_INDEXES).values(dead_seq=seq))
-    await session.execute(update(Version).where(others).values(state=VersionState.REPLACED))
+    await _retire_others(session, version, seq)
     gone = seq if _is_out(document) else None
     values = {"state": VersionState.LIVE, "live_seq": seq, "dead_seq": gone}
     await advance(session, version, expected=VersionState.REPLACED, **values)

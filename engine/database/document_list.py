@@ -22,11 +22,6 @@ _DONE: dict[str, float] = {
     VersionState.CHUNKED: 0.15,
     VersionState.EMBEDDED: 0.95,
 }
-    VersionState.STORED: 0.02,
-    VersionState.PARSED: 0.1,
-    VersionState.CHUNKED: 0.15,
-    VersionState.EMBEDDED: 0.95,
-}
 
 
 async def infos(session: AsyncSession, collection_ids: Sequence[str], *, document_id: str | None = None) -> list[DocumentInfo]:

@@ -50,6 +50,7 @@ _HINTS = {
     "archive": "unpack it and upload the files in it, or pack them as .zip",
 }
 
+
 def detect(path: Path, *, name: str) -> str:
     """Return the media type, a key of `registry.LOADERS`. Raises UnsupportedFile, PasswordNeeded, BrokenFile."""
     with path.open("rb") as file:
@@ -68,7 +69,7 @@ def detect(path: Path, *, name: str) -> str:
     if not looks_like_text(sample):
         raise UnsupportedFile(
             "the file is neither text nor a document type that we know",
-            hint="upload PDF, Office, OpenDocument, EPUB, RTF, e-mail (.eml), web pages, Markdown, CSV, JSON, XML, code or text",
+            hint="upload PDF, Office, OpenDocument, EPUB, RTF, e-mail (.eml), HTML, Markdown, CSV, JSON, XML, code or text",
         )
     return text_type(sample, PurePath(name).name.lower())
 

@@ -13,18 +13,21 @@ MEDIA_TYPE = "text/x-source"
 INDENT = 4
 # One pattern for the common languages: what opens a named unit at the start of a line. It is allowed to miss some.
 _DEFINITION = re.compile(
-    r"""^(?P<indent>[ \t]*)(?P<unit>
+    r"""(?P<indent>[ \t]*)(?P<unit>
       (?:(?:export|default|public|private|protected|internal|static|abstract|final|sealed|open|override|async|pub(?:\([^)]*\))?
-        |unsafe|extern|inline|virtual|partial|data|case|suspend|local|const)\s+)*
-      (?:(?:class|interface|struct|enum|trait|impl|protocol|module|namespace|record|object|def|fn|fun|func|function|sub
-        |proc|defmodule|defp|service|message|package|type)\s+(?:\([^)\n]{0,80}\)\s*)?[\w$.:<>~]{1,120}
-      |CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMP(?:ORARY)?\s+)?(?:TABLE|VIEW|FUNCTION|PROCEDURE|TRIGGER|INDEX)\s+[^\s(]{1,120}
-      |(?:const|let|var)\s+[\w$]{1,120}\s*=\s*(?:async\s*)?(?:function\b|\([^()\n]{0,200}\)\s*=>)
-      |resource\s+"[^"\n]{1,80}"\s+"[^"\n]{1,80}"))""",
-    re.VERBOSE | re.IGNORECASE,
+        |unsafe|extern|inline|virtual|partial|data|case|suspend|local)\s+)*
+      (?:(?:class|interface|struct|enum|trait|impl|protocol|module|namespace|record|object|def|defp|fn|fun|func|function|sub
+        |proc|defmodule|service|message|type)\s+(?:\([^)\n]{0,80}\)\s*)?[\w$.~]{1,120}(?:::[\w~]{1,80}){0,5}
+      |(?i:CREATE\s+(?:OR\s+REPLACE\s+)?(?:TABLE|VIEW|FUNCTION|PROCEDURE|TRIGGER|INDEX)\s+[^\s(]{1,120})
+      |(?:const|let|var)\s+[\w$]{1,120}(?=\s*=\s*(?:async\s*)?(?:function\b|\([^()\n]{0,200}\)\s*=>))
+      |resource\s+"[^"\n]{1,80}"\s+"[^"\n]{1,80}"))
+    (?=\s*(?:[({:=<\[;|]|(?i:extends|implements|where|for|do|is|as|begin|on)\b|$))""",
+    re.VERBOSE,
 )
 # C, C++, Java and C#: a type, a name, parameters, and a brace on this line or the next.
-_C_FUNCTION = re.compile(r"(?P<indent>[ \t]*)(?P<unit>(?:[A-Za-z_][\w:<>,*&\[\]]{0,80}[ \t*&]+){1,6}~?[A-Za-z_][\w:~]{0,120})\s*\(")
+_C_FUNCTION = re.compile(
+    r"(?P<indent>[ \t]*)(?P<unit>(?:[A-Za-z_][\w:<>,\[\]]{0,80}[ \t*&]+){1,6}~?[A-Za-z_][\w:~]{0,120})\s*\("
+)
 _NO_FUNCTION = re.compile(r"\b(if|else|for|while|switch|return|case|catch|new|throw|delete|using|typedef|goto|await|yield)\b")
 _C_SUFFIXES = (".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".java", ".cs", ".m", ".mm", ".dart", ".groovy")
 MAX_LINE = 500

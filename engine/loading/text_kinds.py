@@ -18,11 +18,13 @@ SOURCE, JSON, JSON_LINES, XML, MAIL = (
     "application/xml",
     "message/rfc822",
 )
-SOURCE_SUFFIXES = frozenset(
-    ".py .pyi .pyx .js .mjs .cjs .jsx .ts .mts .tsx .java .kt .kts .scala .groovy .c .h .cc .cpp .cxx .hh .hpp .hxx .cs .go .rs"
-    " .rb .php .swift .m .mm .lua .pl .pm .r .jl .sh .bash .zsh .ps1 .sql .dart .ex .exs .erl .hs .ml .clj .lisp .vue .svelte"
-    " .css .scss .proto .graphql .tf .zig .nim .f90 .pas .vb .cob .asm .v .vhd".split()
-)
+SOURCE_SUFFIXES = frozenset({
+    ".asm", ".bash", ".c", ".cc", ".cjs", ".clj", ".cob", ".cpp", ".cs", ".css", ".cxx", ".dart", ".erl", ".ex", ".exs", ".f90",
+    ".go", ".graphql", ".groovy", ".h", ".hh", ".hpp", ".hs", ".hxx", ".java", ".jl", ".js", ".jsx", ".kt", ".kts", ".lisp",
+    ".lua", ".m", ".mjs", ".ml", ".mm", ".mts", ".nim", ".pas", ".php", ".pl", ".pm", ".proto", ".ps1", ".py", ".pyi", ".pyx",
+    ".r", ".rb", ".rs", ".scala", ".scss", ".sh", ".sql", ".svelte", ".swift", ".tf", ".ts", ".tsx", ".v", ".vb", ".vhd",
+    ".vue", ".zig", ".zsh",
+})  # fmt: skip
 _BY_SUFFIX = {
     **dict.fromkeys((".md", ".markdown"), MARKDOWN),
     **dict.fromkeys((".csv", ".tsv", ".tab"), CSV),

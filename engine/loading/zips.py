@@ -60,7 +60,7 @@ def open_zip(source: bytes | Path) -> zipfile.ZipFile:
     except BaseException:
         file.close()
         raise
-    archive._filePassed = 0  # closes the file with the archive
+    vars(archive)["_filePassed"] = 0  # so that the file is closed with the archive
     return archive
 
 

@@ -45,10 +45,12 @@ def _slide(flow: Flow, reader: Reader, slide: etree._Element, *, where: str) -> 
         if shape.get(PRESENTATION + "class") == "title":
             if title := one_line(" ".join(reader.text(one, where) for one in shape.iter(TEXT + "p"))):
                 flow.add(title, kind="heading", level=1)
+        elif shape.tag != DRAW + "frame":
+            reader.read(shape, where=where)
         else:
             for table in shape.iterchildren(TABLE + "table"):
                 reader.table(table, where)
-            for box in shape.iter(DRAW + "text-box"):
+            for box in shape.iterchildren(DRAW + "text-box"):
                 reader.read(box, where=where)
     for notes in slide.iterchildren(PRESENTATION + "notes"):
         reader.read(notes, where=where)
@@ -56,6 +58,6 @@ def _slide(flow: Flow, reader: Reader, slide: etree._Element, *, where: str) -> 
 
 def _shapes(slide: etree._Element) -> Iterator[etree._Element]:
     """Yield frames and drawn shapes, also those in groups; titles first."""
-    frames = [node for node in slide.iter(DRAW + "frame") if next(node.iterancestors(PRESENTATION + "notes"), None) is None]
-    yield from (node for node in frames if node.get(PRESENTATION + "class") == "title")
-    yield from (node for node in frames if node.get(PRESENTATION + "class") != "title")
+    kinds = (DRAW + name for name in ("frame", "custom-shape", "rect", "ellipse"))
+    frames = [node for node in slide.iter(*kinds) if next(node.iterancestors(PRESENTATION + "notes"), None) is None]
+    yield from sorted(frames, key=lambda node: node.get(PRESENTATION + "class") != "title")

@@ -15,7 +15,7 @@ from engine.loading.budget import BUDGET
 from engine.loading.detect import detect
 from engine.loading.encoding import SAMPLE_BYTES, decode, utf_encoding
 from engine.loading.failures import reading
-from engine.loading.flow import MAX_TITLE_CHARS, Flow, one_line
+from engine.loading.flow import MAX_TITLE_CHARS, Flow
 from engine.loading.hidden import Hidden
 from engine.loading.html import read_html
 from engine.loading.mail_words import charset_of, file_name, header

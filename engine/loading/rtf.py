@@ -17,10 +17,11 @@ from engine.loading.rtf_tokens import BYTES, CLOSE, OPEN, SYMBOL, WORD, tokens
 MEDIA_TYPE = "application/rtf"
 _TABLES = frozenset({"fonttbl", "colortbl", "stylesheet"})
 _SKIPPED = frozenset({
-    "pict", "object", "objdata", "fldinst", "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf",
-    "xe", "tc", "bkmkstart", "bkmkend", "listtable", "listoverridetable", "revtbl", "rsidtbl", "themedata", "datastore", "author",
-    "operator", "company", "template", "keywords", "comment", "doccomm", "subject", "category", "manager", "creatim", "revtim",
-    "printim", "buptim", "annotation", "atnid", "atnauthor", "nonshppict", "filetbl", "pgptbl", "generator", "info",
+    "pict", "object", "objdata", "fldinst", "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr",
+    "footerf", "xe", "tc", "bkmkstart", "bkmkend", "listtable", "listoverridetable", "revtbl", "rsidtbl", "themedata",
+    "datastore", "author", "operator", "company", "template", "keywords", "comment", "doccomm", "subject", "category",
+    "manager", "creatim", "revtim", "printim", "buptim", "annotation", "atnid", "atnauthor", "nonshppict", "filetbl", "pgptbl",
+    "generator", "info",
 })  # fmt: skip
 # Destinations of newer writers that hold text of the document; all others behind \* are passed over.
 _KEPT = frozenset({"shpinst", "shptxt", "shp", "footnote", "cs"})
@@ -137,9 +138,8 @@ class _Reader:
             state.table = "title"
         elif state.table:
             self.tables.word(state.table, word, number, state)
-        elif not state.skip:
-            if not self._format(word, number):
-                self._structure(word, number)
+        elif not state.skip and not self._format(word, number):
+            self._structure(word, number)
 
     def _format(self, word: str, number: int | None) -> bool:
         """Take a word about characters; tell whether it was one."""
@@ -168,12 +168,13 @@ class _Reader:
         return True
 
     def _structure(self, word: str, number: int | None) -> None:
+        """Take a word about paragraphs, tables, or the document."""
         if word in {"par", "sect"}:
             self._paragraph()
-        elif word in {"page", "pagebb"}:
+        elif word == "page":
             self._paragraph()
             self._table()
-            if word == "page" and not self.flow.empty:
+            if not self.flow.empty:
                 self.flow.end_page()
         elif word == "cell":
             self._cells.append(self._taken())
@@ -184,15 +185,17 @@ class _Reader:
             self._in_table = True
         elif word == "pard":
             self._level, self._in_table = 0, False
-        elif word == "s" and number is not None:
+        elif number is not None:
+            self._numbered(word, number)
+
+    def _numbered(self, word: str, number: int) -> None:
+        if word == "s":
             self._level = self.tables.levels.get(number, 0)
-        elif word == "outlinelevel" and number is not None:
+        elif word == "outlinelevel":
             self._level = min(6, number + 1) if 0 <= number < 9 else 0
-        elif word == "ansicpg" and number:
+        elif word == "ansicpg":
             self.tables.page = number
-        elif word in {"mac", "pc", "pca"}:
-            self.tables.page = {"mac": 10000, "pc": 437, "pca": 850}[word]
-        elif word == "deff" and number is not None:
+        elif word == "deff":
             self.tables.default_font = number
 
     def _taken(self) -> str:

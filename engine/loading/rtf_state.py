@@ -9,8 +9,8 @@ from engine.loading.encoding import guess_encoding
 
 # \fcharset -> code page (specification 1.9.1, font table); others have no code page of their own.
 _CHARSETS = {
-    0: 1252, 77: 10000, 128: 932, 129: 949, 130: 1361, 134: 936, 136: 950, 161: 1253, 162: 1254, 163: 1258, 177: 1255, 178: 1256,
-    186: 1257, 204: 1251, 222: 874, 238: 1250, 254: 437, 255: 850,
+    0: 1252, 77: 10000, 128: 932, 129: 949, 130: 1361, 134: 936, 136: 950, 161: 1253, 162: 1254, 163: 1258, 177: 1255,
+    178: 1256, 186: 1257, 204: 1251, 222: 874, 238: 1250, 254: 437, 255: 850,
 }  # fmt: skip
 _PAGES = {10000: "mac-roman", 65001: "utf-8", 708: "iso8859-6", 10007: "mac-cyrillic", 1361: "johab"}
 MIN_HALF_POINTS = 4

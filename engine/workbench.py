@@ -186,9 +186,7 @@ class Workbench(AccessFacade, OperationsFacade, KeepingFacade):
         on_duplicate: OnDuplicate = OnDuplicate.ASK,
     ) -> tuple[DocumentInfo, UploadVerdict]:
         """Store a file safely and queue it; processing goes on in the background. Raises InputError, AccessDenied."""
-        return await self._library.upload(
-            principal, collection_id, name, data, password=password, on_duplicate=on_duplicate
-        )
+        return await self._library.upload(principal, collection_id, name, data, password=password, on_duplicate=on_duplicate)
 
     async def waiting(self, principal: Principal, collection_id: str) -> int:
         """Return how many files of a collection are on their way to being answered from. Raises NotFound."""

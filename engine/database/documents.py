@@ -19,6 +19,7 @@ from engine.database.present import PAST
 from engine.database.removal import remove_content
 from engine.errors import InputError, NotFound
 
+
 async def add_version(
     session: AsyncSession, document: DocumentRow, *, sha256: str, size_bytes: int, blob: str, replaces: bool = False
 ) -> Version:

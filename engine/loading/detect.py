@@ -8,12 +8,10 @@ from typing import NoReturn
 from engine.errors import PasswordNeeded, UnsupportedFile
 from engine.loading.encoding import SAMPLE_BYTES, looks_like_text
 from engine.loading.text_kinds import text_type
-from engine.loading.zips import ARCHIVE, DOCX, EPUB, MAGIC, ODP, ODS, ODT, PPTX, XLSB, XLSX, kind_of_zip
+from engine.loading.zips import A_ZIP, ARCHIVE, DOCX, EPUB, MAGIC, ODP, ODS, ODT, PPTX, XLSB, XLSX, ZIP_HINT, kind_of_zip
 
 PDF, RTF = "application/pdf", "application/rtf"
 
-A_ZIP = "this is a zip archive, not a document"
-ZIP_HINT = "add it as an archive (documents page, `python -m engine ingest`, or the API): each file in it becomes a document"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # (offset, magic, what it is)
 _MAGIC = (

@@ -46,6 +46,16 @@ def _cell(value: Value) -> str:
     return one_line(text_of(value)).replace(CELL_SEPARATOR, " / ")
 
 
+def _fields(key: str, value: Value) -> list[tuple[str, Value]]:
+    if not isinstance(value, dict) or not all(map(_plain, value.values())):
+        return [(key, value)]
+    return [(f"{key}.{name}", inner) for name, inner in value.items()]
+
+
+def _plain(value: Value) -> bool:
+    return not isinstance(value, dict) and not (isinstance(value, list) and any(isinstance(one, (dict, list)) for one in value))
+
+
 def add_table(flow: Flow, rows: Sequence[Sequence[str]]) -> None:
     """Append rows whose first is their header."""
     header = CELL_SEPARATOR.join(rows[0])
@@ -84,6 +94,9 @@ class Teller:
         self._heading(path, value)
         # Scalars first: below a heading of another key they would seem to belong to that.
         ordered = sorted(value.items(), key=lambda item: isinstance(item[1], (dict, list)))
+        if path and path[-1].startswith("["):
+            # In a record, a flat object is a group of its fields and no section.
+            ordered = [pair for key, inner in ordered for pair in _fields(key, inner)]
         self._later(((*path, one_line(str(key))), inner) for key, inner in ordered)
 
     def _list(self, path: tuple[str, ...], value: Sequence[Value]) -> None:

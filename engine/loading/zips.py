@@ -9,8 +9,10 @@ import zlib
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from engine.errors import BrokenFile, FileTooLarge
+from engine.errors import BrokenFile, FileTooLarge, UnsupportedFile
 
+A_ZIP = "this is a zip archive, not a document"
+ZIP_HINT = "add it as an archive (documents page, `python -m engine ingest`, or the API): each file in it becomes a document"
 ARCHIVE = "application/zip"
 XLSB = "application/vnd.ms-excel.sheet.binary.macroenabled.12"
 EPUB = "application/epub+zip"
@@ -94,6 +96,12 @@ def is_archive(source: bytes | Path) -> bool:
             return zip_kind(archive) == ARCHIVE
     except (*FAILURES, FileTooLarge):
         return False
+
+
+def refuse_archive(source: bytes | Path) -> None:
+    """Raises UnsupportedFile, which names the way for archives. Blocking."""
+    if is_archive(source):
+        raise UnsupportedFile(A_ZIP, hint=ZIP_HINT)
 
 
 def kind_of_zip(path: Path) -> str:

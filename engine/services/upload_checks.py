@@ -60,9 +60,7 @@ class UploadChecks:
         self._configured = configured
         self._settings = settings
 
-    async def check(
-        self, principal: Principal, collection_id: str, files: Sequence[UploadCheck]
-    ) -> list[UploadForecast]:
+    async def check(self, principal: Principal, collection_id: str, files: Sequence[UploadCheck]) -> list[UploadForecast]:
         """Return a forecast for each file, in order. Nothing is reserved: what others do meanwhile may change it.
 
         What the collection has already costs 0. Raises NotFound, AccessDenied, InputError for more than `MOST` files.

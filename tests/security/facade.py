@@ -314,6 +314,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "quarantine": args(C),
     "release_passage": args(World.passage),
     "hold_passage": args(World.passage),
+    "upload_archive": args(C, "b.zip", ARCHIVE),
     "upload_url": args(C, "http://127.0.0.1/a.txt"),
     "measurements": args(Range.HOUR),
     "measurements_csv": args("15 min"),

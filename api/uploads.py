@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 from urllib.parse import unquote
 
@@ -10,6 +11,8 @@ from pydantic import BaseModel
 
 from api.access import Writer, engine
 from api.receiving import received
+from engine.ingestion_views import FileReceipt
+from engine.services.archives import is_archive
 from engine.views import DocumentInfo, UploadVerdict
 
 router = APIRouter(prefix="/collections", tags=["collections"])
@@ -38,6 +41,12 @@ class Uploaded(BaseModel):
     verdict: UploadVerdict
 
 
+class Unpacked(BaseModel):
+    """What became of each file of a zip archive; one that was refused has a `problem` and no document."""
+
+    files: list[FileReceipt]
+
+
 @router.post("/{collection_id}/documents", status_code=202, openapi_extra=_BODY)
 async def upload(
     request: Request,
@@ -46,10 +55,12 @@ async def upload(
     x_file_name: Annotated[
         str, Header(description="name of a raw body, percent-encoded UTF-8; a form names its file itself")
     ] = "",
-) -> Uploaded:
-    """Store one file, sent as a raw body or as the field `file` of a form."""
+) -> Uploaded | Unpacked:
+    """Store one file, sent as a raw body or as the field `file` of a form; of a zip archive, every file in it."""
     state = request.app.state
     async with received(request, folder=state.incoming, max_bytes=state.max_bytes) as file:
         name = file.name or unquote(x_file_name) or "document"
+        if await asyncio.to_thread(is_archive, file.path):
+            return Unpacked(files=await engine(request).upload_archive(principal, collection_id, name, file.path))
         document, verdict = await engine(request).upload(principal, collection_id, name, file.path)
     return Uploaded(document=document, verdict=verdict)

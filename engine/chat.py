@@ -10,13 +10,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from engine.correlation import working_for
-from engine.database import collections, conversations, documents, holds
+from engine.database import collections, conversations, holds
 from engine.database.audit import record
 from engine.database.chat_models import Conversation, MessageRow
 from engine.database.cited import states
 from engine.database.columns import new_id
 from engine.database.database import Database
-from engine.database.models import DocumentRow
 from engine.errors import EngineError, InputError, QuestionRejected
 from engine.monitoring.tracing import Traces
 from engine.pipelines.ask import Ask, AskEvent, Finished, Step, Token, drained

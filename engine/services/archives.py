@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import tempfile
 import zipfile
@@ -12,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from engine.database import collections
 from engine.database.database import Database
-from engine.errors import BrokenFile, EngineError, FileTooLarge, InputError, PasswordNeeded, QuotaExceeded, UnsupportedFile
+from engine.errors import BrokenFile, EngineError, FileTooLarge, PasswordNeeded, QuotaExceeded, UnsupportedFile
 from engine.ingestion_views import FileReceipt, OnDuplicate
 from engine.loading.zips import FAILURES, is_archive, open_zip
 from engine.sections import Ingestion, Limits
@@ -20,8 +21,11 @@ from engine.services.library import clean_file_name
 from engine.types import Principal, Right
 from engine.views import DocumentInfo, UploadVerdict
 
+logger = logging.getLogger(__name__)
+
 __all__ = ["Archives", "is_archive"]
 
+AGAIN = "Ask an operator whether the disk is full, and upload the archive again: what is there already is not added twice."
 COPY_BYTES = 1 << 20
 RATIO_FROM_BYTES = 16 << 20
 MAX_RATIO = 200
@@ -92,7 +96,7 @@ class Archives:
         receipts: list[FileReceipt] = []
         full: QuotaExceeded | None = None
         left = self._limits.max_unpacked_mb << 20
-        with await asyncio.to_thread(self._workplace) as place:
+        with self._workplace() as place:
             for shown, member in members:
                 try:
                     if full:
@@ -104,9 +108,12 @@ class Archives:
                         principal, collection_id, shown, file, password=None, on_duplicate=on_duplicate
                     )
                     receipts.append(FileReceipt(name=shown, document_id=info.id, verdict=verdict))
-                except InputError as error:
+                except EngineError as error:
                     full = error if isinstance(error, QuotaExceeded) else None
-                    receipts.append(_refused(shown, error))
+                    receipts.append(FileReceipt(name=shown, problem=str(error), hint=error.hint))
+                except OSError as error:
+                    logger.warning("a file of an archive could not be stored: %s", type(error).__name__)
+                    receipts.append(FileReceipt(name=shown, problem="the file could not be stored", hint=AGAIN))
         return receipts
 
     @contextmanager
@@ -128,10 +135,6 @@ class Archives:
             raise FileTooLarge(f"the file unpacks to more than {MAX_RATIO} times its size, as bombs do")
         if member.file_size > left:
             raise FileTooLarge(f"the archive unpacks to more than {self._limits.max_unpacked_mb} MB (limit max_unpacked_mb)")
-
-
-def _refused(shown: str, error: EngineError) -> FileReceipt:
-    return FileReceipt(name=shown, problem=str(error), hint=error.hint)
 
 
 def _members(archive: zipfile.ZipFile, outer: str) -> Iterator[tuple[str, zipfile.ZipInfo]]:

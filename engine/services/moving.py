@@ -7,7 +7,6 @@ document that nobody sees. The document gets copies of them, which own the pages
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -121,14 +120,16 @@ async def _hand_over(session: AsyncSession, old: Version, new: Version, generati
     for table in (PageRow, Job, JobEventRow):
         await session.execute(update(table).where(table.version_id == old.id).values(version_id=new.id))
     before, after = generations
-    chunks = ChunkRow.__table__
-    found = await session.execute(select(chunks).where(ChunkRow.version_id == old.id, ChunkRow.generation.in_(["", before])))
-    rows: list[dict[str, Any]] = [
-        {**row, "id": chunk_id(new.id, row["ordinal"]), "version_id": new.id, "generation": after} for row in found.mappings()
+    names = [column.key for column in ChunkRow.__mapper__.column_attrs]
+    chunks = select(ChunkRow).where(ChunkRow.version_id == old.id)
+    rows = [
+        {name: getattr(row, name) for name in names}
+        | {"id": chunk_id(new.id, row.ordinal), "version_id": new.id, "generation": after}
+        for row in await session.scalars(chunks.where(ChunkRow.generation.in_(["", before])))
     ]
     await session.execute(delete(ChunkRow).where(ChunkRow.version_id == old.id))
     if rows:
-        await session.execute(insert(ChunkRow.__table__), rows)
+        await session.execute(insert(ChunkRow), rows)
     cut = await session.get(Cut, (old.id, before))
     if cut is not None:
         session.add(Cut(version_id=new.id, generation=after, chunks=cut.chunks, embedded=cut.embedded))

@@ -36,7 +36,7 @@ class Versions:
         self._wake = wake
 
     async def all(self, principal: Principal, document_id: str) -> list[VersionInfo]:
-        """Return the versions of a document, newest first; `can_activate` also says whether the principal may. Raises NotFound."""
+        """Return the versions of a document, newest first; `can_activate`: and the principal may. Raises NotFound."""
         async with self._database.read() as session:
             row = await visible(session, principal, document_id)
             writable = (await collections.rights(session, principal))[row.collection_id] is not Right.READ

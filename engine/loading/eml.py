@@ -13,12 +13,12 @@ from engine.documents import Document, Page
 from engine.errors import EngineError, FileTooLarge, UnsupportedFile
 from engine.loading.budget import BUDGET
 from engine.loading.detect import detect
-from engine.loading.encoding import SAMPLE_BYTES, decode, utf_encoding
+from engine.loading.encoding import SAMPLE_BYTES, utf_encoding
 from engine.loading.failures import reading
 from engine.loading.flow import MAX_TITLE_CHARS, Flow
 from engine.loading.hidden import Hidden
 from engine.loading.html import read_html
-from engine.loading.mail_words import charset_of, file_name, header
+from engine.loading.mail_words import charset_of, decoded, file_name, header
 from engine.loading.memory_file import MemoryFile
 
 MEDIA_TYPE = "message/rfc822"
@@ -87,7 +87,7 @@ class _Mail:
         self._add(flow.pages(), section)
 
     def _body(self, flow: Flow, part: Message, kind: str, *, gap: bool) -> None:
-        text, lost = decode(self._content(part), declared=charset_of(part))
+        text, lost = decoded(self._content(part), charset_of(part))
         self._warnings += lost
         if not text.strip():
             return

@@ -7,7 +7,8 @@ from email.errors import HeaderParseError, MessageError
 from email.header import decode_header
 from email.message import Message
 
-from engine.loading.flow import one_line
+from engine.loading.encoding import decode
+from engine.loading.flow import clean, one_line
 
 MAX_HEADER_CHARS = 5_000
 MAX_NAME_CHARS = 200
@@ -55,6 +56,19 @@ def charset_of(part: Message) -> str:
         return known(str(part.get_content_charset("")))
     except (MessageError, LookupError, ValueError, TypeError):
         return ""
+
+
+def decoded(data: bytes, charset: str) -> tuple[str, tuple[str, ...]]:
+    """Return the text of a part and warnings. A charset that the bytes contradict is not believed."""
+    # UTF-8 under another name is the most common lie, and hardly ever an accident. Charsets with escapes are ASCII to the eye.
+    believed = data.isascii() or charset.startswith(("utf-16", "utf-32"))
+    for candidate in (charset,) if believed else ("utf-8", charset):
+        try:
+            if candidate:
+                return clean(data.decode(candidate).lstrip("\ufeff")), ()
+        except UnicodeError:
+            continue
+    return decode(data, declared=charset)
 
 
 def known(charset: str) -> str:

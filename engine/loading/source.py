@@ -21,7 +21,7 @@ _DEFINITION = re.compile(
       |(?i:CREATE\s+(?:OR\s+REPLACE\s+)?(?:TABLE|VIEW|FUNCTION|PROCEDURE|TRIGGER|INDEX)\s+[^\s(]{1,120})
       |(?:const|let|var)\s+[\w$]{1,120}(?=\s*=\s*(?:async\s*)?(?:function\b|\([^()\n]{0,200}\)\s*=>))
       |resource\s+"[^"\n]{1,80}"\s+"[^"\n]{1,80}"))
-    (?=\s*(?:[({:=<\[;|]|(?i:extends|implements|where|for|do|is|as|begin|on)\b|$))""",
+    (?=\s*(?:[({:=<\[;|]|(?i:extends|implements|where|for|do|is|as|begin|on|struct|interface)\b|$))""",
     re.VERBOSE,
 )
 # C, C++, Java and C#: a type, a name, parameters, and a brace on this line or the next.

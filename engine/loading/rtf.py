@@ -122,6 +122,8 @@ class _Reader:
         if self._state.skip or self._state.table or not text:
             return
         if reason := self.tables.reason(self._state):
+            if reason != self._reason:
+                self._note_unseen()
             self._reason = reason
             self._unseen.append(text)
         else:
@@ -201,10 +203,13 @@ class _Reader:
     def _taken(self) -> str:
         """Return the text collected, with pairs of UTF-16 units joined, and begin anew."""
         text = "".join(self._parts).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        if self._unseen:
-            self.hidden.add(self._reason, "".join(self._unseen).encode("utf-8", "replace").decode())
-        self._parts, self._unseen = [], []
+        self._note_unseen()
+        self._parts = []
         return clean(text).strip()
+
+    def _note_unseen(self) -> None:
+        self.hidden.add(self._reason, "".join(self._unseen))
+        self._unseen = []
 
     def _paragraph(self) -> None:
         if self._in_table or self._cells:

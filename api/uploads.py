@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 from urllib.parse import unquote
 
@@ -12,7 +11,6 @@ from pydantic import BaseModel
 from api.access import Writer, engine
 from api.receiving import received
 from engine.ingestion_views import FileReceipt
-from engine.services.archives import is_archive
 from engine.views import DocumentInfo, UploadVerdict
 
 router = APIRouter(prefix="/collections", tags=["collections"])
@@ -60,7 +58,7 @@ async def upload(
     state = request.app.state
     async with received(request, folder=state.incoming, max_bytes=state.max_bytes) as file:
         name = file.name or unquote(x_file_name) or "document"
-        if await asyncio.to_thread(is_archive, file.path):
+        if await engine(request).is_archive(file.path):
             return Unpacked(files=await engine(request).upload_archive(principal, collection_id, name, file.path))
         document, verdict = await engine(request).upload(principal, collection_id, name, file.path)
     return Uploaded(document=document, verdict=verdict)

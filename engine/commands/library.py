@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,7 +15,6 @@ from rich.table import Column, Table
 from engine.commands.console import LOCAL, complain, errors, out, print_json, run
 from engine.errors import EngineError, InputError, NotFound
 from engine.ingestion_views import FileReceipt
-from engine.services.archives import is_archive
 from engine.views import DocumentInfo, UploadVerdict
 from engine.workbench import Workbench
 
@@ -65,7 +63,7 @@ def ingest(
 async def _taken(workbench: Workbench, collection_id: str, name: str, path: Path, *, password: str | None) -> list[FileReceipt]:
     """Hand one file over, or every file of an archive, and return what became of each."""
     try:
-        if await asyncio.to_thread(is_archive, path):
+        if await workbench.is_archive(path):
             return await workbench.upload_archive(LOCAL, collection_id, name, path)
         info, verdict = await workbench.upload(LOCAL, collection_id, name, path, password=password)
     except EngineError as error:

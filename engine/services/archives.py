@@ -47,6 +47,10 @@ class Archives:
         self._ingestion = ingestion
         self._turn = asyncio.Semaphore(AT_ONCE)
 
+    async def is_archive(self, data: bytes | Path) -> bool:
+        """Whether `upload` takes it: a zip of files, and no document that is packed as one."""
+        return await asyncio.to_thread(is_archive, data)
+
     async def upload(
         self,
         principal: Principal,

@@ -52,3 +52,4 @@ class KeepingFacade:
         self.check_upload = keeping.checks.check
         self.bulk = keeping.bulk.run
         self.upload_archive = keeping.archives.upload
+        self.is_archive = keeping.archives.is_archive

@@ -13,6 +13,7 @@ import pytest
 from engine.errors import EngineError, FileTooLarge, QuotaExceeded, UnsupportedFile
 from engine.ingestion_views import OnDuplicate
 from engine.services.archives import is_archive
+from engine.services.library import Library
 from engine.testing import ADMIN, offline_workbench
 from engine.types import Principal, Role
 from engine.views import UploadVerdict
@@ -96,16 +97,16 @@ async def test_the_number_of_files_and_their_total_are_bounded(tmp_path):
         assert "max_unpacked_mb" in found[1].problem
 
 
-async def test_once_the_quota_is_used_up_nothing_more_is_unpacked(tmp_path):
+async def test_once_the_quota_is_used_up_nothing_more_is_unpacked(tmp_path, monkeypatch):
     calls = []
 
     async def take(*arguments, **options):
         calls.append(arguments)
         raise QuotaExceeded("you may upload 0 files in an hour", retry_after_seconds=60)
 
+    monkeypatch.setattr(Library, "upload", take)
     async with offline_workbench(tmp_path) as workbench:
         collection = await opened(workbench)
-        workbench.upload_archive.__self__._take = take
         found = await workbench.upload_archive(ADMIN, collection, "a.zip", packed(GOOD))
     assert len(calls) == 1
     assert [one.problem for one in found] == ["you may upload 0 files in an hour"] * 3

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.services.archives import Archives
 from engine.services.bulk import Bulk
 from engine.services.folder_sync import FolderSync
 from engine.services.legal_holds import LegalHolds
@@ -27,6 +28,7 @@ class Keeping:
     moving: Moving
     checks: UploadChecks
     bulk: Bulk
+    archives: Archives
 
 
 class KeepingFacade:
@@ -50,3 +52,5 @@ class KeepingFacade:
         self.move_document = keeping.moving.move
         self.check_upload = keeping.checks.check
         self.bulk = keeping.bulk.run
+        self.upload_archive = keeping.archives.upload
+        self.is_archive = keeping.archives.is_archive

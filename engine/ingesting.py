@@ -9,6 +9,7 @@ from typing import Any
 
 from engine import registry
 from engine.database.models import Collection
+from engine.ingestion_views import BulkAction
 from engine.loading import preview, sandbox
 from engine.operating import Operating
 from engine.pipelines.cutting import Cutting
@@ -17,6 +18,8 @@ from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.retrieval.search import HybridSearch
 from engine.security.passwords import Hasher
+from engine.services.archives import Archives
+from engine.services.bulk import Action, Bulk
 from engine.services.collections import Collections
 from engine.services.folder_sync import FolderSync
 from engine.services.generation_builder import GenerationBuilder
@@ -28,8 +31,11 @@ from engine.services.indexes import Indexes
 from engine.services.keeping import Keeping
 from engine.services.legal_holds import LegalHolds
 from engine.services.library import Library
+from engine.services.moving import Moving
 from engine.services.retention import RetentionRules
+from engine.services.upload_checks import UploadChecks
 from engine.services.url_ingestion import UrlIngestion
+from engine.services.versions import Versions
 from engine.settings import Settings
 from engine.stores.snapshot import fingerprint
 from engine.worker import Worker
@@ -164,6 +170,17 @@ class Ingesting(Operating):
         )
 
     @cached_property
+    def archives(self) -> Archives:
+        """Documents by the zip."""
+        return Archives(
+            database=self.database,
+            take=self.library.upload,
+            folder=self.settings.data_dir / "incoming",
+            limits=self.settings.limits,
+            ingestion=self.settings.ingestion,
+        )
+
+    @cached_property
     def keeping(self) -> Keeping:
         """What the facade hands on to."""
         return Keeping(
@@ -171,7 +188,34 @@ class Ingesting(Operating):
             sync=FolderSync(database=self.database, library=self.library),
             retention=self.retention,
             holds=LegalHolds(self.database),
+            versions=self.versions,
+            moving=Moving(database=self.database, wake=self.worker.wake),
+            checks=self.upload_checks,
+            bulk=self.bulk,
+            archives=self.archives,
         )
+
+    @cached_property
+    def versions(self) -> Versions:
+        """Which content of a document answers."""
+        return Versions(database=self.database, blobs=self.blobs, wake=self.worker.wake)
+
+    @cached_property
+    def upload_checks(self) -> UploadChecks:
+        """Forecasts of uploads."""
+        return UploadChecks(database=self.database, quotas=self.quotas, configured=self.configured, settings=self.settings)
+
+    @cached_property
+    def bulk(self) -> Bulk:
+        """One action on many documents."""
+        actions: dict[BulkAction, Action] = {
+            BulkAction.DELETE: self.library.delete,
+            BulkAction.RESTORE: self.library.restore,
+            BulkAction.RETRY: partial(self.library.reprocess, password=None),
+            BulkAction.ENABLE: self.versions.enable,
+            BulkAction.DISABLE: self.versions.disable,
+        }
+        return Bulk(database=self.database, actions=actions)
 
     @cached_property
     def retention(self) -> RetentionRules:
@@ -180,7 +224,7 @@ class Ingesting(Operating):
 
     def purges(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what removes what is out of date; each is called once in an hour."""
-        return (*super().purges(), self.retention.run, self.generation_removal.purge)
+        return (*super().purges(), self.retention.run, self.versions.purge, self.generation_removal.purge)
 
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""

@@ -47,7 +47,7 @@ def shadow(row: Generation, name: str = "") -> Collection:
 
 async def lock(session: AsyncSession, collection_id: str) -> Collection:
     """Return the row of a collection, which nobody else changes until this transaction ends."""
-    return await session.get_one(Collection, collection_id, with_for_update=True, populate_existing=True)
+    return await session.get_one(Collection, collection_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
 async def live(session: AsyncSession, collection: Collection) -> Generation:

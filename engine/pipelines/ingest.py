@@ -15,6 +15,7 @@ from engine.database.database import Database
 from engine.database.ingestion_models import Cut
 from engine.database.jobs import JobLost
 from engine.database.models import Collection, DocumentRow, Version, VersionState
+from engine.database.versions import remove_replaced
 from engine.documents import Document, Page
 from engine.errors import EmptyDocument, StoreError
 from engine.monitoring.timing import timing
@@ -141,7 +142,7 @@ class Ingest:
         async with self._database.write() as session:
             # The row is locked: either this version is live before its collection switches to another generation, and the
             # switch sees it, or it is cut again for that one.
-            collection = await session.get_one(Collection, version.collection_id, with_for_update=True)
+            collection = await session.get_one(Collection, version.collection_id, with_for_update={"key_share": True})
             if not await cuts.has(session, version.id, collection.generation):
                 await documents.advance(session, version, expected=VersionState.EMBEDDED, state=VersionState.PARSED)
                 return
@@ -149,7 +150,9 @@ class Ingest:
             lost = await content.missing_vectors(session, collection.model_id, [key for _, key in rows])
             if lost or len(rows) != version.chunks:
                 raise StoreError(f"{len(lost)} vectors are missing after embedding", hint="Process the document again.")
-            if await documents.go_live(session, version):
+            live = await documents.go_live(session, version)
+            unused = await remove_replaced(session, version.document_id)
+            if live:
                 await record(
                     session,
                     None,
@@ -159,6 +162,8 @@ class Ingest:
                     chunks=version.chunks,
                     pages=version.pages,
                 )
+        for key in unused:
+            await asyncio.to_thread(self._blobs.delete, key)
 
 
 def _refuse_empty(document: Document) -> None:

@@ -202,7 +202,7 @@ class GenerationBuilder:
         async with self._database.write() as session:
             await generations.hold(session, target.generation, owner)
             there = select(Version.id).where(Version.id.in_([one.version.id for one in taken]))
-            live = set(await session.scalars(there.where(Version.state == VersionState.LIVE).with_for_update()))
+            live = set(await session.scalars(there.where(Version.state == VersionState.LIVE).with_for_update(key_share=True)))
             kept = [one for one in taken if one.version.id in live]
             fresh = [one for one in kept if one.rows is not None]
             for one in fresh:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from engine.chat import Chat
 from engine.database import conversations
-from engine.database.models import Collection
+from engine.database.models import Collection, Counter
 from engine.errors import EngineError
 from engine.ingesting import Ingesting
 from engine.pipelines.ask import Ask
@@ -39,6 +39,7 @@ THREADS = 32
 UNDO_PERIOD = timedelta(days=1)
 REVERT_PERIOD = timedelta(days=7)
 PURGE_EVERY_SECONDS = 3600.0
+FOLLOW_SECONDS = 1.0
 
 
 class Assembly(Ingesting):
@@ -144,7 +145,6 @@ class Assembly(Ingesting):
             await conversations.interrupted(session)
         await self.accounts.offer_setup()
         self.worker.start()
-        self._news.set()
         return [
             asyncio.create_task(work())
             for work in (self._purge, self._follow, self.keeper.run, *self.operating_tasks(), *self.ingesting_tasks())
@@ -176,21 +176,24 @@ class Assembly(Ingesting):
             await asyncio.sleep(PURGE_EVERY_SECONDS)
 
     async def _follow(self) -> None:
-        # Indexes take in new documents as they go live, and are opened at the start, so that no question waits for it.
+        # Indexes take in new documents as they go live, and are opened at the start, so that no question waits for it. Whoever
+        # works on documents, in whatever process: the sequence moves when one goes live.
+        seen = -1
         while True:
-            await self._news.wait()
-            self._news.clear()
             try:
                 async with self.database.read() as session:
-                    rows = list(await session.scalars(select(Collection)))
+                    reached = await session.scalar(select(Counter.value).where(Counter.name == "sequence")) or 0
+                    rows = list(await session.scalars(select(Collection))) if reached != seen else []
+                seen = reached
             except EngineError as error:  # the next question tries again, and says so
-                logger.warning("the indexes could not follow: %s", error)
-                continue
+                logger.debug("the indexes could not follow: %s", error)
+                rows = []
             for row in rows:
                 try:
                     await self.indexes.current(row)
                 except EngineError as error:
                     logger.warning("the indexes of %s could not follow: %s", row.id, error)
+            await asyncio.sleep(FOLLOW_SECONDS)
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from functools import cached_property, partial
 from typing import Any
@@ -14,23 +13,17 @@ from engine.operating import Operating
 from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
-from engine.security.passwords import Hasher
 from engine.services.collections import Collections
 from engine.services.indexes import Indexes
 from engine.services.keeping import Keeping
 from engine.services.library import Library
 from engine.services.url_ingestion import UrlIngestion
-from engine.settings import Settings
 from engine.stores.snapshot import fingerprint
 from engine.worker import Worker
 
 
 class Ingesting(Operating):
     """The part of `engine.assembly.Assembly` about documents."""
-
-    def __init__(self, settings: Settings, *, hasher: Hasher | None = None) -> None:
-        super().__init__(settings, hasher=hasher)
-        self._news = asyncio.Event()
 
     async def chunker_of(self, collection: Collection) -> Chunker:
         """Return the chunker that a collection was made with; it counts in the tokens of the collection's embedder."""
@@ -73,7 +66,8 @@ class Ingesting(Operating):
             meter=self.meter,
             traces=self.traces,
             slots=self.settings.ingest_workers,
-            finished=lambda _: self._news.set(),
+            rules=self.settings.ingestion,
+            name=self.replica.process,
         )
 
     @cached_property

@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.database import content, quarantine
+from engine.database import content, jobs, quarantine
 from engine.database.collections import WORKING
 from engine.database.columns import now
 from engine.database.database import changed, next_sequence
@@ -121,6 +121,13 @@ async def advance(session: AsyncSession, version: Version, *, expected: VersionS
         setattr(version, name, value)
 
 
+async def hold(session: AsyncSession, version: Version) -> None:
+    """Keep a version in its state until this transaction ends. Raises JobLost when it is in another one by now, or gone."""
+    there = select(Version.id).where(Version.id == version.id, Version.state == version.state).with_for_update()
+    if await session.scalar(there) is None:
+        raise JobLost(version.id)
+
+
 async def fail(session: AsyncSession, version_id: str, *, reason: str, hint: str) -> None:
     """Note why a version could not be processed; one that is live by now stays what it is."""
     working = (Version.id == version_id) & Version.state.in_(WORKING)
@@ -159,8 +166,9 @@ async def go_live(session: AsyncSession, version: Version) -> bool:
 
 
 async def delete(session: AsyncSession, document: DocumentRow) -> None:
-    """Take the document out of every answer at once; `restore` brings it back until it is purged."""
+    """Take the document out of every answer at once, and stop its processing; `restore` undoes both until it is purged."""
     document.deleted_at = now()
+    await jobs.cancel(session, await working(session, document.id))
     seq = await next_sequence(session)
     there = (Version.document_id == document.id) & IN_INDEXES
     await session.execute(update(Version).where(there).values(dead_seq=seq))
@@ -176,9 +184,15 @@ async def restore(session: AsyncSession, document: DocumentRow) -> None:
     if await session.scalar(namesake) is not None:
         raise InputError(f"there is another {document.name!r} by now", hint="Delete or keep that one.")
     document.deleted_at = None
+    await jobs.resume(session, await working(session, document.id))
     seq = await next_sequence(session)
     there = (Version.document_id == document.id) & (Version.state == VersionState.LIVE)
     await session.execute(update(Version).where(there).values(live_seq=seq))
+
+
+async def working(session: AsyncSession, document_id: str) -> list[str]:
+    """Return the ids of the versions of a document that are on their way to live."""
+    return list(await session.scalars(select(Version.id).where(Version.document_id == document_id, Version.state.in_(WORKING))))
 
 
 async def changed_since(session: AsyncSession, collection_id: str, seq: int) -> list[Version]:
@@ -259,7 +273,8 @@ async def blobs_of(session: AsyncSession, collection_id: str) -> list[str]:
 
 async def purge(session: AsyncSession, document: DocumentRow) -> list[str]:
     """Remove the content of a deleted document and return its blobs; the rows stay as tombstones for old citations."""
-    rows = list(await session.scalars(select(Version).where(Version.document_id == document.id)))
+    # Locked: an embedder that is still at it writes before, and is swept, or finds the version gone.
+    rows = list(await session.scalars(select(Version).where(Version.document_id == document.id).with_for_update()))
     ids = [row.id for row in rows]
     keys = set(await session.scalars(select(ChunkRow.vector_sha256).where(ChunkRow.version_id.in_(ids))))
     for table in (PageRow, ChunkRow, Job):

@@ -34,9 +34,12 @@ from engine.services.entries import chunk_id
 
 COMMANDING_TITLE = "The title in the file reads as a command to an assistant and was left out."
 EMBED_BATCH = 128  # texts per transaction: what a crash can cost, and how often progress moves
-EMBED_FROM, EMBED_TO = 0.15, 0.95  # the share of the progress bar that embedding gets
 
-Report = Callable[[float], Awaitable[None]]
+Report = Callable[[str, int, int], Awaitable[None]]
+"""`report(stage, done, total)` of pages or passages; the stage is "parse", "recognise", "chunk", "embed" or "index".
+
+Raises JobLost when the job is somebody else's by now, or nobody's.
+"""
 
 
 class Parse(Protocol):
@@ -92,18 +95,20 @@ class Ingest:
             collection = await session.get_one(Collection, version.collection_id)
         if version.state == VersionState.STORED:
             with timing(self._meter, "ingest_seconds", "parse"):
-                await self._load(version, document)
+                await self._load(version, document, report)
         if version.state == VersionState.PARSED:
             with timing(self._meter, "ingest_seconds", "chunk"):
-                await self._chunk(version, document, collection)
+                await self._chunk(version, document, collection, report)
         if version.state == VersionState.CHUNKED:
             with timing(self._meter, "ingest_seconds", "embed"):
                 await self._embed(version, document, collection, report)
         if version.state == VersionState.EMBEDDED:
             with timing(self._meter, "ingest_seconds", "live"):
+                await report("index", 0, version.chunks)
                 await self._go_live(version, collection)
 
-    async def _load(self, version: Version, document: DocumentRow) -> None:
+    async def _load(self, version: Version, document: DocumentRow, report: Report) -> None:
+        await report("parse", 0, 0)
         password = self._sealer.open(version.sealed_password) if version.sealed_password else None
         stop = threading.Event()
         try:
@@ -111,6 +116,7 @@ class Ingest:
             parsed = await asyncio.to_thread(self._parse, path, name=document.name, password=password, stop=stop)
         finally:
             stop.set()  # when this task is cancelled, the parser must not run on for nobody
+        await report("parse", len(parsed.pages), len(parsed.pages))
         _refuse_empty(parsed)
         # A title stands in front of every passage that a model reads.
         title = "" if self._commands(parsed.title) else parsed.title[:500]
@@ -132,7 +138,8 @@ class Ingest:
                 state=VersionState.PARSED,
             )
 
-    async def _chunk(self, version: Version, document: DocumentRow, collection: Collection) -> None:
+    async def _chunk(self, version: Version, document: DocumentRow, collection: Collection, report: Report) -> None:
+        await report("chunk", 0, version.pages)
         async with self._database.read() as session:
             pages = await content.pages(session, version.id)
         parsed = Document(name=document.name, media_type=version.media_type, title=version.title, pages=tuple(pages))
@@ -141,6 +148,7 @@ class Ingest:
         pieces = await asyncio.to_thread((await self._chunkers(collection)).split, parsed, max_tokens=limit)
         pieces = await asyncio.to_thread(lambda: [self._tamed(piece) for piece in pieces])
         rows = await asyncio.to_thread(_chunk_rows, version, document, pieces, embedder, self._injection)
+        await report("chunk", version.pages, version.pages)
         async with self._database.write() as session:
             await content.save_chunks(session, version.id, rows)
             await documents.advance(
@@ -162,6 +170,7 @@ class Ingest:
             missing = sorted(await content.missing_vectors(session, collection.model_id, [key for _, key in rows]))
         texts = await asyncio.to_thread(lambda: {key: _searchable(version, document, chunk, embedder) for chunk, key in rows})
         missing.sort(key=lambda key: len(texts[key]))  # texts of like length share a batch and waste no padding
+        await report("embed", 0, len(missing))
         for start in range(0, len(missing), EMBED_BATCH):
             keys = missing[start : start + EMBED_BATCH]
             embedder = await self._embedders(collection)  # anew: an admin may have changed the provider meanwhile
@@ -176,9 +185,10 @@ class Ingest:
                 )
             bill = await self._bill(collection, [texts[key] for key in keys], embedder, seconds)
             async with self._database.write() as session:
+                await documents.hold(session, version)  # vectors of a document that was purged meanwhile would be nobody's
                 await content.save_vectors(session, collection.model_id, keys, vectors)
                 bill(session)
-            await report(EMBED_FROM + (EMBED_TO - EMBED_FROM) * (start + len(keys)) / len(missing))
+            await report("embed", start + len(keys), len(missing))
         async with self._database.write() as session:
             await documents.advance(session, version, expected=VersionState.CHUNKED, state=VersionState.EMBEDDED)
 

@@ -8,6 +8,7 @@ import typer
 
 from engine.commands import access, audit, breakers, library, operations, providers, questions, users
 from engine.commands.evaluation import evaluate
+from engine.commands.worker import worker
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 for command in (
@@ -24,6 +25,7 @@ for command in (
     providers.migrate_store,
     operations.health,
     operations.serve,
+    worker,
 ):
     app.command()(command)
 app.command("doctor", hidden=True)(operations.health)  # its former name

@@ -121,6 +121,23 @@ class Assembly(Ingesting):
     @asynccontextmanager
     async def opened(self, *, serve: bool) -> AsyncIterator[Workbench]:
         """Migrate, give the facade, and close everything at the end, whatever happened."""
+        async with self._open(self.start if serve else None):
+            yield self.workbench
+
+    @asynccontextmanager
+    async def working(self, *, polling: bool) -> AsyncIterator[None]:
+        """As `opened`, for a process that only works on documents; with `polling` it looks for them itself."""
+
+        async def start() -> list[asyncio.Task[None]]:
+            if polling:
+                self.worker.start()
+            return [asyncio.create_task(work()) for work in self.working_tasks()]
+
+        async with self._open(start):
+            yield
+
+    @asynccontextmanager
+    async def _open(self, start: Callable[[], Awaitable[list[asyncio.Task[None]]]] | None) -> AsyncIterator[None]:
         background: list[asyncio.Task[None]] = []
         # Calls of remote stores and embedders wait in threads: a few slow ones must not take all that two cores are given.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="engine"))
@@ -128,9 +145,9 @@ class Assembly(Ingesting):
             await self.database.migrate()
             await self.breakers.sync()  # before the first call: what an operator took out of use stays so
             self.operations.readiness.migrated()
-            if serve:
-                background = await self.start()
-            yield self.workbench
+            if start is not None:
+                background = await start()
+            yield
         finally:
             self.operations.readiness.leave()
             for task in background:
@@ -139,12 +156,18 @@ class Assembly(Ingesting):
             await self.close()
 
     async def start(self) -> list[asyncio.Task[None]]:
-        """Begin to serve: mend what a crash left, offer the first set-up, work on jobs. Returns background tasks."""
+        """Begin to serve: mend what a crash left, offer the first set-up, work on jobs. Returns background tasks.
+
+        Raises ConfigError when another server has the data folder and must be the only one.
+        """
+        if await self.one_server_only():
+            self.server_lock.take()
         await self.keeper.started()
         async with self.database.write() as session:
             await conversations.interrupted(session)
         await self.accounts.offer_setup()
-        self.worker.start()
+        if self.settings.ingestion.worker == "inside":
+            self.worker.start()
         return [
             asyncio.create_task(work())
             for work in (self._purge, self._follow, self.keeper.run, *self.operating_tasks(), *self.ingesting_tasks())
@@ -153,6 +176,7 @@ class Assembly(Ingesting):
     async def close(self) -> None:
         """Stop what runs, keep what is there, save snapshots."""
         async with AsyncExitStack() as stack:  # each runs whatever became of the ones before it
+            stack.callback(self.server_lock.release)
             stack.push_async_callback(asyncio.to_thread, self.traces.close)
             # The last ones close first; the history takes the last numbers of those behind it.
             first = (self.cache, self.database, self.outgoing, self.history, self.keeper, self.breakers)

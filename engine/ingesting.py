@@ -6,6 +6,8 @@ from collections.abc import Callable, Coroutine
 from functools import cached_property, partial
 from typing import Any
 
+from sqlalchemy import select
+
 from engine import registry
 from engine.database.models import Collection
 from engine.loading import preview, sandbox
@@ -14,12 +16,18 @@ from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.services.collections import Collections
+from engine.services.heartbeats import WORKER
 from engine.services.indexes import Indexes
+from engine.services.job_sweeper import JobSweeper
 from engine.services.keeping import Keeping
 from engine.services.library import Library
+from engine.services.ringing import Ringing
+from engine.services.server_lock import ServerLock
 from engine.services.url_ingestion import UrlIngestion
 from engine.stores.snapshot import fingerprint
+from engine.vendors.celery import CeleryBell
 from engine.worker import Worker
+from engine.worker_child import WorkerChild
 
 
 class Ingesting(Operating):
@@ -71,6 +79,40 @@ class Ingesting(Operating):
         )
 
     @cached_property
+    def ringing(self) -> Ringing:
+        """Who tells Celery's workers."""
+        url, prefix = self.settings.ingestion.broker_url.get_secret_value(), self.settings.caching.prefix
+        bell = CeleryBell(url, prefix=prefix, lease_seconds=self.settings.ingestion.stalled_seconds)
+        return Ringing(database=self.database, bell=bell)
+
+    def wake(self) -> None:
+        """Say that there may be a job. Workers that are processes of their own look into the database every second."""
+        if self.settings.ingestion.worker == "inside":
+            self.worker.wake()
+        elif self.settings.ingestion.worker == "celery":
+            self.ringing.wake()
+
+    @cached_property
+    def sweeper(self) -> JobSweeper:
+        """Who finds jobs whose worker is gone."""
+        every = self.settings.ingestion.stalled_seconds / 3
+        return JobSweeper(database=self.database, every_seconds=every, found=self.wake)
+
+    @cached_property
+    def server_lock(self) -> ServerLock:
+        """What keeps a second server out of the data folder."""
+        return ServerLock(self.settings.data_dir)
+
+    async def one_server_only(self) -> bool:
+        """Whether something that is in use can have one writer only: SQLite, or an index in a file."""
+        if self.database.is_sqlite:
+            return True
+        async with self.database.read() as session:
+            stores = set(await session.scalars(select(Collection.store).distinct()))
+        stores.add((await self.configured.current()).choices.store)
+        return not all([await self.parts.on_a_server(store) for store in sorted(stores)])
+
+    @cached_property
     def collections(self) -> Collections:
         """Sets of documents, and who may do what with them."""
         return Collections(
@@ -93,7 +135,7 @@ class Ingesting(Operating):
             render=partial(preview.render, limits=self.settings.limits),
             settings=self.settings,
             quotas=self.quotas,
-            wake=self.worker.wake,
+            wake=self.wake,
         )
 
     @cached_property
@@ -108,7 +150,21 @@ class Ingesting(Operating):
 
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return ()
+        mode = self.settings.ingestion.worker
+        if mode == "child":
+            return (self.sweeper.run, WorkerChild(self.settings).run)
+        return (self.sweeper.run, self.ringing.run) if mode == "celery" else (self.sweeper.run,)
+
+    def working_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        """Return what runs in the background of a worker that is a process of its own; each runs until it is cancelled."""
+        return (self.sweeper.run, self.history.run, self.breakers.run, self._worker_beat)
+
+    async def _worker_beat(self) -> None:
+        heart = self.heart(WORKER, slots=self.settings.ingest_workers)
+        try:
+            await heart.run()
+        finally:
+            await heart.close()
 
 
 def chunker(name: str, *, embedder: Embedder, overlap_tokens: int) -> Chunker:

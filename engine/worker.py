@@ -66,11 +66,13 @@ class Worker:
         self._name = name
         self._bell = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
         self._held: dict[Claim, asyncio.Task[None] | None] = {}
         self._looking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Work in the background until `stop`."""
+        self._stopping = False
         self._tasks = [asyncio.create_task(self._serve(), name=f"ingest-{slot}") for slot in range(self._slots)]
 
     def wake(self) -> None:
@@ -79,19 +81,27 @@ class Worker:
 
     async def stop(self) -> None:
         """Interrupt and give jobs back."""
+        self._stopping = True
         await _cancelled(self._tasks)
         self._tasks = []
         await self._release()
 
     async def run_one(self, version_id: str) -> None:
-        """Work on this version in the caller's task, if nobody else has it. Raises StoreError."""
-        claim = await self._claim([version_id])
-        if claim is None:
-            return
+        """Work on this version, if nobody else has it. Raises CancelledError when `stop` comes first, StoreError."""
+        if self._stopping:
+            raise asyncio.CancelledError
+        task = asyncio.create_task(self._once(version_id))
+        self._tasks.append(task)
         try:
+            await task
+        finally:
+            if task in self._tasks:
+                self._tasks.remove(task)
+
+    async def _once(self, version_id: str) -> None:
+        claim = await self._claim([version_id])
+        if claim is not None:
             await self._work(claim)
-        finally:  # of those that were interrupted
-            await self._release(claim)
 
     async def run(self, version_ids: Sequence[str], *, done: Callable[[str], None] = lambda _: None) -> None:
         """Work on these versions in the caller's task until all are finished; `done` is called after each.
@@ -260,16 +270,13 @@ class Worker:
                 await record(session, None, "document.fail", row.document_id, outcome="failure", version=row.number)
             self._meter.counted("documents_total", ("failed",))
 
-    async def _release(self, *claims: Claim) -> None:
-        """Give these jobs, or all that are held, back to the queue."""
-        given = [claim for claim in claims or tuple(self._held) if claim in self._held]
-        if given:
+    async def _release(self) -> None:
+        if self._held:
             async with self._database.write() as session:
-                for claim in given:
+                for claim in self._held:
                     if await jobs.release(session, claim.owner):
                         await job_events.add(session, claim.version_id, "its worker was stopped: it waits for the next one")
-            for claim in given:
-                self._held.pop(claim, None)
+            self._held.clear()
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:

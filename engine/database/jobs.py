@@ -64,6 +64,12 @@ async def _orphaned(session: AsyncSession, job: Job) -> None:
     await job_events.add(session, job.version_id, GONE, stage=job.stage, level="warning")
 
 
+async def stalled(session: AsyncSession) -> bool:
+    """Whether there is a job whose worker is gone. Locks nothing."""
+    query = select(Job.id).where(Job.state == "running", Job.lease_until < now()).limit(1)
+    return await session.scalar(query) is not None
+
+
 async def sweep(session: AsyncSession) -> list[str]:
     """Put jobs whose worker is gone back into the queue, and return their versions."""
     query = select(Job).where(Job.state == "running", Job.lease_until < now()).order_by(Job.created_at).limit(SWEPT)

@@ -18,6 +18,7 @@ from engine.retrieval.lexical import TantivyIndex
 from engine.services.collections import Collections
 from engine.services.heartbeats import WORKER
 from engine.services.indexes import Indexes
+from engine.services.job_desk import JobDesk
 from engine.services.job_sweeper import JobSweeper
 from engine.services.keeping import Keeping
 from engine.services.library import Library
@@ -146,7 +147,8 @@ class Ingesting(Operating):
     @cached_property
     def keeping(self) -> Keeping:
         """What the facade hands on to."""
-        return Keeping()
+        stalled = self.settings.ingestion.stalled_seconds
+        return Keeping(jobs=JobDesk(database=self.database, stalled_seconds=stalled, wake=self.wake))
 
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""

@@ -113,9 +113,11 @@ async def beat(session: AsyncSession, version_id: str, owner: str, *, lease: tim
     return await changed(session, update(Job).where(mine).values(lease_until=now() + lease, **values)) > 0
 
 
-async def owners(session: AsyncSession, version_ids: Sequence[str]) -> dict[str, str]:
-    """Return version -> who has its job, for those that are being worked on."""
+async def owners(session: AsyncSession, version_ids: Sequence[str], *, alive_at: datetime | None = None) -> dict[str, str]:
+    """Return version -> who has its job, for those that are in work; with `alive_at` only where the lease lasts until then."""
     query = select(Job.version_id, Job.lease_owner).where(Job.version_id.in_(version_ids), Job.state == "running")
+    if alive_at is not None:
+        query = query.where(Job.lease_until >= alive_at)
     return {version_id: owner for version_id, owner in await session.execute(query)}
 
 

@@ -221,12 +221,17 @@ class Library:
     async def _visible(
         self, session: AsyncSession, principal: Principal, document_id: str, right: Right = Right.READ
     ) -> DocumentRow:
-        row = await documents.get(session, document_id)
-        try:
-            await collections.require(session, principal, row.collection_id, right)
-        except NotFound as error:
-            raise NotFound("there is no such document, or it is not yours to see") from error
-        return row
+        return await visible(session, principal, document_id, right)
+
+
+async def visible(session: AsyncSession, principal: Principal, document_id: str, right: Right) -> DocumentRow:
+    """Return a document on which the principal has this right. Raises NotFound, AccessDenied."""
+    row = await documents.get(session, document_id)
+    try:
+        await collections.require(session, principal, row.collection_id, right)
+    except NotFound as error:
+        raise NotFound("there is no such document, or it is not yours to see") from error
+    return row
 
 
 def clean_file_name(name: str) -> str:

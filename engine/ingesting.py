@@ -86,6 +86,11 @@ class Ingesting(Operating):
         bell = CeleryBell(url, prefix=prefix, lease_seconds=self.settings.ingestion.stalled_seconds)
         return Ringing(database=self.database, bell=bell)
 
+    @cached_property
+    def worker_child(self) -> WorkerChild:
+        """The worker beside this server."""
+        return WorkerChild(self.settings)
+
     def wake(self) -> None:
         """Say that there may be a job. Workers that are processes of their own look into the database every second."""
         if self.settings.ingestion.worker == "inside":
@@ -154,7 +159,7 @@ class Ingesting(Operating):
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
         mode = self.settings.ingestion.worker
         if mode == "child":
-            return (self.sweeper.run, WorkerChild(self.settings).run)
+            return (self.sweeper.run, self.worker_child.run)
         return (self.sweeper.run, self.ringing.run) if mode == "celery" else (self.sweeper.run,)
 
     def working_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:

@@ -82,7 +82,7 @@ class Worker:
     async def stop(self) -> None:
         """Interrupt and give jobs back."""
         self._stopping = True
-        await _cancelled(self._tasks)
+        await _cancelled([*self._tasks, *([self._looking] if self._looking else [])])
         self._tasks = []
         await self._release()
 

@@ -24,9 +24,10 @@ from engine.services.server_lock import ServerLock
 from engine.testing import ADMIN, HashedWords, offline_settings
 from tests.servers import redis
 from tests.servers.databases import database
+from tests.servers.postgres import PASSWORD
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "tests" / "servers" / "worker_process.py"
+SCRIPT = ROOT / "tests" / "fixtures" / "worker_process.py"
 TEXT = b"Holidays. Every employee has thirty days of paid leave a year."
 PATIENCE = 120
 
@@ -143,18 +144,6 @@ async def test_a_second_server_on_one_data_folder_refuses_and_names_the_first(tm
         pass
 
 
-async def test_servers_that_share_a_database_server_and_a_store_on_one_may_be_several(tmp_path: Path) -> None:
-    with database("postgresql") as (url, _):
-        settings = offline_settings(tmp_path, database_url=url, store="pgvector")
-        assembly = Assembly(settings)
-        async with assembly.opened(serve=False) as workbench:
-            await workbench.add_provider(ADMIN, "pgvector", name="vectors", base_url=url.replace("+asyncpg", ""))
-        for store, alone in (("vectors", False), ("chroma", True), ("faiss", True)):
-            made = Assembly(offline_settings(tmp_path, database_url=url, store=store))
-            async with made.opened(serve=False):
-                assert await made.one_server_only() is alone, store
-
-
 def test_a_lock_whose_holder_has_died_is_free(tmp_path: Path) -> None:
     code = f"import os; from engine.services.server_lock import ServerLock as L; from pathlib import Path; L(Path({str(tmp_path)!r})).take(); os._exit(9)"  # noqa: E501
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 9
@@ -162,7 +151,9 @@ def test_a_lock_whose_holder_has_died_is_free(tmp_path: Path) -> None:
         pass
 
 
-async def test_celerys_workers_take_documents_over_postgresql_and_redis_and_stop_in_order(tmp_path: Path) -> None:
+async def test_celerys_workers_take_documents_over_postgresql_and_redis_and_stop_in_order_and_servers_may_be_several(
+    tmp_path: Path,
+) -> None:
     broker = redis.running().url
     with database("postgresql") as (url, _):
         ingestion = {"worker": "celery", "broker_url": broker}
@@ -184,6 +175,15 @@ async def test_celerys_workers_take_documents_over_postgresql_and_redis_and_stop
             with process("worker", "--celery", **environment):
                 await until(lambda: live(assembly, document))
                 assert len(await workers(assembly)) == 1
+        address = url.replace("+asyncpg", "").replace(f":{PASSWORD}", "")
+        for store, alone in (("vectors", False), ("embedded", True), ("faiss", True)):
+            several = Assembly(offline_settings(tmp_path / store, database_url=url, store=store))
+            async with several.opened(serve=False) as workbench:
+                if store == "vectors":
+                    await workbench.add_provider(ADMIN, "pgvector", name=store, base_url=address, key=PASSWORD)
+                    await workbench.add_provider(ADMIN, "chroma", name="embedded")
+                    await workbench.delete_collection(ADMIN, job.collection_id)
+                assert await several.one_server_only() is alone, store
 
 
 async def test_an_upload_is_taken_while_the_broker_is_away_and_rung_for_later(tmp_path: Path) -> None:

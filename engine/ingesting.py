@@ -10,21 +10,29 @@ from sqlalchemy import select
 
 from engine import registry
 from engine.database.models import Collection
+from engine.ingestion_views import BulkAction
 from engine.loading import preview, sandbox
 from engine.operating import Operating
 from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
+from engine.services.bulk import Action, Bulk
 from engine.services.collections import Collections
+from engine.services.folder_sync import FolderSync
 from engine.services.heartbeats import WORKER
 from engine.services.indexes import Indexes
 from engine.services.job_desk import JobDesk
 from engine.services.job_sweeper import JobSweeper
 from engine.services.keeping import Keeping
+from engine.services.legal_holds import LegalHolds
 from engine.services.library import Library
+from engine.services.moving import Moving
+from engine.services.retention import RetentionRules
 from engine.services.ringing import Ringing
 from engine.services.server_lock import ServerLock
+from engine.services.upload_checks import UploadChecks
 from engine.services.url_ingestion import UrlIngestion
+from engine.services.versions import Versions
 from engine.stores.snapshot import fingerprint
 from engine.vendors.celery import CeleryBell
 from engine.worker import Worker
@@ -152,8 +160,53 @@ class Ingesting(Operating):
     @cached_property
     def keeping(self) -> Keeping:
         """What the facade hands on to."""
-        stalled = self.settings.ingestion.stalled_seconds
-        return Keeping(jobs=JobDesk(database=self.database, stalled_seconds=stalled, wake=self.wake))
+        return Keeping(
+            jobs=self.job_desk,
+            sync=FolderSync(database=self.database, library=self.library),
+            retention=self.retention,
+            holds=LegalHolds(self.database),
+            versions=self.versions,
+            moving=Moving(database=self.database, wake=self.wake),
+            checks=self.upload_checks,
+            bulk=self.bulk,
+        )
+
+    @cached_property
+    def job_desk(self) -> JobDesk:
+        """Files on their way."""
+        return JobDesk(database=self.database, stalled_seconds=self.settings.ingestion.stalled_seconds, wake=self.wake)
+
+    @cached_property
+    def versions(self) -> Versions:
+        """Which content of a document answers."""
+        return Versions(database=self.database, blobs=self.blobs, wake=self.wake)
+
+    @cached_property
+    def upload_checks(self) -> UploadChecks:
+        """Forecasts of uploads."""
+        return UploadChecks(database=self.database, quotas=self.quotas, configured=self.configured, settings=self.settings)
+
+    @cached_property
+    def bulk(self) -> Bulk:
+        """One action on many documents."""
+        actions: dict[BulkAction, Action] = {
+            BulkAction.DELETE: self.library.delete,
+            BulkAction.RESTORE: self.library.restore,
+            BulkAction.CANCEL: self.job_desk.cancel,
+            BulkAction.RETRY: partial(self.library.reprocess, password=None),
+            BulkAction.ENABLE: self.versions.enable,
+            BulkAction.DISABLE: self.versions.disable,
+        }
+        return Bulk(database=self.database, actions=actions)
+
+    @cached_property
+    def retention(self) -> RetentionRules:
+        """What removes what is too old."""
+        return RetentionRules(database=self.database, trail=self.trail, forget=self.blobs.delete)
+
+    def purges(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        """Return what removes what is out of date; each is called once in an hour."""
+        return (*super().purges(), self.retention.run, self.versions.purge)
 
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""

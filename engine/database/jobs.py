@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database import job_events
+from engine.database.collections import WORKING
 from engine.database.columns import now
 from engine.database.database import changed
 from engine.database.models import Job, Version
@@ -119,6 +120,12 @@ async def owners(session: AsyncSession, version_ids: Sequence[str], *, alive_at:
     if alive_at is not None:
         query = query.where(Job.lease_until >= alive_at)
     return {version_id: owner for version_id, owner in await session.execute(query)}
+
+
+async def on_their_way(session: AsyncSession, document_id: str) -> list[str]:
+    """Return the ids of the versions of a document that are not live yet, and have not failed."""
+    query = select(Version.id).where(Version.document_id == document_id, Version.state.in_(WORKING))
+    return list(await session.scalars(query))
 
 
 async def cancel(session: AsyncSession, version_ids: Sequence[str]) -> list[str]:

@@ -14,11 +14,12 @@ from engine.database.audit import record
 from engine.database.columns import now
 from engine.database.database import Database
 from engine.database.models import DocumentRow, Job, Version, VersionState
+from engine.database.present import PAST
 from engine.errors import InputError
 from engine.ingestion_views import JobEvent, JobInfo, JobState, Tray
 from engine.services import heartbeats
 from engine.services.job_forecast import Forecast, forecast
-from engine.services.library import visible
+from engine.services.visible import visible
 from engine.types import Principal, Right
 
 SHOWN = 500
@@ -69,7 +70,7 @@ class JobDesk:
     async def job_log(self, principal: Principal, document_id: str) -> list[JobEvent]:
         """Return what became of the versions of a document on their way, oldest first. Raises NotFound."""
         async with self._database.read() as session:
-            await visible(session, principal, document_id, Right.READ)
+            await visible(session, principal, document_id)
             rows = await session.execute(select(Version.id, Version.number).where(Version.document_id == document_id))
             numbers = {version_id: number for version_id, number in rows}
             events = await job_events.of_versions(session, list(numbers))
@@ -84,8 +85,8 @@ class JobDesk:
         It takes effect at once; a worker that has it in hands stops within two seconds.
         """
         async with self._database.write() as session:
-            row = await visible(session, principal, document_id, Right.WRITE)
-            found = await documents.working(session, row.id)
+            row = await visible(session, principal, document_id, Right.WRITE, lock=True)
+            found = await jobs.on_their_way(session, row.id)
             if not found:
                 raise InputError(f"{row.name!r} is not being processed", hint="It may have been done a moment ago.")
             await jobs.cancel(session, found)
@@ -98,18 +99,17 @@ class JobDesk:
     async def requeue(self, principal: Principal, document_id: str) -> None:
         """Queue a document anew that stalled, rests, failed or was stopped. Raises NotFound, AccessDenied, InputError."""
         async with self._database.write() as session:
-            row = await visible(session, principal, document_id, Right.WRITE)
-            version = await documents.newest_version(session, row.id)
+            row = await visible(session, principal, document_id, Right.WRITE, lock=True)
+            version = await documents.present_version(session, row.id)
             owned = (await jobs.owners(session, [version.id], alive_at=now())).get(version.id)
             if owned is not None:
                 raise InputError(f"{row.name!r} is being worked on", hint="Wait until it is done, or stop it first.")
             if version.state == VersionState.FAILED:
-                await documents.advance(
-                    session, version, expected=VersionState.FAILED, state=VersionState.STORED, reason="", hint=""
-                )
-            elif version.state not in collections.WORKING:
+                await documents.retry(session, version)
+            elif version.state in collections.WORKING:
+                await jobs.queue_again(session, version)
+            else:
                 raise InputError(f"{row.name!r} is done", hint="Process it again if you want it read anew.")
-            await jobs.queue_again(session, version)
             await job_events.add(session, version.id, f"queued again by {principal.name}")
             await record(session, principal, "document.requeue", row.id, name=row.name, version=version.number)
         self._wake()
@@ -130,7 +130,11 @@ class JobDesk:
 
 def _jobs_of(readable: Sequence[str], wanted: ColumnElement[bool]) -> Select[Job, Version, DocumentRow]:
     newer = aliased(Version)
-    has_newer = select(newer.id).where(newer.document_id == Version.document_id, newer.number > Version.number).exists()
+    has_newer = (
+        select(newer.id)
+        .where(newer.document_id == Version.document_id, newer.number > Version.number, newer.state.not_in(PAST))
+        .exists()
+    )
     return (
         select(Job, Version, DocumentRow)
         .join(Version, Version.id == Job.version_id)

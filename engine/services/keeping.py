@@ -1,13 +1,20 @@
 """The part of the facade about keeping documents.
 
-Jobs, versions, generations, backups; `engine.workbench.Workbench` stands on it.
+Jobs, versions, generations, backups, retention; `engine.workbench.Workbench` stands on it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.services.bulk import Bulk
+from engine.services.folder_sync import FolderSync
 from engine.services.job_desk import JobDesk
+from engine.services.legal_holds import LegalHolds
+from engine.services.moving import Moving
+from engine.services.retention import RetentionRules
+from engine.services.upload_checks import UploadChecks
+from engine.services.versions import Versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +22,13 @@ class Keeping:
     """The parts that this part of the facade hands on to."""
 
     jobs: JobDesk
+    sync: FolderSync
+    retention: RetentionRules
+    holds: LegalHolds
+    versions: Versions
+    moving: Moving
+    checks: UploadChecks
+    bulk: Bulk
 
 
 class KeepingFacade:
@@ -26,3 +40,20 @@ class KeepingFacade:
         self.cancel = keeping.jobs.cancel
         self.requeue = keeping.jobs.requeue
         self.tray = keeping.jobs.tray
+        self.sync_folder = keeping.sync.sync
+        self.retention_rules = keeping.retention.rules
+        self.save_retention_rule = keeping.retention.save
+        self.delete_retention_rule = keeping.retention.delete
+        self.retention_effects = keeping.retention.effects
+        self.apply_retention = keeping.retention.apply
+        self.legal_holds = keeping.holds.all
+        self.set_legal_hold = keeping.holds.set
+        self.release_legal_hold = keeping.holds.release
+        self.versions = keeping.versions.all
+        self.activate_version = keeping.versions.activate
+        self.sweep_versions = keeping.versions.purge
+        self.disable_document = keeping.versions.disable
+        self.enable_document = keeping.versions.enable
+        self.move_document = keeping.moving.move
+        self.check_upload = keeping.checks.check
+        self.bulk = keeping.bulk.run

@@ -20,6 +20,7 @@ from engine.commands import (
     versions,
 )
 from engine.commands.evaluation import evaluate
+from engine.commands.worker import worker
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 for command in (
@@ -42,6 +43,7 @@ for command in (
     generations.revert_generation,
     operations.health,
     operations.serve,
+    worker,
 ):
     app.command()(command)
 app.command("doctor", hidden=True)(operations.health)  # its former name

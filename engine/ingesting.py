@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from functools import cached_property, partial
 from typing import Any
+
+from sqlalchemy import select
 
 from engine import registry
 from engine.database.models import Collection
@@ -17,7 +18,6 @@ from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.retrieval.search import HybridSearch
-from engine.security.passwords import Hasher
 from engine.services.archives import Archives
 from engine.services.bulk import Action, Bulk
 from engine.services.collections import Collections
@@ -27,26 +27,28 @@ from engine.services.generation_plan import GenerationPlanner
 from engine.services.generation_recall import GenerationRecall
 from engine.services.generation_removal import GenerationRemoval
 from engine.services.generations import Generations
+from engine.services.heartbeats import WORKER
 from engine.services.indexes import Indexes
+from engine.services.job_desk import JobDesk
+from engine.services.job_sweeper import JobSweeper
 from engine.services.keeping import Keeping
 from engine.services.legal_holds import LegalHolds
 from engine.services.library import Library
 from engine.services.moving import Moving
 from engine.services.retention import RetentionRules
+from engine.services.ringing import Ringing
+from engine.services.server_lock import ServerLock
 from engine.services.upload_checks import UploadChecks
 from engine.services.url_ingestion import UrlIngestion
 from engine.services.versions import Versions
-from engine.settings import Settings
 from engine.stores.snapshot import fingerprint
+from engine.vendors.celery import CeleryBell
 from engine.worker import Worker
+from engine.worker_child import WorkerChild
 
 
 class Ingesting(Operating):
     """The part of `engine.assembly.Assembly` about documents."""
-
-    def __init__(self, settings: Settings, *, hasher: Hasher | None = None) -> None:
-        super().__init__(settings, hasher=hasher)
-        self._news = asyncio.Event()
 
     async def chunker_of(self, collection: Collection) -> Chunker:
         """Return the chunker that a collection was made with; it counts in the tokens of the collection's embedder."""
@@ -98,8 +100,48 @@ class Ingesting(Operating):
             meter=self.meter,
             traces=self.traces,
             slots=self.settings.ingest_workers,
-            finished=lambda _: self._news.set(),
+            rules=self.settings.ingestion,
+            name=self.replica.process,
         )
+
+    @cached_property
+    def ringing(self) -> Ringing:
+        """Who tells Celery's workers."""
+        url, prefix = self.settings.ingestion.broker_url.get_secret_value(), self.settings.caching.prefix
+        bell = CeleryBell(url, prefix=prefix, lease_seconds=self.settings.ingestion.stalled_seconds)
+        return Ringing(database=self.database, bell=bell)
+
+    @cached_property
+    def worker_child(self) -> WorkerChild:
+        """The worker beside this server."""
+        return WorkerChild(self.settings)
+
+    def wake(self) -> None:
+        """Say that there may be a job. Workers that are processes of their own look into the database every second."""
+        if self.settings.ingestion.worker == "inside":
+            self.worker.wake()
+        elif self.settings.ingestion.worker == "celery":
+            self.ringing.wake()
+
+    @cached_property
+    def sweeper(self) -> JobSweeper:
+        """Who finds jobs whose worker is gone."""
+        every = self.settings.ingestion.stalled_seconds / 3
+        return JobSweeper(database=self.database, every_seconds=every, found=self.wake)
+
+    @cached_property
+    def server_lock(self) -> ServerLock:
+        """What keeps a second server out of the data folder."""
+        return ServerLock(self.settings.data_dir)
+
+    async def one_server_only(self) -> bool:
+        """Whether something that is in use can have one writer only: SQLite, or an index in a file."""
+        if self.database.is_sqlite:
+            return True
+        async with self.database.read() as session:
+            stores = set(await session.scalars(select(Collection.store).distinct()))
+        stores.add((await self.configured.current()).choices.store)
+        return not all([await self.parts.on_a_server(store) for store in sorted(stores)])
 
     @cached_property
     def collections(self) -> Collections:
@@ -124,7 +166,7 @@ class Ingesting(Operating):
             render=partial(preview.render, limits=self.settings.limits),
             settings=self.settings,
             quotas=self.quotas,
-            wake=self.worker.wake,
+            wake=self.wake,
         )
 
     @cached_property
@@ -149,7 +191,6 @@ class Ingesting(Operating):
             indexes=self.indexes,
             spaces=self.spaces,
             recall=recall,
-            switched=self._news.set,
         )
 
     @cached_property
@@ -185,20 +226,26 @@ class Ingesting(Operating):
         """What the facade hands on to."""
         return Keeping(
             generations=self.generations,
+            jobs=self.job_desk,
             sync=FolderSync(database=self.database, library=self.library),
             retention=self.retention,
             holds=LegalHolds(self.database),
             versions=self.versions,
-            moving=Moving(database=self.database, wake=self.worker.wake),
+            moving=Moving(database=self.database, wake=self.wake),
             checks=self.upload_checks,
             bulk=self.bulk,
             archives=self.archives,
         )
 
     @cached_property
+    def job_desk(self) -> JobDesk:
+        """Files on their way."""
+        return JobDesk(database=self.database, stalled_seconds=self.settings.ingestion.stalled_seconds, wake=self.wake)
+
+    @cached_property
     def versions(self) -> Versions:
         """Which content of a document answers."""
-        return Versions(database=self.database, blobs=self.blobs, wake=self.worker.wake)
+        return Versions(database=self.database, blobs=self.blobs, wake=self.wake)
 
     @cached_property
     def upload_checks(self) -> UploadChecks:
@@ -211,6 +258,7 @@ class Ingesting(Operating):
         actions: dict[BulkAction, Action] = {
             BulkAction.DELETE: self.library.delete,
             BulkAction.RESTORE: self.library.restore,
+            BulkAction.CANCEL: self.job_desk.cancel,
             BulkAction.RETRY: partial(self.library.reprocess, password=None),
             BulkAction.ENABLE: self.versions.enable,
             BulkAction.DISABLE: self.versions.disable,
@@ -228,7 +276,22 @@ class Ingesting(Operating):
 
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return (self.generation_builder.serve,)
+        mode = self.settings.ingestion.worker
+        doing = (self.generation_builder.serve, self.sweeper.run)
+        if mode == "child":
+            return (*doing, self.worker_child.run)
+        return (*doing, self.ringing.run) if mode == "celery" else doing
+
+    def working_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        """Return what runs in the background of a worker that is a process of its own; each runs until it is cancelled."""
+        return (self.sweeper.run, self.history.run, self.breakers.run, self._worker_beat)
+
+    async def _worker_beat(self) -> None:
+        heart = self.heart(WORKER, slots=self.settings.ingest_workers)
+        try:
+            await heart.run()
+        finally:
+            await heart.close()
 
 
 def chunker(name: str, *, embedder: Embedder, overlap_tokens: int) -> Chunker:

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from engine.database import content, cuts, documents
 from engine.database.audit import record
 from engine.database.blobs import Blobs
@@ -24,9 +26,12 @@ from engine.protocols import Meter
 from engine.security.sealing import Sealer
 
 COMMANDING_TITLE = "The title in the file reads as a command to an assistant and was left out."
-EMBED_FROM, EMBED_TO = 0.15, 0.95  # the share of the progress bar that embedding gets
 
-Report = Callable[[float], Awaitable[None]]
+Report = Callable[[str, int, int], Awaitable[None]]
+"""`report(stage, done, total)` of pages or passages; the stage is "parse", "recognise", "chunk", "embed" or "index".
+
+Raises JobLost when the job is somebody else's by now, or nobody's.
+"""
 
 
 class Parse(Protocol):
@@ -68,7 +73,7 @@ class Ingest:
             document = await session.get_one(DocumentRow, version.document_id)
         if version.state == VersionState.STORED:
             with timing(self._meter, "ingest_seconds", "parse"):
-                await self._load(version, document)
+                await self._load(version, document, report)
         while version.state in (VersionState.PARSED, VersionState.CHUNKED, VersionState.EMBEDDED):
             await self._step(version, document, report)
 
@@ -81,15 +86,17 @@ class Ingest:
             raise JobLost(version.id)
         if version.state == VersionState.PARSED or not cut:
             with timing(self._meter, "ingest_seconds", "chunk"):
-                await self._chunk(version, document, collection)
+                await self._chunk(version, document, collection, report)
         elif version.state == VersionState.CHUNKED:
             with timing(self._meter, "ingest_seconds", "embed"):
                 await self._embed(version, document, collection, report)
         else:
             with timing(self._meter, "ingest_seconds", "live"):
+                await report("index", 0, version.chunks)
                 await self._go_live(version)
 
-    async def _load(self, version: Version, document: DocumentRow) -> None:
+    async def _load(self, version: Version, document: DocumentRow, report: Report) -> None:
+        await report("parse", 0, 0)
         password = self._sealer.open(version.sealed_password) if version.sealed_password else None
         stop = threading.Event()
         try:
@@ -97,6 +104,7 @@ class Ingest:
             parsed = await asyncio.to_thread(self._parse, path, name=document.name, password=password, stop=stop)
         finally:
             stop.set()  # when this task is cancelled, the parser must not run on for nobody
+        await report("parse", len(parsed.pages), len(parsed.pages))
         _refuse_empty(parsed)
         # A title stands in front of every passage that a model reads.
         title = "" if self._cutting.commands(parsed.title) else parsed.title[:500]
@@ -118,8 +126,10 @@ class Ingest:
                 state=VersionState.PARSED,
             )
 
-    async def _chunk(self, version: Version, document: DocumentRow, collection: Collection) -> None:
+    async def _chunk(self, version: Version, document: DocumentRow, collection: Collection, report: Report) -> None:
+        await report("chunk", 0, version.pages)
         rows = await self._cutting.cut(collection, version, document)
+        await report("chunk", version.pages, version.pages)
         async with self._database.write() as session:
             await content.save_chunks(session, version.id, collection.generation, rows)
             await documents.advance(
@@ -131,9 +141,12 @@ class Ingest:
         texts = await self._cutting.texts(collection, version, document)
 
         async def told(done: int, total: int) -> None:
-            await report(EMBED_FROM + (EMBED_TO - EMBED_FROM) * done / total)
+            await report("embed", done, total)
 
-        await self._cutting.embed(collection, texts, told)
+        async def permitted(session: AsyncSession) -> None:
+            await documents.hold(session, version)  # vectors of a document that was purged meanwhile would be nobody's
+
+        await self._cutting.embed(collection, texts, told, permitted=permitted)
         async with self._database.write() as session:
             await cuts.embedded(session, [version.id], collection.generation)
             await documents.advance(session, version, expected=VersionState.CHUNKED, state=VersionState.EMBEDDED)

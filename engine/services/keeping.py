@@ -11,6 +11,7 @@ from engine.services.archives import Archives
 from engine.services.bulk import Bulk
 from engine.services.folder_sync import FolderSync
 from engine.services.generations import Generations
+from engine.services.job_desk import JobDesk
 from engine.services.legal_holds import LegalHolds
 from engine.services.moving import Moving
 from engine.services.retention import RetentionRules
@@ -23,6 +24,7 @@ class Keeping:
     """The parts that this part of the facade hands on to."""
 
     generations: Generations
+    jobs: JobDesk
     sync: FolderSync
     retention: RetentionRules
     holds: LegalHolds
@@ -44,6 +46,11 @@ class KeepingFacade:
         self.switch_generation = keeping.generations.switch
         self.revert_generation = keeping.generations.revert
         self.build_generation = keeping.generations.build
+        self.jobs = keeping.jobs.jobs
+        self.job_log = keeping.jobs.job_log
+        self.cancel = keeping.jobs.cancel
+        self.requeue = keeping.jobs.requeue
+        self.tray = keeping.jobs.tray
         self.sync_folder = keeping.sync.sync
         self.retention_rules = keeping.retention.rules
         self.save_retention_rule = keeping.retention.save

@@ -207,6 +207,7 @@ class Library:
             if row.deleted_at is not None:
                 await documents.restore(session, row)
                 await record(session, principal, "document.restore", document_id, name=row.name)
+        self._wake()  # its processing goes on where the deletion stopped it
 
     async def reprocess(self, principal: Principal, document_id: str, *, password: str | None) -> DocumentInfo:
         """Process the present version again, beside what is live. Raises NotFound, AccessDenied, InputError."""

@@ -38,6 +38,8 @@ _ANY_KEY = Permit(frozenset(Scope))
 PERMITS: dict[str, Permit] = {
     **dict.fromkeys(("collections", "collection_id"), _LIST),
     **dict.fromkeys(("documents", "document", "page", "chunks", "page_image", "waiting", "search", "quarantine"), _READ),
+    **dict.fromkeys(("jobs", "job_log", "tray"), _READ),
+    **dict.fromkeys(("cancel", "requeue"), _WRITE),
     "versions": _READ,
     **dict.fromkeys(("check_upload", "activate_version", "disable_document"), _WRITE),
     **dict.fromkeys(("enable_document", "move_document", "bulk"), _WRITE),

@@ -32,6 +32,12 @@ LOADERS: Table = {
     "text/markdown": Spec("engine.loading.markdown:MarkdownLoader", label="Markdown"),
     "text/csv": Spec("engine.loading.csv:CsvLoader", label="CSV, TSV"),
     "text/plain": Spec("engine.loading.text:TextLoader", label="plain text"),
+    "image/png": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="PNG image"),
+    "image/jpeg": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="JPEG image"),
+    "image/gif": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="GIF image"),
+    "image/tiff": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="TIFF image, of one or more pages"),
+    "image/webp": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="WebP image"),
+    "image/bmp": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="BMP image"),
 }
 
 # constructor: (*, tokens: TokenCounter, embedder: Embedder, overlap_tokens: int)

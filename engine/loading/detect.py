@@ -23,15 +23,18 @@ _MAIN_PARTS = (
     (re.compile(rb"presentationml\.(presentation|slideshow|template)\.main|powerpoint\.\w+\.macroEnabled"), PPTX),
     (re.compile(rb"spreadsheetml\.(sheet|template)\.main|excel\.(sheet|template)\.macroEnabled"), XLSX),
 )
+# (offset, magic, media type)
+_IMAGES = (
+    (0, b"\x89PNG", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"GIF8", "image/gif"),
+    (0, b"II*\0", "image/tiff"),
+    (0, b"MM\0*", "image/tiff"),
+    (8, b"WEBP", "image/webp"),
+)
 # (offset, magic, what it is)
 _MAGIC = (
     (0, b"{\\rtf", "an RTF document"),
-    (0, b"\x89PNG", "a PNG image"),
-    (0, b"\xff\xd8\xff", "a JPEG image"),
-    (0, b"GIF8", "a GIF image"),
-    (0, b"II*\0", "a TIFF image"),
-    (0, b"MM\0*", "a TIFF image"),
-    (8, b"WEBP", "a WebP image"),
     (4, b"ftyp", "a video or HEIC image"),
     (0, b"\x1f\x8b", "a gzip archive"),
     (0, b"BZh", "a bzip2 archive"),
@@ -55,7 +58,7 @@ _OLE_KINDS = (
     ("__properties_version1.0", "an Outlook message (.msg)", "save the message as PDF or text and upload that"),
 )
 _HINTS = {
-    "image": "run text recognition (OCR) on it first and upload the result",
+    "image": "save it as PNG or JPEG and upload that",
     "archive": "unpack it and upload the files in it",
 }
 _BY_SUFFIX = {
@@ -91,6 +94,11 @@ def detect(path: Path, *, name: str) -> str:
         return _in_zip(path)
     if sample.startswith(_OLE):
         _refuse_ole(path)
+    for offset, magic, media_type in _IMAGES:
+        if sample.startswith(magic, offset):
+            return media_type
+    if sample.startswith(b"BM") and not looks_like_text(sample):
+        return "image/bmp"
     for offset, magic, what in _MAGIC:
         if sample.startswith(magic, offset):
             _refuse(what)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from engine.documents import Document, Page
 from engine.loading.budget import BUDGET
-from engine.loading.picture import FORMATS, frames, open_picture
+from engine.loading.image_types import FORMATS
+from engine.loading.picture import frames, open_picture
 
 _TYPES = {name: media_type for media_type, name in FORMATS.items()}
 

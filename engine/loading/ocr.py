@@ -102,7 +102,9 @@ def spaced(text: str, places: Any, crop: Any) -> str:
     widths = [0.0]
     for index in range(1, len(text)):
         left, right = at[index - 1], at[index]
-        widths.append(max((min(end, right) - max(start, left) for start, end in gaps if start < right and left < end), default=0.0))
+        widths.append(
+            max((min(end, right) - max(start, left) for start, end in gaps if start < right and left < end), default=0.0)
+        )
     inner = [w for w, one, two in zip(widths[1:], text, text[1:], strict=False) if one.isalnum() and two.isalnum()]
     usual = float(np.median(inner)) if inner else 0.0
     for index in range(1, len(text)):

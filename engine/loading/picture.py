@@ -12,15 +12,8 @@ from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 from engine.documents import PageImage
 from engine.errors import BrokenFile, EngineError, FileTooLarge, NotFound
+from engine.loading.image_types import FORMATS
 
-FORMATS = {
-    "image/png": "PNG",
-    "image/jpeg": "JPEG",
-    "image/gif": "GIF",
-    "image/tiff": "TIFF",
-    "image/webp": "WEBP",
-    "image/bmp": "BMP",
-}
 MAX_IMAGE_PIXELS = 100_000_000
 """An A3 page at 600 dots per inch has 70 million. The size is in the file's header, so a bomb is refused before it unfolds."""
 MAX_PIXELS = 16_000_000

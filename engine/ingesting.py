@@ -10,8 +10,10 @@ from typing import Any
 from engine import registry
 from engine.database.models import Collection
 from engine.loading import preview, sandbox
+from engine.loading.recognise import recognise
 from engine.operating import Operating
 from engine.pipelines.ingest import Ingest
+from engine.pipelines.recognition import Recognition
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.security.passwords import Hasher
@@ -60,9 +62,16 @@ class Ingesting(Operating):
             embedders=self.parts.embedder_of,
             chunkers=self.chunker_of,
             bill=self.ledger.bill_embedding,
+            recognition=self._recognition,
             injection=self.settings.injection,
             meter=self.meter,
         )
+
+    @property
+    def _recognition(self) -> Recognition:
+        rules = self.settings.ingestion
+        reader = partial(recognise, rules=rules, limits=self.settings.limits) if rules.ocr else None
+        return Recognition(reader, max_pages=rules.ocr_max_pages)
 
     @cached_property
     def worker(self) -> Worker:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.models import IN_INDEXES, ChunkRow, Collection, DocumentRow, PageRow, VectorRow, Version
 from engine.database.quarantine import HELD, RELEASED
-from engine.documents import Block, Chunk, Finding, Page
+from engine.documents import Block, Chunk, Finding, Line, Page
 from engine.errors import NotFound
 from engine.protocols import Array
 
@@ -30,6 +30,8 @@ async def save_pages(session: AsyncSession, version_id: str, pages: Sequence[Pag
             "section": list(page.section),
             "blocks": [asdict(block) for block in page.blocks],
             "has_image": page.has_image,
+            "recognised": page.recognised,
+            "lines": [[line.start, line.end, *line.box] for line in page.lines],
         }
         for page in pages
     ]
@@ -58,14 +60,18 @@ def _page(row: PageRow) -> Page:
         section=tuple(row.section),
         blocks=tuple(Block(**block) for block in row.blocks),
         has_image=row.has_image,
+        recognised=row.recognised,
+        lines=tuple(Line(start=start, end=end, box=(a, b, c, d)) for start, end, a, b, c, d in row.lines),
     )
 
 
 async def save_chunks(session: AsyncSession, version_id: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Replace the chunks of a version; `rows` have the columns of ChunkRow."""
+    """Replace the chunks of a version; `rows` have the columns of ChunkRow. Whether they were recognised is known here."""
+    query = select(PageRow.number).where(PageRow.version_id == version_id, PageRow.recognised)
+    recognised = set(await session.scalars(query))
     await session.execute(delete(ChunkRow).where(ChunkRow.version_id == version_id))
     if rows:
-        await session.execute(insert(ChunkRow), [dict(row) for row in rows])
+        await session.execute(insert(ChunkRow), [{**row, "recognised": row["page"] in recognised} for row in rows])
 
 
 async def chunks(session: AsyncSession, version: Version) -> list[tuple[Chunk, str]]:
@@ -157,6 +163,7 @@ def _chunk(row: ChunkRow, version: Version, document: DocumentRow) -> Chunk:
         context=row.context,
         media_type=version.media_type,
         title=version.title,
+        recognised=row.recognised,
         findings=() if row.quarantine == RELEASED else tuple(Finding(**one) for one in row.findings),
     )
 

@@ -16,7 +16,7 @@ from PIL import Image
 from engine.errors import MissingDependency
 
 MIN_SCORE = 0.5  # mean probability of a line's characters below which it is taken for a stain
-# Blank columns, as shares of the height of the line: the recogniser was trained on Chinese and leaves out spaces of narrow type.
+# Blank columns, as shares of a line's height: the recogniser was trained on Chinese and leaves out spaces of narrow type.
 _SPACE = 0.16
 _SPACE_AT_DIGIT = 0.3
 _WIDE = 0.11  # the gap inside a word that is no reason for a space, in type that is spaced out
@@ -102,15 +102,14 @@ def spaced(text: str, places: Any, crop: Any) -> str:
     widths = [0.0]
     for index in range(1, len(text)):
         left, right = at[index - 1], at[index]
-        widths.append(
-            max((min(end, right) - max(start, left) for start, end in gaps if start < right and left < end), default=0.0)
-        )
+        between = (min(end, right) - max(start, left) for start, end in gaps if start < right and left < end)
+        widths.append(max(between, default=0.0))
     inner = [w for w, one, two in zip(widths[1:], text, text[1:], strict=False) if one.isalnum() and two.isalnum()]
     usual = float(np.median(inner)) if inner else 0.0
     for index in range(1, len(text)):
         before, after = text[index - 1], text[index]
         digits = before.isdigit() or after.isdigit()
-        least = max(_SPACE_AT_DIGIT if digits else _SPACE, 0.0) * height
+        least = (_SPACE_AT_DIGIT if digits else _SPACE) * height
         wide = widths[index] > least and widths[index] > usual + _WIDE * height
         if wide and not before.isspace() and not after.isspace() and before.isascii() and after.isascii():
             parts.append(" ")

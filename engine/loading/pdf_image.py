@@ -40,7 +40,7 @@ def render_page(
         with open_page(document, page - 1) as handle:
             if not handle:
                 raise BrokenFile(f"page {page} is damaged")
-            places = [tuple(box) for box in boxes] or [box for span in highlight for box in span_boxes(handle, span, form=form)]
+            places = list(boxes) or [box for span in highlight for box in span_boxes(handle, span, form=form)]
             image = _paint(handle, form, width)
     return marked(image, places)
 

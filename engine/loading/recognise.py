@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPES = frozenset({"application/pdf", *FORMATS})
 MEMORY_MB = 3072
 """Address space of the child: models, a page of 16 million pixels, and what ONNX Runtime keeps; 2,100 MB were seen."""
+_MAX_CHARS = 100_000  # of one picture
 _FAILURES = 3  # children that may die over one file: a page that kills its reader is passed over, and the next one starts
 
 
@@ -39,9 +40,9 @@ def recognise(
     limits: Limits,
     stop: threading.Event | None = None,
 ) -> Iterator[Page]:
-    """Yield each of `pages` (numbers from 1, rising) with `recognised` set: `text`, and `lines` that tell where it stands.
+    r"""Yield each of `pages` (numbers from 1, rising) with `recognised` set: `text`, and `lines` that tell where it stands.
 
-    A page that cannot be read comes back without text. Lines are joined by "\\n", paragraphs by "\\n\\n", cells of a row by a
+    A page that cannot be read comes back without text. Lines are joined by "\n", paragraphs by "\n\n", cells of a row by a
     space; text is NFC. About 0.6 s for the start, then 1 to 15 s a page on one core. Setting `stop` ends it.
     Raises MissingDependency before the first page when text recognition is not installed, BrokenFile after `stop`.
     """
@@ -98,6 +99,10 @@ def _page(record: dict[str, Any], number: int) -> Page:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BrokenFile("the picture made its reader write nonsense") from error
-    if found.get("number") != number or any(not 0 <= line.start < line.end <= len(text) for line in lines):
+    if (
+        found.get("number") != number
+        or len(text) > _MAX_CHARS
+        or any(not 0 <= line.start < line.end <= len(text) for line in lines)
+    ):
         raise BrokenFile("the picture made its reader write nonsense")
     return Page(number=number, text=text, has_image=True, recognised=True, lines=lines)

@@ -26,6 +26,7 @@ from engine.database.quarantine import FLAGGED, HELD
 from engine.documents import Chunk, Document, Page, Piece
 from engine.errors import BadResponse, EmptyDocument, StoreError
 from engine.monitoring.timing import timing
+from engine.pipelines.recognition import Recognition
 from engine.protocols import Chunker, Embedder, Meter
 from engine.sections import Injection
 from engine.security.injection import assess
@@ -68,6 +69,7 @@ class Ingest:
         embedders: Embedders,
         chunkers: Callable[[Collection], Awaitable[Chunker]],
         bill: Callable[[Collection, Sequence[str], Embedder, float], Awaitable[Callable[[AsyncSession], None]]],
+        recognition: Recognition,
         injection: Injection,
         meter: Meter,
     ) -> None:
@@ -78,6 +80,7 @@ class Ingest:
         self._embedders = embedders
         self._chunkers = chunkers
         self._bill = bill
+        self._recognition = recognition
         self._injection = injection
         self._meter = meter
         self._embedding: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)  # one batch a model at a time
@@ -92,7 +95,7 @@ class Ingest:
             collection = await session.get_one(Collection, version.collection_id)
         if version.state == VersionState.STORED:
             with timing(self._meter, "ingest_seconds", "parse"):
-                await self._load(version, document)
+                await self._load(version, document, report)
         if version.state == VersionState.PARSED:
             with timing(self._meter, "ingest_seconds", "chunk"):
                 await self._chunk(version, document, collection)
@@ -103,12 +106,17 @@ class Ingest:
             with timing(self._meter, "ingest_seconds", "live"):
                 await self._go_live(version, collection)
 
-    async def _load(self, version: Version, document: DocumentRow) -> None:
+    async def _load(self, version: Version, document: DocumentRow, report: Report) -> None:
         password = self._sealer.open(version.sealed_password) if version.sealed_password else None
         stop = threading.Event()
+
+        async def progress(done: int, total: int) -> None:
+            await report(EMBED_FROM * done / total)
+
         try:
             path = self._blobs.path(version.blob)
             parsed = await asyncio.to_thread(self._parse, path, name=document.name, password=password, stop=stop)
+            parsed = await self._recognition.fill(path, parsed, password=password, stop=stop, progress=progress)
         finally:
             stop.set()  # when this task is cancelled, the parser must not run on for nobody
         _refuse_empty(parsed)
@@ -210,7 +218,8 @@ def _refuse_empty(document: Document) -> None:
         return
     scanned = sum(page.has_image for page in document.pages)
     what = f"all {len(document.pages)} pages are pictures without text" if scanned else "there is no text in the file"
-    raise EmptyDocument(f"nothing to index: {what}")
+    hint = next((text for text in document.warnings if text.startswith("Text recognition")), "")
+    raise EmptyDocument(f"nothing to index: {what}", hint=hint)
 
 
 def _coverage_warning(pages: tuple[Page, ...]) -> list[str]:

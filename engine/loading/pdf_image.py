@@ -72,12 +72,13 @@ def _character_boxes(page: Any, text: PageText, start: int, end: int) -> Iterato
         return
     rect = pdfium.FS_RECTF()
     with open_text(page) as text_page:
-        first = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, text.unit_offset(start))
-        last = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, text.unit_offset(end - 1))
-        for index in range(first, last + 1) if first >= 0 else ():
-            blank = pdfium.FPDFText_GetUnicode(text_page, index) in {0, 9, 10, 13, 32, 160}
-            if not blank and pdfium.FPDFText_GetLooseCharBox(text_page, index, rect):
-                yield _on_page(page, (rect.left, rect.top, rect.right, rect.bottom))
+        for begin, stop in text.pieces(start, end):
+            first = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, text.unit_offset(begin))
+            last = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, text.unit_offset(stop - 1))
+            for index in range(first, last + 1) if first >= 0 else ():
+                blank = pdfium.FPDFText_GetUnicode(text_page, index) in {0, 9, 10, 13, 32, 160}
+                if not blank and pdfium.FPDFText_GetLooseCharBox(text_page, index, rect):
+                    yield _on_page(page, (rect.left, rect.top, rect.right, rect.bottom))
 
 
 def _on_page(page: Any, rect: Box) -> Box:

@@ -27,9 +27,9 @@ def reading_order(boxes: Sequence[Box]) -> list[list[list[int]]]:
     return blocks
 
 
-def gutter(boxes: Sequence[Box]) -> float | None:
-    """Return where the page is cut into two columns of prose, or None."""
-    return _gutter(list(range(len(boxes))), boxes)
+def has_columns(boxes: Sequence[Box]) -> bool:
+    """Return whether there are columns of prose beside each other."""
+    return _gutter(range(len(boxes)), boxes) is not None
 
 
 def _columns(members: list[int], boxes: Sequence[Box], depth: int) -> list[list[int]]:
@@ -117,7 +117,7 @@ def _blocks(rows: list[list[int]], boxes: Sequence[Box]) -> list[list[list[int]]
     bottoms = [max(boxes[one][3] for one in row) for row in rows]
     gaps = [top - bottom for top, bottom in zip(tops[1:], bottoms, strict=False)]
     height = median(bottom - top for top, bottom in zip(tops, bottoms, strict=True))
-    wide = max(0.6 * height, (median(gaps) if gaps else 0.0) + 0.35 * height)
+    wide = min(2.0 * height, max(0.6 * height, (median(gaps) if gaps else 0.0) + 0.35 * height))
     blocks = [[rows[0]]]
     for gap, row in zip(gaps, rows[1:], strict=True):
         if gap > wide:

@@ -18,6 +18,10 @@ PICTURE_SHARE = 0.4
 MAX_OBJECTS = 50_000
 _INVISIBLE = frozenset({pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP})
 
+# PDFium writes into these; made once, for each of a page's objects is asked. PDFium is not thread-safe anyway.
+_SIDES = tuple(ctypes.c_float() for _ in range(4))
+_PARTS = tuple(ctypes.c_uint() for _ in range(4))
+
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top, in points."""
 
@@ -67,8 +71,10 @@ def _address(one: Any) -> int:
 
 
 def _box(one: Any) -> Box | None:
-    values = [ctypes.c_float() for _ in range(4)]
-    return tuple(value.value for value in values) if pdfium.FPDFPageObj_GetBounds(one, *values) else None  # type: ignore[return-value]
+    if not pdfium.FPDFPageObj_GetBounds(one, *_SIDES):
+        return None
+    left, bottom, right, top = _SIDES
+    return left.value, bottom.value, right.value, top.value
 
 
 def _reason(one: Any, box: Box | None, page: Box) -> str:
@@ -87,9 +93,10 @@ def _points(one: Any) -> float:
 
 
 def _fill(one: Any) -> tuple[int, int, int, int] | None:
-    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
-    known = pdfium.FPDFPageObj_GetFillColor(one, red, green, blue, alpha)
-    return (red.value, green.value, blue.value, alpha.value) if known else None
+    if not pdfium.FPDFPageObj_GetFillColor(one, *_PARTS):
+        return None
+    red, green, blue, alpha = _PARTS
+    return red.value, green.value, blue.value, alpha.value
 
 
 def _is_white(one: Any) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
 import pypdfium2.raw as pdfium
@@ -16,6 +15,7 @@ from engine.loading.reading_order import MIN_LINES, MIN_WIDTH, Box, has_columns,
 _GAP = 0.9  # between two runs, in heights of a line; spaces between the words of justified prose stay below
 _MAX_RECTS = 1500  # of a page that is looked at; more are single letters
 _MAX_RUNS = 800
+_WORD = re.compile(r"\S+")
 _LINE = re.compile("[^\r\n\ufffe]+\ufffe?")
 
 Place = Callable[[int], Box | None]
@@ -55,18 +55,22 @@ def places(text_page: Any, raw: str) -> Place:
 def runs(text: str, start: int, end: int, place: Place) -> list[Run]:
     """Return the runs of `text[start:end]`, in the order of the text. `place` takes offsets in `text`."""
     found: list[Run] = []
-    for word in re.compile(r"\S+").finditer(text, start, end):
+    begin = stop = 0
+    left = bottom = right = top = 0.0
+    for word in _WORD.finditer(text, start, end):
         first = place(word.start())
         last = place(word.end() - 1) if word.end() - word.start() > 1 else first
         if first is None or last is None:
             continue
-        box = Run(word.start(), word.end(), first[0], min(first[1], last[1]), last[2], max(first[3], last[3]))
-        before = found[-1] if found else None
-        if before and -1.0 <= box.left - before.right <= _GAP * (box.top - box.bottom) and _level(before, box):
-            bottom, top = min(before.bottom, box.bottom), max(before.top, box.top)
-            found[-1] = replace(before, end=box.end, right=box.right, bottom=bottom, top=top)
-        else:
-            found.append(box)
+        low, high = first[1] if first[1] < last[1] else last[1], first[3] if first[3] > last[3] else last[3]
+        if stop and -1.0 <= first[0] - right <= _GAP * (high - low) and _level(bottom, top, low, high):
+            stop, right, bottom, top = word.end(), last[2], min(bottom, low), max(top, high)
+            continue
+        if stop:
+            found.append(Run(begin, stop, left, bottom, right, top))
+        begin, stop, left, bottom, right, top = word.start(), word.end(), first[0], low, last[2], high
+    if stop:
+        found.append(Run(begin, stop, left, bottom, right, top))
     return found
 
 
@@ -101,21 +105,28 @@ def _looks_mixed(page: Any, text_page: Any) -> bool:
     count = pdfium.FPDFText_CountRects(text_page, 0, -1)
     if not 2 * MIN_LINES <= count <= _MAX_RECTS:
         return False
-    sides = [ctypes.c_double() for _ in range(4)]
-    found: list[Run] = []
+    least = MIN_WIDTH * float(pdfium.FPDF_GetPageWidthF(page))
+    left, top, right, bottom = sides = [ctypes.c_double() for _ in range(4)]
+    pairs = 0
+    before: Box | None = None
+    run = (0.0, 0.0, 0.0, 0.0)
     for index in range(count):
         pdfium.FPDFText_GetRect(text_page, index, *sides)
-        left, top, right, bottom = (side.value for side in sides)
-        box, before = Run(0, 0, left, bottom, right, top), found[-1] if found else None
-        if before and _level(before, box) and -1.0 <= left - before.right <= _GAP * (top - bottom):
-            found[-1] = replace(before, right=right)
-        else:
-            found.append(box)
-    least = MIN_WIDTH * float(pdfium.FPDF_GetPageWidthF(page))
-    wide = [run.right - run.left > least for run in found]
-    beside = (_level(one, two) and (one.right < two.left or two.right < one.left) for one, two in pairwise(found))
-    return sum(map(all, zip(beside, wide, wide[1:], strict=False))) >= MIN_LINES
+        box = (left.value, bottom.value, right.value, top.value)
+        if -1.0 <= box[0] - run[2] <= _GAP * (box[3] - box[1]) and _level(run[1], run[3], box[1], box[3]):
+            run = (run[0], run[1], box[2], run[3])
+            continue
+        pairs += _beside(before, run, least)
+        before, run = run, box
+    return pairs + _beside(before, run, least) >= MIN_LINES
 
 
-def _level(one: Run, two: Run) -> bool:
-    return min(one.top, two.top) - max(one.bottom, two.bottom) > 0.5 * min(one.top - one.bottom, two.top - two.bottom)
+def _beside(one: Box | None, two: Box, least: float) -> bool:
+    """Return whether both are wide and stand side by side."""
+    if one is None or one[2] - one[0] < least or two[2] - two[0] < least:
+        return False
+    return (one[2] < two[0] or two[2] < one[0]) and _level(one[1], one[3], two[1], two[3])
+
+
+def _level(bottom: float, top: float, low: float, high: float) -> bool:
+    return min(top, high) - max(bottom, low) > 0.5 * min(top - bottom, high - low)

@@ -91,9 +91,11 @@ def _aligned(text: str, cells: dict[int, list[Run]]) -> list[int]:
 def _header(text: str, lines: Sequence[tuple[int, int]], first: int, edge: float, place: Place) -> str:
     """Return what stands above the columns: lines beside the labels, or else the first row."""
     header: list[str] = []
-    for start, end in reversed(lines[max(0, first - 3) : first]):
+    for start, end in reversed(lines[max(0, first - 5) : first]):
         cells = runs(text, start, end, place) if end - start <= _MAX_LINE // 2 else []
         above = [run for run in cells if run.right > edge]
+        if cells and not above and not header:
+            continue  # the heading of a group of rows
         if not above or len(above) < len(cells) - 1 or (len(above) < len(cells) and len(cells) < 3):
             break
         header.insert(0, text[start:end].strip())

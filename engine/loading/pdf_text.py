@@ -17,10 +17,12 @@ from typing import Any
 
 import pypdfium2.raw as pdfium
 
+from engine.documents import Block
 from engine.loading.flow import one_line
 from engine.loading.pdf_file import open_text, raw_text, wide_string
 from engine.loading.pdf_hidden import hidden_characters, hidden_objects
-from engine.loading.pdf_layout import columns_in_order
+from engine.loading.pdf_layout import Place, columns_in_order, places
+from engine.loading.pdf_tables import tables
 
 # PDFium writes U+FFFE for a hyphen that ends a line and leaves the line end out.
 _LINE_HYPHEN = "\ufffe"
@@ -56,6 +58,7 @@ class PageText:
     fields: tuple[Field, ...] = ()
     hidden: tuple[tuple[str, str], ...] = ()
     reordered: bool = False
+    tables: tuple[Block, ...] = ()
 
     def pieces(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Yield the parts of a span that lie in one piece in `raw`: more than one only where columns were put in order."""
@@ -86,10 +89,15 @@ def read_page(page: Any, *, form: Any = None) -> PageText:
         unseen = dict(hidden_characters(text_page, raw, objects)) if objects else {}
         order = columns_in_order(page, text_page, raw)
         printed = _reordered(raw, order, unseen.keys()) if order else tidy(raw, unseen=unseen.keys())
+        printed = replace(printed, tables=_tables(printed, places(text_page, raw)))
     if unseen:
         runs = ((key, "".join(raw[at] for at, _ in run)) for key, run in groupby(unseen.items(), key=itemgetter(1)))
         printed = replace(printed, hidden=tuple(runs))
     return _with_fields(printed, page, form) if form else printed
+
+
+def _tables(printed: PageText, place: Place) -> tuple[Block, ...]:
+    return tuple(tables(printed.text, lambda offset: place(printed.raw_offset(offset))))
 
 
 def _reordered(raw: str, order: Sequence[tuple[int, int, str]], unseen: Collection[int]) -> PageText:

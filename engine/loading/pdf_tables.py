@@ -16,7 +16,7 @@ from engine.loading.pdf_layout import Place, Run, runs
 
 MIN_ROWS = 3
 _BETWEEN = 2  # lines without values inside a table: wrapped labels, headings of groups
-_ALIGNED = 6.0  # points by which the right edges of a column differ: a closing bracket or a percent sign hangs over
+_ALIGNED = 6.0  # points by which the edges of a column differ: a closing bracket or a percent sign hangs over
 _MAX_LINE = 250
 _MAX_HEADER = 300
 # Cheap, for every line is asked: the last word is a value.
@@ -76,16 +76,21 @@ def _cells(text: str, start: int, end: int, place: Place) -> list[Run]:
 def _aligned(text: str, cells: dict[int, list[Run]]) -> list[int]:
     """Return the lines of which at least half of the values stand in columns, and that have more than one cell."""
     values = {
-        index: [run.right for run in row[1:] if _VALUE.match(text[run.start : run.end])]
+        index: [run for run in row[1:] if _VALUE.match(text[run.start : run.end])]
         for index, row in cells.items()
         if len(row) > 1
     }
-    edges = sorted(edge for row in values.values() for edge in row)
+    found = [run for row in values.values() for run in row]
+    lefts, rights = sorted(run.left for run in found), sorted(run.right for run in found)
 
-    def in_column(edge: float) -> bool:
-        return bisect_right(edges, edge + _ALIGNED) - bisect_left(edges, edge - _ALIGNED) >= MIN_ROWS
+    def in_column(run: Run) -> bool:
+        return max(_near(lefts, run.left), _near(rights, run.right)) >= MIN_ROWS
 
     return [index for index, row in values.items() if row and 2 * sum(map(in_column, row)) >= len(row)]
+
+
+def _near(edges: Sequence[float], edge: float) -> int:
+    return bisect_right(edges, edge + _ALIGNED) - bisect_left(edges, edge - _ALIGNED)
 
 
 def _header(text: str, lines: Sequence[tuple[int, int]], first: int, edge: float, place: Place) -> str:

@@ -63,7 +63,7 @@ def hidden_objects(page: Any) -> dict[int, str]:
 
 
 def _behind(texts: list[tuple[int, int, Box, Fill]], sheets: list[tuple[int, Box, Fill]], drawn: list[Box]) -> dict[int, str]:
-    """Return the texts that a rectangle painted later covers, or that have the colour of the one rectangle that they stand on."""
+    """Return the texts that a later rectangle covers, or that have the colour of the one rectangle that they stand on."""
     found: dict[int, str] = {}
     colours = {fill for _, _, fill in sheets}
     last = sheets[-1][0]

@@ -24,6 +24,7 @@ _INVISIBLE = frozenset({pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRE
 # PDFium writes into these; made once, for each of a page's objects is asked. PDFium is not thread-safe anyway.
 _SIDES = tuple(ctypes.c_float() for _ in range(4))
 _PARTS = tuple(ctypes.c_uint() for _ in range(4))
+_SIZE, _MATRIX = ctypes.c_float(), pdfium.FS_MATRIX()
 
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top, in points."""
@@ -42,7 +43,7 @@ def hidden_objects(page: Any) -> dict[int, str]:
     drawn: list[Box] = []
     recognised = False
     sheets: list[tuple[int, Box, Fill]] = []  # opaque rectangles, and where in the order of painting
-    texts: list[tuple[int, int, Box, Fill]] = []
+    texts: list[tuple[int, Any, Box, Fill | None]] = []
     for order, one in enumerate(_objects(page)):
         kind, box = pdfium.FPDFPageObj_GetType(one), _box(one)
         if kind != pdfium.FPDF_PAGEOBJ_TEXT:
@@ -54,27 +55,30 @@ def hidden_objects(page: Any) -> dict[int, str]:
         elif reason := _reason(one, box, bounds):
             found[_address(one)] = reason
         elif box:
-            if _is_white(one):
+            fill = _fill(one)
+            if fill and (min(fill[:3]) >= 250 or fill[3] < 8) and not _is_stroked(one):
                 white.append((_address(one), box))
-            texts.append((order, _address(one), box, _fill(one) or (0, 0, 0, 0)))
+            texts.append((order, one, box, fill))
     found |= {key: "white text" for key, box in white if not any(_covers(other, box) for other in drawn)}
     found |= _behind(texts, sheets, drawn) if sheets else {}
     return {key: reason for key, reason in found.items() if not (recognised and reason == "invisible text")}
 
 
-def _behind(texts: list[tuple[int, int, Box, Fill]], sheets: list[tuple[int, Box, Fill]], drawn: list[Box]) -> dict[int, str]:
+def _behind(
+    texts: list[tuple[int, Any, Box, Fill | None]], sheets: list[tuple[int, Box, Fill]], drawn: list[Box]
+) -> dict[int, str]:
     """Return the texts that a later rectangle covers, or that have the colour of the one rectangle that they stand on."""
     found: dict[int, str] = {}
     colours = {fill for _, _, fill in sheets}
     last = sheets[-1][0]
-    for order, key, box, fill in texts:
+    for order, one, box, fill in texts:
         if order < last and any(later > order and _holds(sheet, box) for later, sheet, _ in sheets):
-            found[key] = "covered text"
+            found[_address(one)] = "covered text"
         elif fill in colours:
             under = [colour for before, sheet, colour in sheets if before < order and _holds(sheet, box)]
             # Anything else there, or another sheet on top, may set the text off.
             if under and under[-1] == fill and sum(_covers(other, box) for other in drawn) == len(under):
-                found[key] = "text in the colour of what it stands on"
+                found[_address(one)] = "text in the colour of what it stands on"
     return found
 
 
@@ -114,10 +118,9 @@ def _reason(one: Any, box: Box | None, page: Box) -> str:
 
 
 def _points(one: Any) -> float:
-    size, matrix = ctypes.c_float(), pdfium.FS_MATRIX()
-    if not pdfium.FPDFTextObj_GetFontSize(one, size) or not pdfium.FPDFPageObj_GetMatrix(one, matrix):
+    if not pdfium.FPDFTextObj_GetFontSize(one, _SIZE) or not pdfium.FPDFPageObj_GetMatrix(one, _MATRIX):
         return 0.0
-    return float(abs(size.value) * abs(matrix.a * matrix.d - matrix.b * matrix.c) ** 0.5)
+    return float(abs(_SIZE.value) * abs(_MATRIX.a * _MATRIX.d - _MATRIX.b * _MATRIX.c) ** 0.5)
 
 
 def _fill(one: Any) -> Fill | None:
@@ -127,10 +130,8 @@ def _fill(one: Any) -> Fill | None:
     return red.value, green.value, blue.value, alpha.value
 
 
-def _is_white(one: Any) -> bool:
-    fill = _fill(one)
-    stroked = pdfium.FPDFTextObj_GetTextRenderMode(one) in {1, 2, 5, 6}
-    return fill is not None and not stroked and (min(fill[:3]) >= 250 or fill[3] < 8)
+def _is_stroked(one: Any) -> bool:
+    return pdfium.FPDFTextObj_GetTextRenderMode(one) in {1, 2, 5, 6}
 
 
 def _paints(one: Any, kind: int) -> bool:

@@ -42,13 +42,13 @@ def hidden_objects(page: Any) -> dict[int, str]:
     white: list[tuple[int, Box]] = []
     drawn: list[Box] = []
     recognised = False
-    sheets: list[tuple[int, Box, Fill]] = []  # opaque rectangles, and where in the order of painting
+    sheets: list[tuple[int, Any, Box]] = []  # large paths, and where in the order of painting
     texts: list[tuple[int, Any, Box, Fill | None]] = []
     for order, one in enumerate(_objects(page)):
         kind, box = pdfium.FPDFPageObj_GetType(one), _box(one)
         if kind != pdfium.FPDF_PAGEOBJ_TEXT:
-            if box and kind == pdfium.FPDF_PAGEOBJ_PATH and len(sheets) < MAX_SHEETS and (fill := _opaque(one, box)):
-                sheets.append((order, box, fill))
+            if box and kind == pdfium.FPDF_PAGEOBJ_PATH and len(sheets) < MAX_SHEETS and _is_large(box):
+                sheets.append((order, one, box))
             if box and _paints(one, kind):
                 drawn.append(box)
             recognised = recognised or bool(box and kind == pdfium.FPDF_PAGEOBJ_IMAGE and _share(box, bounds) > PICTURE_SHARE)
@@ -65,20 +65,21 @@ def hidden_objects(page: Any) -> dict[int, str]:
 
 
 def _behind(
-    texts: list[tuple[int, Any, Box, Fill | None]], sheets: list[tuple[int, Box, Fill]], drawn: list[Box]
+    texts: list[tuple[int, Any, Box, Fill | None]], sheets: list[tuple[int, Any, Box]], drawn: list[Box]
 ) -> dict[int, str]:
     """Return the texts that a later rectangle covers, or that have the colour of the one rectangle that they stand on."""
     found: dict[int, str] = {}
-    colours = {fill for _, _, fill in sheets}
-    last = sheets[-1][0]
     for order, one, box, fill in texts:
-        if order < last and any(later > order and _holds(sheet, box) for later, sheet, _ in sheets):
+        # Most pages paint their grounds first, and black text stands on none that is black.
+        first = next((at for at in range(len(sheets), 0, -1) if sheets[at - 1][0] < order), 0)
+        if any(_holds(sheet, box) and _opaque(path) for _, path, sheet in sheets[first:]):
             found[_address(one)] = "covered text"
-        elif fill in colours:
-            under = [colour for before, sheet, colour in sheets if before < order and _holds(sheet, box)]
-            # Anything else there, or another sheet on top, may set the text off.
-            if under and under[-1] == fill and sum(_covers(other, box) for other in drawn) == len(under):
-                found[_address(one)] = "text in the colour of what it stands on"
+            continue
+        under = [path for _, path, sheet in sheets[:first] if _holds(sheet, box)]
+        # Anything else there, or another sheet on top, may set the text off.
+        same = under and fill and fill == _fill(under[-1]) == _opaque(under[-1])
+        if same and sum(_covers(other, box) for other in drawn) == len(under):
+            found[_address(one)] = "text in the colour of what it stands on"
     return found
 
 
@@ -145,9 +146,13 @@ def _paints(one: Any, kind: int) -> bool:
     return fill is None or min(fill[:3]) < 250
 
 
-def _opaque(one: Any, box: Box) -> Fill | None:
+def _is_large(box: Box) -> bool:
+    return box[2] - box[0] >= MIN_SHEET and box[3] - box[1] >= MIN_SHEET
+
+
+def _opaque(one: Any) -> Fill | None:
     """Return the fill of a plain filled rectangle that lets nothing through and is not clipped; in doubt None."""
-    if box[2] - box[0] < MIN_SHEET or box[3] - box[1] < MIN_SHEET or not 4 <= pdfium.FPDFPath_CountSegments(one) <= 6:
+    if not 4 <= pdfium.FPDFPath_CountSegments(one) <= 6:
         return None
     mode, stroke = ctypes.c_int(), ctypes.c_int()
     if not pdfium.FPDFPath_GetDrawMode(one, mode, stroke) or mode.value == pdfium.FPDF_FILLMODE_NONE:

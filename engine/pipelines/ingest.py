@@ -22,6 +22,7 @@ from engine.documents import Document, Page
 from engine.errors import EmptyDocument, StoreError
 from engine.monitoring.timing import timing
 from engine.pipelines.cutting import Cutting, Embedders
+from engine.pipelines.recognition import Recognition
 from engine.protocols import Meter
 from engine.security.sealing import Sealer
 
@@ -54,6 +55,7 @@ class Ingest:
         parse: Parse,
         embedders: Embedders,
         cutting: Cutting,
+        recognition: Recognition,
         meter: Meter,
     ) -> None:
         self._database = database
@@ -62,6 +64,7 @@ class Ingest:
         self._parse = parse
         self._embedders = embedders
         self._cutting = cutting
+        self._recognition = recognition
         self._meter = meter
 
     async def run(self, version_id: str, report: Report) -> None:
@@ -99,12 +102,17 @@ class Ingest:
         await report("parse", 0, 0)
         password = self._sealer.open(version.sealed_password) if version.sealed_password else None
         stop = threading.Event()
+
+        async def progress(done: int, total: int) -> None:
+            await report("recognise", done, total)
+
         try:
             path = self._blobs.path(version.blob)
             parsed = await asyncio.to_thread(self._parse, path, name=document.name, password=password, stop=stop)
+            await report("parse", len(parsed.pages), len(parsed.pages))
+            parsed = await self._recognition.fill(path, parsed, password=password, stop=stop, progress=progress)
         finally:
             stop.set()  # when this task is cancelled, the parser must not run on for nobody
-        await report("parse", len(parsed.pages), len(parsed.pages))
         _refuse_empty(parsed)
         # A title stands in front of every passage that a model reads.
         title = "" if self._cutting.commands(parsed.title) else parsed.title[:500]
@@ -184,7 +192,8 @@ def _refuse_empty(document: Document) -> None:
         return
     scanned = sum(page.has_image for page in document.pages)
     what = f"all {len(document.pages)} pages are pictures without text" if scanned else "there is no text in the file"
-    raise EmptyDocument(f"nothing to index: {what}")
+    hint = next((text for text in document.warnings if text.startswith("Text recognition")), "")
+    raise EmptyDocument(f"nothing to index: {what}", hint=hint)
 
 
 def _coverage_warning(pages: tuple[Page, ...]) -> list[str]:

@@ -167,6 +167,7 @@ class Library:
         async with self._database.read() as session:
             await visible(session, principal, document_id)
             row = _kept(await documents.version_of(session, document_id, version))
+            lines = (await content.page(session, row.id, number)).lines if highlight else ()
         password = self._sealer.open(row.sealed_password) if row.sealed_password else None
         return await asyncio.to_thread(
             self._render,
@@ -174,6 +175,7 @@ class Library:
             media_type=row.media_type,
             page=number,
             highlight=list(highlight),
+            lines=lines,
             width=width,
             password=password,
         )

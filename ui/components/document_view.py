@@ -9,7 +9,7 @@ import streamlit as st
 from engine.documents import Chunk
 from engine.views import DocumentInfo
 from ui.components.documents import PASSAGES, facts, open_document, status_badge
-from ui.components.evidence import RENDER_WIDTH, page_text
+from ui.components.evidence import RENDER_WIDTH, page_text, recognised_badge
 from ui.components.safe_text import counted, escape, short
 from ui.session import Desk, State
 
@@ -78,6 +78,8 @@ def _picture(desk: Desk, document: DocumentInfo, number: int, chosen: Chunk | No
 
 def _passages(state: State, chunks: Sequence[Chunk]) -> None:
     st.markdown(f"**{counted(len(chunks), 'passage')} on this page**")
+    if any(chunk.recognised for chunk in chunks):
+        recognised_badge()
     if not chunks:
         st.caption("There is no text on this page, so nothing of it can be found or cited.")
     for chunk in chunks:

@@ -39,7 +39,8 @@ class CollectionInfo:
 class DocumentInfo:
     """A row of the documents table. `state` is the newest version's: see `engine.database.models.VersionState`.
 
-    `held` and `flagged` count passages of the version that answers questions: kept out of answers, and marked in them.
+    `held` and `flagged` count passages of the version that answers questions: kept out of answers, and marked in them. A
+    `disabled` document is kept but not searched; `last_used_at` is when an answer last cited it.
     """
 
     id: str
@@ -63,6 +64,9 @@ class DocumentInfo:
     updated_at: datetime
     held: int = 0
     flagged: int = 0
+    disabled: bool = False
+    last_used_at: datetime | None = None
+    versions: int = 1
 
     @property
     def text_coverage(self) -> float:

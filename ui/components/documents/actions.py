@@ -7,20 +7,21 @@ from collections.abc import Callable
 import streamlit as st
 
 from engine.views import DocumentInfo
+from ui.components.documents.versions import versions_body
+from ui.components.documents.words import writable
 from ui.components.safe_text import escape, short
 from ui.failures import friendly_errors
 from ui.session import Desk
 
 
 def pending_action(desk: Desk) -> None:
-    """Open the dialog of the action that was chosen, and offer to undo deletions."""
-    _undo_bar(desk)
+    """Open the dialog of the action that was chosen."""
     if desk.state.pending is None:
         return
     action, document_id = desk.state.pending
     with friendly_errors():
         document = desk.call(desk.workbench.document, document_id)
-        {"again": _again, "download": _download, "delete": _delete}[action](desk, document)
+        {"again": _again, "download": _download, "move": _move, "versions": _versions}[action](desk, document)
 
 
 def _dialog(desk: Desk, title: str, body: Callable[[], None]) -> None:
@@ -50,35 +51,38 @@ def _download(desk: Desk, document: DocumentInfo) -> None:
     _dialog(desk, "Download original", body)
 
 
-def _delete(desk: Desk, document: DocumentInfo) -> None:
+def _move(desk: Desk, document: DocumentInfo) -> None:
     def body() -> None:
-        st.markdown(
-            f"**{escape(short(document.name))}** is no longer found or cited. Answers that cite it keep their quotations. "
-            "You can undo this."
-        )
-        if st.button("Delete", type="primary", icon=":material/delete:", key="documents_delete_now"):
-            with friendly_errors():
-                desk.call(desk.workbench.delete_document, document.id)
-                desk.state.deleted[document.id] = document.name
+        with friendly_errors():
+            others = {
+                one.id: one.name
+                for one in desk.call(desk.workbench.collections)
+                if one.id != document.collection_id and writable(one)
+            }
+            if not others:
+                st.info("There is no other collection that you may add documents to.", icon=":material/info:")
+                return
+            st.markdown(
+                f"**{escape(short(document.name))}** leaves {escape(short(document.collection, 40))}. Whoever may read the other "
+                "collection can read it there; whoever may not, no longer can. Answers that cite it keep their quotations."
+            )
+            chosen = st.selectbox("To the collection", list(others), format_func=others.__getitem__, key="documents_move_to")
+            if st.button("Move", type="primary", icon=":material/drive_file_move:", key="documents_move_now"):
+                desk.call(desk.workbench.move_document, document.id, chosen)
                 _done(desk)
 
-    _dialog(desk, "Delete this document?", body)
+    _dialog(desk, "Move to another collection", body)
+
+
+def _versions(desk: Desk, document: DocumentInfo) -> None:
+    def body() -> None:
+        with friendly_errors():
+            versions_body(desk, document.id)
+
+    close = lambda: setattr(desk.state, "pending", None)  # noqa: E731
+    st.dialog("Versions", width="medium", on_dismiss=close)(body)()
 
 
 def _done(desk: Desk) -> None:
     desk.state.pending = None
     st.rerun()
-
-
-def _undo_bar(desk: Desk) -> None:
-    for document_id, name in list(desk.state.deleted.items()):
-        with st.container(horizontal=True, vertical_alignment="center", border=True):
-            st.markdown(f":material/delete: {escape(short(name))} was deleted.", width="stretch")
-            if st.button("Undo", icon=":material/undo:", key=f"documents_undo_{document_id}"):
-                with friendly_errors():
-                    desk.call(desk.workbench.restore_document, document_id)
-                    del desk.state.deleted[document_id]
-                    st.rerun()
-            if st.button("Hide", key=f"documents_forget_{document_id}", type="tertiary"):
-                del desk.state.deleted[document_id]
-                st.rerun()

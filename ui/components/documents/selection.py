@@ -29,6 +29,13 @@ ONE: dict[str, tuple[str, Callable[[DocumentInfo, JobInfo | None], bool]]] = {
     "download": (":material/download: Download original", lambda one, job: True),
     "delete": (":material/delete: Delete", lambda one, job: True),
 }
+AT_ONCE = {
+    "cancel": BulkAction.CANCEL,
+    "disable": BulkAction.DISABLE,
+    "enable": BulkAction.ENABLE,
+    "delete": BulkAction.DELETE,
+}
+FAILURES = 20  # that are named, each with its reason
 READERS = ("versions", "download")
 _ENDED = (JobState.DONE, JobState.CANCELLED, JobState.FAILED)
 MANY: dict[BulkAction, tuple[str, Callable[[DocumentInfo, JobInfo | None], bool]]] = {
@@ -57,12 +64,14 @@ def selection_bar(
             st.caption(HINT, width="stretch")
             return
         if len(chosen) == 1:
-            _one(desk, collection, chosen[0], jobs.get(chosen[0].id))
+            _one(desk, state, collection, chosen[0], jobs.get(chosen[0].id))
         else:
             _many(desk, state, collection, chosen, jobs)
 
 
-def _one(desk: Desk, collection: CollectionInfo, one: DocumentInfo, job: JobInfo | None) -> None:
+def _one(
+    desk: Desk, state: DocumentsState, collection: CollectionInfo, one: DocumentInfo, job: JobInfo | None
+) -> None:
     st.markdown(f"**{escape(short(one.name, 60))}**", width="stretch")
     may = writable(collection)
     offered = [name for name, (_, fits) in ONE.items() if (may or name in READERS) and fits(one, job)]
@@ -70,7 +79,9 @@ def _one(desk: Desk, collection: CollectionInfo, one: DocumentInfo, job: JobInfo
         open_document(desk.state, one.id)
         st.rerun()
     picked = st.menu_button("Actions", offered, format_func=lambda name: ONE[name][0], key="documents_menu")
-    if picked:
+    if picked in AT_ONCE:
+        act(desk, state, AT_ONCE[picked], [one.id])
+    elif picked:
         desk.state.pending = (picked, one.id)
         st.rerun()
 
@@ -96,31 +107,36 @@ def act(desk: Desk, state: DocumentsState, action: BulkAction, ids: Sequence[str
     """Do it with all of them, remember what became of each, and draw the page again."""
     with friendly_errors(), st.spinner(f"{counted(len(ids), 'document')} …"):
         results = desk.call(desk.workbench.bulk, action, list(ids))
-        state.outcome, state.number = Outcome(action, tuple(results)), state.number + 1
+        state.tell(Outcome(action, tuple(results)))
         st.rerun()
 
 
-def outcome_bar(desk: Desk, state: DocumentsState) -> None:
-    """Draw what the last action on many documents did, what failed and why, and the way back from a deletion."""
-    outcome = state.outcome
-    if outcome is None:
-        return
+def outcome_bars(desk: Desk, state: DocumentsState) -> None:
+    """Draw what the last actions did, what failed and why, and the way back from a deletion."""
+    for position, outcome in enumerate(state.outcomes):
+        with st.container(border=True, key=f"documents_outcome_{position}", gap="xsmall"):
+            _outcome(desk, state, outcome, position)
+
+
+def _outcome(desk: Desk, state: DocumentsState, outcome: Outcome, position: int) -> None:
     failed = [one for one in outcome.results if one.problem]
-    with st.container(border=True, key="documents_outcome", gap="xsmall"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            words = f"{counted(len(outcome.done), 'document')} {DONE[outcome.action]}" if outcome.done else "Nothing was changed"
-            icon = ":orange[:material/warning:]" if failed else ":green[:material/check_circle:]"
-            st.markdown(f"{icon} {words}" + f", {len(failed):,} not" * bool(failed and outcome.done) + ".", width="stretch")
-            undoable = outcome.action is BulkAction.DELETE and outcome.done
-            if undoable and st.button("Undo", key="documents_bulk_undo", icon=":material/undo:"):
-                act(desk, state, BulkAction.RESTORE, outcome.done)
-            if st.button("Hide", key="documents_bulk_hide", type="tertiary"):
-                state.outcome = None
-                st.rerun()
-        for one in failed[:20]:
-            st.markdown(f":red[:material/block:] **{escape(short(one.document))}** {failure_text(one.problem, one.hint)}")
-        if len(failed) > 20:
-            st.caption(f"and {len(failed) - 20:,} more")
+    done = [one for one in outcome.results if not one.problem]
+    who = escape(short(done[0].document)) if len(done) == 1 else counted(len(done), "document")
+    words = f"{who}: {DONE[outcome.action]}" if done else "Nothing was changed"
+    icon = ":orange[:material/warning:]" if failed else ":green[:material/check_circle:]"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"{icon} {words}" + f", {len(failed):,} not" * bool(failed and done) + ".", width="stretch")
+        undoable = outcome.action is BulkAction.DELETE and done
+        if undoable and st.button("Undo", key=f"documents_undo_{position}", icon=":material/undo:"):
+            state.outcomes.pop(position)
+            act(desk, state, BulkAction.RESTORE, [one.document_id for one in done])
+        if st.button("Hide", key=f"documents_hide_{position}", type="tertiary"):
+            state.outcomes.pop(position)
+            st.rerun()
+    for one in failed[:FAILURES]:
+        st.markdown(f":red[:material/block:] **{escape(short(one.document))}** {failure_text(one.problem, one.hint)}")
+    if len(failed) > FAILURES:
+        st.caption(f"and {len(failed) - FAILURES:,} more")
 
 
 def selection_details(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 _KEY = "documents"
+OUTCOMES = 3  # that are shown at once, each with its way back
 
 
 @dataclass(slots=True)
@@ -33,11 +34,6 @@ class Outcome:
     action: BulkAction
     results: tuple[BulkResult, ...]
 
-    @property
-    def done(self) -> list[str]:
-        """The documents with which it worked."""
-        return [one.document_id for one in self.results if not one.problem]
-
 
 @dataclass(slots=True)
 class DocumentsState:
@@ -49,10 +45,13 @@ class DocumentsState:
     section: str = "documents"
     filters: list[str] = field(default_factory=list)
     doubts: list[Doubt] = field(default_factory=list, repr=False)
-    outcome: Outcome | None = None
-    log_of: str = ""
+    outcomes: list[Outcome] = field(default_factory=list)
     change: GenerationChange | None = None
     plan: GenerationPlan | None = None
+
+    def tell(self, outcome: Outcome) -> None:
+        """Show what was done, above what was told before; selections are dropped."""
+        self.outcomes, self.number = [outcome, *self.outcomes][:OUTCOMES], self.number + 1
 
     def of(self, collection_id: str) -> DocumentsState:
         """Return this for a collection; what belonged to another one is forgotten."""

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from engine.ingestion_views import BulkAction, JobInfo
+from engine.errors import EngineError
+from engine.ingestion_views import BulkAction, BulkResult, JobInfo
 from engine.views import CollectionInfo, DocumentInfo
 from ui.components.documents.progress import job_log
 from ui.components.documents.selection import act
-from ui.components.documents.state import DocumentsState
+from ui.components.documents.state import DocumentsState, Outcome
 from ui.components.documents.words import FAILED, STALLED, status, status_badge, wants_password, writable
 from ui.components.safe_text import counted, escape, short
-from ui.failures import failure_text, friendly_errors
+from ui.failures import failure_text
 from ui.session import Desk
 
 PAGE_SIZE = 25
@@ -57,16 +58,13 @@ def attention(desk: Desk, state: DocumentsState, collection: CollectionInfo, fou
 
 
 def _for_all(desk: Desk, state: DocumentsState, found: Sequence[Trouble]) -> None:
-    stalled = [one.document.id for one in found if one.stalled]
+    stalled = sum(one.stalled for one in found)
     failed = [one.document.id for one in found if not one.stalled and not wants_password(one.document)]
     with st.container(horizontal=True, gap="small"):
-        if len(stalled) > 1 and st.button(
-            f"Queue all {len(stalled)} stalled again", key="documents_requeue_all", icon=":material/restart_alt:", type="primary"
+        if stalled > 1 and st.button(
+            f"Queue all {stalled} stalled again", key="documents_requeue_all", icon=":material/restart_alt:", type="primary"
         ):
-            with friendly_errors():
-                for key in stalled:
-                    desk.call(desk.workbench.requeue, key)
-                st.rerun()
+            _requeue(desk, state, [one.document for one in found if one.stalled])
         if len(failed) > 1 and st.button(
             f"Try all {len(failed)} failed again", key="documents_retry_all", icon=":material/refresh:"
         ):
@@ -98,8 +96,7 @@ def _fix(desk: Desk, state: DocumentsState, one: Trouble) -> None:
     key = one.document.id
     if one.stalled:
         if st.button("Queue again", key=f"documents_requeue_{key}", icon=":material/restart_alt:", type="primary"):
-            desk.call(desk.workbench.requeue, key)
-            st.rerun()
+            _requeue(desk, state, [one.document])
         if st.button("Cancel", key=f"documents_cancel_{key}", icon=":material/cancel:", type="tertiary"):
             act(desk, state, BulkAction.CANCEL, [key])
     elif wants_password(one.document):
@@ -110,3 +107,16 @@ def _fix(desk: Desk, state: DocumentsState, one: Trouble) -> None:
         act(desk, state, BulkAction.RETRY, [key])
     if st.button("Delete", key=f"documents_delete_{key}", icon=":material/delete:", type="tertiary"):
         act(desk, state, BulkAction.DELETE, [key])
+
+
+def _requeue(desk: Desk, state: DocumentsState, documents: Sequence[DocumentInfo]) -> None:
+    """Queue them again; one that is refused never stops the rest."""
+    results = []
+    for one in documents:
+        try:
+            desk.call(desk.workbench.requeue, one.id)
+            results.append(BulkResult(document_id=one.id, document=one.name))
+        except EngineError as error:
+            results.append(BulkResult(document_id=one.id, document=one.name, problem=str(error), hint=error.hint))
+    state.tell(Outcome(BulkAction.RETRY, tuple(results)))
+    st.rerun()

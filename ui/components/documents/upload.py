@@ -1,33 +1,34 @@
-"""Handing files over to the engine: each one as soon as it is read, and a verdict for each."""
+"""Adding documents: each file is looked at before it is taken; what is simply new is taken at once, the rest is asked about."""
 
 from __future__ import annotations
 
-from collections import Counter
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from engine.errors import EngineError
+from engine.ingestion_views import FileReceipt, OnDuplicate, UploadCheck, UploadForecast
 from engine.registry import LOADERS
 from engine.views import CollectionInfo, UploadVerdict
+from ui.components.documents.doubts import doubts_box
+from ui.components.documents.state import DocumentsState, Doubt
+from ui.components.documents.verdicts import verdicts_box
 from ui.components.safe_text import escape, short
-from ui.failures import failure_text
+from ui.failures import show_failure
 from ui.session import Desk, Verdict
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 FILES, FOLDER, ADDRESS = "Files", "A whole folder", "A web address"
-ICONS = {UploadVerdict.DUPLICATE: ":material/content_copy:", UploadVerdict.NEW_VERSION: ":material/difference:"}
-WORDS = {
-    UploadVerdict.DUPLICATE: "is there already, with the same content. Nothing was added.",
-    UploadVerdict.NEW_VERSION: "is processed as a new version; the present one serves until it is ready.",
-}
+ASK_ABOVE_USD = 0.5  # what a drop of new files may cost without being asked about
+ASK_ABOVE_SECONDS = 3600.0
 
 
-def upload_box(desk: Desk, collection: CollectionInfo) -> None:
-    """Draw the ways to add documents; what is given is handed over at once and the box is emptied."""
+def upload_box(desk: Desk, state: DocumentsState, collection: CollectionInfo) -> None:
+    """Draw the ways to add documents; what is simply new is handed over at once and the box is emptied."""
     with st.expander(
         "Add documents",
         icon=":material/upload_file:",
@@ -42,23 +43,84 @@ def upload_box(desk: Desk, collection: CollectionInfo) -> None:
             key="documents_how",
             label_visibility="collapsed",
         )
-        taken = _address(desk, collection) if how == ADDRESS else _files(desk, collection, directory=how == FOLDER)
+        taken = _address(desk, collection) if how == ADDRESS else _files(desk, state, collection, directory=how == FOLDER)
     if taken:
         desk.state.uploads += 1
         st.rerun()
-    _verdicts(desk)
+    decided = doubts_box(state)
+    if decided is not None:
+        desk.state.verdicts = desk.state.verdicts + hand_over(desk, collection, decided)
+        st.rerun()
+    verdicts_box(desk)
 
 
-def _files(desk: Desk, collection: CollectionInfo, *, directory: bool) -> bool:
+def _files(desk: Desk, state: DocumentsState, collection: CollectionInfo, *, directory: bool) -> bool:
     """Draw the drop zone; tell whether something was dropped."""
     files = st.file_uploader(
-        f"Up to {st.get_option('server.maxUploadSize')} MB a file: {', '.join(spec.label for spec in LOADERS.values())}",
+        f"Up to {st.get_option('server.maxUploadSize')} MB a file: {', '.join(spec.label for spec in LOADERS.values())}; "
+        "a ZIP archive of them",
         accept_multiple_files="directory" if directory else True,
         key=f"documents_upload_{FOLDER if directory else FILES}_{desk.state.uploads}",
     )
-    if files:
-        desk.state.verdicts = hand_over(desk, collection, files)
-    return bool(files)
+    if not files:
+        return False
+    try:
+        certain, refused = look_at(desk, state, collection, files)
+    except EngineError as error:
+        show_failure(error)
+        return False
+    desk.state.verdicts = refused + hand_over(desk, collection, certain)
+    return True
+
+
+def look_at(
+    desk: Desk, state: DocumentsState, collection: CollectionInfo, files: Sequence[UploadedFile]
+) -> tuple[list[Doubt], list[Verdict]]:
+    """Ask what an upload would find: return what is to be taken at once and what is refused; what is in doubt goes to `state`."""
+    archives = [one for one in files if is_archive(base_name(one))]
+    single = [one for one in files if not is_archive(base_name(one))]
+    with st.spinner("Looking at the files"):
+        checks = [
+            UploadCheck(name=base_name(one), sha256=hashlib.sha256(one.getbuffer()).hexdigest(), size_bytes=one.size)
+            for one in single
+        ]
+        forecasts = desk.call(desk.workbench.check_upload, collection.id, checks) if checks else []
+    pairs = list(zip(single, forecasts, strict=True))
+    refused = [Verdict(seen.name, None, seen.problem, seen.hint) for _, seen in pairs if seen.problem]
+    found = [Doubt(file, seen, suggestion(seen)) for file, seen in pairs if not seen.problem]
+    new = [one for one in found if not known(one.forecast)]
+    ask = is_large([one.forecast for one in new])
+    state.doubts = [one for one in found if ask or known(one.forecast)]
+    whole = [Doubt(one, UploadForecast(name=base_name(one), size_bytes=one.size), OnDuplicate.ASK) for one in archives]
+    return [*whole, *([] if ask else new)], refused
+
+
+def suggestion(seen: UploadForecast) -> OnDuplicate:
+    """Return the choice that loses nothing: the same bytes are skipped, a known name gets its next version."""
+    if seen.same_as_id:
+        return OnDuplicate.SKIP
+    return OnDuplicate.VERSION if seen.same_name_id else OnDuplicate.ASK
+
+
+def known(seen: UploadForecast) -> bool:
+    """Tell whether a document with these bytes or this name is there."""
+    return bool(seen.same_as_id or seen.same_name_id)
+
+
+def is_large(forecasts: Sequence[UploadForecast]) -> bool:
+    """Tell whether files cost so much money or time that they are asked about although they are new."""
+    cost = sum(one.cost_usd or 0.0 for one in forecasts)
+    return cost > ASK_ABOVE_USD or sum(one.seconds or 0.0 for one in forecasts) > ASK_ABOVE_SECONDS
+
+
+def is_archive(name: str) -> bool:
+    """Tell whether the files in it become documents of their own."""
+    return name.lower().endswith(".zip")
+
+
+def base_name(file: UploadedFile) -> str:
+    """Return the name of a file without its folder."""
+    return file.name.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _address(desk: Desk, collection: CollectionInfo) -> bool:
@@ -70,12 +132,11 @@ def _address(desk: Desk, collection: CollectionInfo) -> bool:
         if not st.form_submit_button("Fetch and add", icon=":material/download:") or not url.strip():
             return False
     with st.spinner("Fetching the file"):
-        desk.state.verdicts = [fetched(desk, collection, url)]
+        desk.state.verdicts = [_fetched(desk, collection, url)]
     return desk.state.verdicts[0].outcome is not None
 
 
-def fetched(desk: Desk, collection: CollectionInfo, url: str) -> Verdict:
-    """Have the engine fetch a file, and return what became of it."""
+def _fetched(desk: Desk, collection: CollectionInfo, url: str) -> Verdict:
     try:
         info, outcome = desk.call(desk.workbench.upload_url, collection.id, url)
     except EngineError as error:
@@ -83,48 +144,32 @@ def fetched(desk: Desk, collection: CollectionInfo, url: str) -> Verdict:
     return Verdict(info.name, outcome)
 
 
-def hand_over(desk: Desk, collection: CollectionInfo, files: Sequence[UploadedFile]) -> list[Verdict]:
+def hand_over(desk: Desk, collection: CollectionInfo, files: Sequence[Doubt]) -> list[Verdict]:
     """Give each file to the engine; one that is refused never stops the rest."""
+    if not files:
+        return []
     bar = st.progress(0.0)
     verdicts: list[Verdict] = []
-    for position, file in enumerate(files):
-        bar.progress(position / len(files), f"{position + 1} of {len(files)}: {escape(short(file.name))}")
-        verdicts.append(_one(desk, collection, file))
+    for position, one in enumerate(files):
+        bar.progress(position / len(files), f"{position + 1} of {len(files)}: {escape(short(one.forecast.name))}")
+        verdicts += _one(desk, collection, one)
     bar.empty()
     return verdicts
 
 
-def _one(desk: Desk, collection: CollectionInfo, file: UploadedFile) -> Verdict:
-    name = file.name.replace("\\", "/").rsplit("/", 1)[-1]
+def _one(desk: Desk, collection: CollectionInfo, one: Doubt) -> list[Verdict]:
+    name, data = one.forecast.name, one.file.getvalue()
     try:
-        _, outcome = desk.call(desk.workbench.upload, collection.id, name, file.getvalue())
+        if is_archive(name):
+            return [_received(each) for each in desk.call(desk.workbench.upload_archive, collection.id, name, data)]
+        _, outcome = desk.call(desk.workbench.upload, collection.id, name, data, on_duplicate=one.choice)
     except EngineError as error:
-        return Verdict(name, None, str(error), error.hint)
-    return Verdict(name, outcome)
+        return [Verdict(name, None, str(error), error.hint)]
+    seen = one.forecast
+    return [Verdict(name, outcome, chunks=seen.chunks, seconds=seen.seconds, cost_usd=seen.cost_usd)]
 
 
-def _verdicts(desk: Desk) -> None:
-    verdicts = desk.state.verdicts
-    if not verdicts:
-        return
-    with st.container(border=True, key="documents_verdicts", gap="xsmall"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(summary(verdicts), width="stretch")
-            st.button("Hide", key="documents_hide_verdicts", type="tertiary", on_click=verdicts.clear)
-        for one in verdicts:
-            if one.outcome is None:
-                st.markdown(f":red[:material/block:] **{escape(one.name)}** {failure_text(one.reason, one.hint)}")
-            elif one.outcome is not UploadVerdict.ACCEPTED:
-                st.markdown(f"{ICONS[one.outcome]} **{escape(one.name)}** {WORDS[one.outcome]}")
-
-
-def summary(verdicts: Sequence[Verdict]) -> str:
-    """Return how many files were taken, known, new versions and refused."""
-    counts = Counter(one.outcome for one in verdicts)
-    named = [
-        (UploadVerdict.ACCEPTED, "accepted, progress below"),
-        (UploadVerdict.NEW_VERSION, "new version of a known document"),
-        (UploadVerdict.DUPLICATE, "already there"),
-        (None, "refused"),
-    ]
-    return " · ".join(f"**{counts[outcome]} {word}**" for outcome, word in named if counts[outcome])
+def _received(one: FileReceipt) -> Verdict:
+    if one.verdict is None and not one.problem:
+        return Verdict(one.name, UploadVerdict.DUPLICATE)
+    return Verdict(one.name, one.verdict, one.problem, one.hint)

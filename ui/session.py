@@ -81,6 +81,7 @@ class State:
     uploads: int = 0
     sharing: str = ""
     shared: str = ""
+    tray_idle: int = 0
 
 
 @dataclass(frozen=True, slots=True)

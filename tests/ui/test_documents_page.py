@@ -4,7 +4,7 @@ import asyncio
 
 from engine.types import Principal, Role
 from tests.ui.looking import button, texts
-from ui.components.documents import size
+from ui.components.documents.words import size
 
 ANNA = Principal(user_id="u-analyst", name="analyst", role=Role.ANALYST)
 

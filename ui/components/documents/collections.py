@@ -8,6 +8,7 @@ import streamlit as st
 
 from engine.registry import CHUNKERS
 from engine.views import CollectionInfo
+from ui.components.documents.reindex import reindex_button
 from ui.components.safe_text import escape
 from ui.components.sharing import share_button, sharing_dialog
 from ui.failures import friendly_errors
@@ -41,6 +42,7 @@ def collection_bar(desk: Desk, collections: Sequence[CollectionInfo]) -> Collect
             st.caption(WHAT)
             _create_form(desk)
         share_button(desk, found[chosen])
+        reindex_button(desk, found[chosen])
     sharing_dialog(desk, found[chosen])
     if chosen != desk.state.collection_id:
         desk.state.verdicts.clear()

@@ -20,7 +20,6 @@ CHOICES = {
 }
 KNOWN = (OnDuplicate.SKIP, OnDuplicate.VERSION, OnDuplicate.REPLACE)
 NEW = (OnDuplicate.ASK, OnDuplicate.SKIP)
-EACH = "As chosen below"
 SHOWN = 30
 
 
@@ -63,14 +62,10 @@ def doubts_box(state: DocumentsState) -> list[Doubt] | None:
 
 
 def _for_all(doubts: Sequence[Doubt]) -> None:
-    chosen = st.selectbox(
-        "For all of them", [EACH, *KNOWN], format_func=lambda one: CHOICES.get(one, EACH), key=f"documents_all_{id(doubts)}",
-        width=320,
-    )  # fmt: skip
-    if chosen != EACH:
+    chosen = st.menu_button("For all of them", list(KNOWN), format_func=CHOICES.__getitem__, key="documents_for_all")
+    if chosen:
         for one in doubts:
-            options = _options(one.forecast)
-            one.choice = OnDuplicate(chosen) if chosen in options else OnDuplicate.ASK
+            one.choice = chosen if chosen in _options(one.forecast) else OnDuplicate.ASK
 
 
 def _options(seen: UploadForecast) -> tuple[OnDuplicate, ...]:

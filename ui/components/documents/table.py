@@ -62,9 +62,8 @@ class Shelf:
     jobs: Mapping[str, JobInfo]
 
 
-def document_table(desk: Desk, state: DocumentsState, collection: CollectionInfo) -> None:
+def document_table(desk: Desk, state: DocumentsState, collection: CollectionInfo, shelf: Shelf) -> None:
     """Draw the table; while something is in work it looks for news every other second."""
-    shelf = _read(desk, collection)
     if not shelf.documents:
         st.info(
             "This collection is empty. Drop files on **Add documents** above: a few, a whole folder, or a ZIP archive.",
@@ -88,7 +87,8 @@ def in_work(shelf: Shelf) -> bool:
     return any(progress(one, shelf.jobs.get(key)) is not None for key, one in shelf.documents.items())
 
 
-def _read(desk: Desk, collection: CollectionInfo) -> Shelf:
+def read_shelf(desk: Desk, collection: CollectionInfo) -> Shelf:
+    """Read a collection's jobs and documents."""
     jobs = {one.document_id: one for one in desk.call(desk.workbench.jobs, collection.id)}
     return Shelf({one.id: one for one in desk.call(desk.workbench.documents, collection.id)}, jobs)
 
@@ -135,7 +135,7 @@ def _refresh(desk: Desk, collection: CollectionInfo, shelf: Shelf) -> None:
     was_in_work = in_work(shelf)
     shelf.jobs = jobs
     if steps != former or unlisted:
-        shelf.documents = _read(desk, collection).documents
+        shelf.documents = read_shelf(desk, collection).documents
     if was_in_work and not in_work(shelf):
         st.rerun()  # to stop looking
 

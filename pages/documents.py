@@ -19,7 +19,6 @@ with friendly_errors():
     elif "reindex" in st.query_params:
         reindex_page(desk, state)
     else:
-        st.title("Documents", anchor=False)
         collection = collection_bar(desk, desk.call(desk.workbench.collections))
         if collection:
             collection_page(desk, state, collection)

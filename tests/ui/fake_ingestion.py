@@ -193,7 +193,9 @@ class FakeIngestion:
                                eta_seconds=120.0, questions=0)  # fmt: skip
 
     def _turn(self, generation_id, **changes):
-        self.stored_generations = [replace(one, **changes) if one.id == generation_id else one for one in self.stored_generations]
+        self.stored_generations = [
+            replace(one, **changes) if one.id == generation_id else one for one in self.stored_generations
+        ]
         found = [one for one in self.stored_generations if one.id == generation_id]
         if not found:
             raise NotFound("there is no such generation")
@@ -213,5 +215,3 @@ class FakeIngestion:
         live = next(one for one in self.stored_generations if one.state is GenerationState.LIVE)
         self._turn(live.id, state=GenerationState.FORMER)
         return self._turn(former.id, state=GenerationState.LIVE, revertible_until=None)
-
-

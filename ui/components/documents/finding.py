@@ -63,25 +63,30 @@ def find(state: DocumentsState, documents: Sequence[DocumentInfo], jobs: Jobs) -
     """
     if len(documents) <= FEW:
         return _ordered(documents, "Newest first")
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    counts = Counter(value for one in documents for value in values(one, jobs))
+    types = sorted(one for one in counts if one.startswith(TYPE))
+    kind = None
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="documents_search"):
         words = st.text_input(
             "Find a document", placeholder="Part of a name", key="documents_find", label_visibility="collapsed",
             icon=":material/search:", type="search", width="stretch",
         )  # fmt: skip
+        if len(types) > 1:
+            kind = st.selectbox(
+                "Type", types, None, key=f"documents_type_{state.collection_id}", placeholder="All types", width=150,
+                format_func=lambda one: f"{one.removeprefix(TYPE)} ({counts[one]:,})", label_visibility="collapsed",
+            )  # fmt: skip
         order = st.selectbox(
             "Order", list(ORDERS), key="documents_order", label_visibility="collapsed", width=150, persist_state="session"
         )
-    counts = Counter(value for one in documents for value in values(one, jobs))
-    types = sorted(one for one in counts if one.startswith(TYPE))
     offered = [one for one in (*STATES, WARNINGS, UNUSED) if counts[one] or one in state.filters]
-    offered += types if len(types) > 1 else []
     chosen = st.pills(
         "Filter", offered, selection_mode="multi", default=[one for one in state.filters if one in offered],
-        format_func=lambda one: f"{one.removeprefix(TYPE)} {counts[one]:,}", label_visibility="collapsed",
-        key=f"documents_filter_{state.collection_id}",
+        format_func=lambda one: f"{one} {counts[one]:,}", label_visibility="collapsed",
+        key=f"documents_filter_{state.collection_id}_{state.number}",
     )  # fmt: skip
     state.filters = list(chosen or [])
-    return _ordered(filtered(documents, jobs, words, state.filters), order)
+    return _ordered(filtered(documents, jobs, words, [*state.filters, kind] if kind else state.filters), order)
 
 
 def _ordered(documents: Sequence[DocumentInfo], order: str) -> list[str]:

@@ -59,7 +59,9 @@ def _fields(providers: Sequence[ProviderInfo], now: GenerationChange) -> Generat
     embedders, stores = _named(providers, "embedding"), _named(providers, "store")
     with st.form("documents_change_form", border=False):
         with st.container(horizontal=True, gap="small"):
-            embedder = _select("Embedding provider", embedders, {key: one.label for key, one in embedders.items()}, now.embedder)
+            embedder = _select(
+                "Embedding provider", embedders, {key: one.label for key, one in embedders.items()}, now.embedder
+            )
             help_ = "Empty: the provider's own."
             model = st.text_input("Model", key="documents_change_model", placeholder=now.embedding_model, help=help_, width=250)
         with st.container(horizontal=True, gap="small"):

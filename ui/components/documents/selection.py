@@ -69,9 +69,7 @@ def selection_bar(
             _many(desk, state, collection, chosen, jobs)
 
 
-def _one(
-    desk: Desk, state: DocumentsState, collection: CollectionInfo, one: DocumentInfo, job: JobInfo | None
-) -> None:
+def _one(desk: Desk, state: DocumentsState, collection: CollectionInfo, one: DocumentInfo, job: JobInfo | None) -> None:
     st.markdown(f"**{escape(short(one.name, 60))}**", width="stretch")
     may = writable(collection)
     offered = [name for name, (_, fits) in ONE.items() if (may or name in READERS) and fits(one, job)]
@@ -86,9 +84,7 @@ def _one(
         st.rerun()
 
 
-def _many(
-    desk: Desk, state: DocumentsState, collection: CollectionInfo, chosen: Sequence[DocumentInfo], jobs: Jobs
-) -> None:
+def _many(desk: Desk, state: DocumentsState, collection: CollectionInfo, chosen: Sequence[DocumentInfo], jobs: Jobs) -> None:
     st.markdown(f"**{counted(len(chosen), 'document')} selected**", width="stretch")
     if not writable(collection):
         st.caption("You may read this collection, not change it.")

@@ -72,7 +72,9 @@ def document_table(desk: Desk, state: DocumentsState, collection: CollectionInfo
         return
     ids = find(state, list(shelf.documents.values()), shelf.jobs)
     if not ids:
-        st.info(f"None of the {len(shelf.documents):,} documents fits this search and these filters.", icon=":material/search_off:")
+        st.info(
+            f"None of the {len(shelf.documents):,} documents fits this search and these filters.", icon=":material/search_off:"
+        )
         return
     columns = _column_choice()
     pages = -(-len(ids) // PAGE_SIZE)
@@ -95,8 +97,9 @@ def read_shelf(desk: Desk, collection: CollectionInfo) -> Shelf:
 
 def _column_choice() -> list[str]:
     phone = "Mobi" in (st.context.headers.get("User-Agent") or "")
-    with st.container(horizontal=True, horizontal_alignment="right", key="documents_columns"), st.popover(
-        "Columns", icon=":material/view_column:", type="tertiary"
+    with (
+        st.container(horizontal=True, horizontal_alignment="right", key="documents_columns"),
+        st.popover("Columns", icon=":material/view_column:", type="tertiary"),
     ):
         chosen = st.pills(
             "Columns", CHOOSABLE, selection_mode="multi", default=[] if phone else [one for one in CHOOSABLE if one != "Type"],

@@ -106,9 +106,7 @@ def _page_picker(state: State, document_id: str, pages: int, version: int) -> in
 
 def _picture(desk: Desk, document: DocumentInfo, number: int, chosen: Chunk | None, version: int | None) -> None:
     marked = [(chosen.start, chosen.end)] if chosen else []
-    picture = desk.call(
-        desk.workbench.page_image, document.id, number, version=version, highlight=marked, width=RENDER_WIDTH
-    )
+    picture = desk.call(desk.workbench.page_image, document.id, number, version=version, highlight=marked, width=RENDER_WIDTH)
     if picture is None:
         page_text(desk, document.id, number, chosen.start if chosen else 0, chosen.end if chosen else 0, version=version)
     else:

@@ -16,7 +16,7 @@ from ui.failures import failure_text, friendly_errors
 from ui.session import Desk
 
 Jobs = Mapping[str, JobInfo]
-HINT = "Tick documents to act on them; **Open** shows a document's pages and passages."
+HINT = "tick documents to act on them"
 
 # What a menu says, and for which documents it is offered.
 ONE: dict[str, tuple[str, Callable[[DocumentInfo, JobInfo | None], bool]]] = {
@@ -58,11 +58,8 @@ DONE = {
 def selection_bar(
     desk: Desk, state: DocumentsState, collection: CollectionInfo, chosen: Sequence[DocumentInfo], jobs: Jobs
 ) -> None:
-    """Draw what is selected and its actions. It has its height also when nothing is, so that the table stays in its place."""
+    """Draw what is selected and its actions, in one row."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
-        if not chosen:
-            st.caption(HINT, width="stretch")
-            return
         if len(chosen) == 1:
             _one(desk, state, collection, chosen[0], jobs.get(chosen[0].id))
         else:

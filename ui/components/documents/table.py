@@ -12,13 +12,14 @@ from engine.cells import neutral_cell
 from engine.ingestion_views import JobInfo
 from engine.views import CollectionInfo, DocumentInfo
 from ui.components.documents.finding import find
-from ui.components.documents.selection import selection_bar, selection_details
+from ui.components.documents.selection import HINT, selection_bar, selection_details
 from ui.components.documents.state import DocumentsState
 from ui.components.documents.words import (
     DISABLED,
     FAILED,
     READY,
     STAGES,
+    PASSAGES,
     STALLED,
     STEPS,
     WAITING,
@@ -76,12 +77,16 @@ def document_table(desk: Desk, state: DocumentsState, collection: CollectionInfo
             f"None of the {len(shelf.documents):,} documents fits this search and these filters.", icon=":material/search_off:"
         )
         return
-    columns = _column_choice()
     pages = -(-len(ids) // PAGE_SIZE)
-    number = st.pagination(pages, key=f"documents_page_{collection.id}") if pages > 1 else 1
+    place, foot = st.container(), st.container(horizontal=True, vertical_alignment="center", key="documents_foot")
+    with foot:
+        number = st.pagination(pages, key=f"documents_page_{collection.id}") if pages > 1 else 1
+        st.space("stretch")
+        columns = _column_choice()
     shown = ids[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
     every = EVERY_SECONDS if in_work(shelf) else None
-    st.fragment(_live, run_every=every)(desk, state, collection, shelf, shown, columns)
+    with place:
+        st.fragment(_live, run_every=every)(desk, state, collection, shelf, shown, columns)
 
 
 def in_work(shelf: Shelf) -> bool:
@@ -97,10 +102,7 @@ def read_shelf(desk: Desk, collection: CollectionInfo) -> Shelf:
 
 def _column_choice() -> list[str]:
     phone = "Mobi" in (st.context.headers.get("User-Agent") or "")
-    with (
-        st.container(horizontal=True, horizontal_alignment="right", key="documents_columns"),
-        st.popover("Columns", icon=":material/view_column:", type="tertiary"),
-    ):
+    with st.popover("Columns", icon=":material/view_column:", type="tertiary"):
         chosen = st.pills(
             "Columns", CHOOSABLE, selection_mode="multi", default=[] if phone else [one for one in CHOOSABLE if one != "Type"],
             key="documents_shown", label_visibility="collapsed", persist_state="session",
@@ -119,12 +121,14 @@ def _live(
     with friendly_errors():
         _refresh(desk, collection, shelf)
         shown = [shelf.documents[key] for key in ids if key in shelf.documents]
-        st.caption(counters(list(shelf.documents.values()), list(shelf.jobs.values())), width="stretch")
         place = st.container(key="documents_bar")
         key = f"documents_table_{state.number}_{hash(tuple(ids))}"
         chosen = _table(desk, shown, shelf.jobs, columns, key)
         with place:
-            selection_bar(desk, state, collection, chosen, shelf.jobs)
+            if chosen:
+                selection_bar(desk, state, collection, chosen, shelf.jobs)
+            else:
+                st.caption(f"{counters(list(shelf.documents.values()), list(shelf.jobs.values()))} — {HINT}", help=PASSAGES)
         if len(chosen) == 1:
             selection_details(desk, state, collection, chosen[0], shelf.jobs.get(chosen[0].id))
 

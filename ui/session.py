@@ -39,7 +39,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one uploaded file; an `outcome` of None means that it was refused, for `reason`. The rest are estimates."""
+    """What became of one uploaded file; an `outcome` of None means that it was refused, for `reason`.
+
+    The numbers are estimates.
+    """
 
     name: str
     outcome: UploadVerdict | None

@@ -35,6 +35,7 @@ RULES = """<style>
   .block-container, [data-testid="stBottomBlockContainer"] { padding-left: 2.5rem; padding-right: 2.5rem; }
 }
 @media (max-width: 700px) {
+  .st-key-documents_search > :first-child { min-width: 100%; }
   .st-key-evidence { position: fixed; inset: 3.5rem 0 0 0; z-index: 1000; max-height: none; padding: .75rem 1rem 2rem;
     background: var(--background-color, Canvas); }
 }

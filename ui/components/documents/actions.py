@@ -63,8 +63,8 @@ def _move(desk: Desk, document: DocumentInfo) -> None:
                 st.info("There is no other collection that you may add documents to.", icon=":material/info:")
                 return
             st.markdown(
-                f"**{escape(short(document.name))}** leaves {escape(short(document.collection, 40))}. Whoever may read the other "
-                "collection can read it there; whoever may not, no longer can. Answers that cite it keep their quotations."
+                f"**{escape(short(document.name))}** leaves {escape(short(document.collection, 40))}. Whoever may read "
+                "the other collection can read it there; whoever may not, no longer can. Answers that cite it keep their quotations."
             )
             chosen = st.selectbox("To the collection", list(others), format_func=others.__getitem__, key="documents_move_to")
             if st.button("Move", type="primary", icon=":material/drive_file_move:", key="documents_move_now"):

@@ -1,4 +1,4 @@
-"""The generations of a collection's index: the one that is built, those that wait to be switched to or gone back to, and all."""
+"""The generations of a collection's index: the one that is built, those that wait for a decision, and all."""
 
 from __future__ import annotations
 

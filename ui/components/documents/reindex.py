@@ -1,4 +1,4 @@
-"""Changing how a collection is embedded, cut and stored: what it would take, first; then beside the live index, not in its place."""
+"""Changing how a collection is embedded, cut and stored: what it would take, first; then beside the live index."""
 
 from __future__ import annotations
 

@@ -45,13 +45,14 @@ COLUMNS: dict[str, Callable[[DocumentInfo, JobInfo | None], Any]] = {
     "Type": lambda one, _: type_of(one),
     "Pages": lambda one, _: one.pages or None,
     "Passages": lambda one, _: one.chunks or None,
-    "Text": lambda one, _: one.text_coverage if one.pages else None,
+    "Text": lambda one, _: round(one.text_coverage, 2) if one.pages else None,
     "Size": lambda one, _: one.size_bytes / 1e6,
     "Version": lambda one, _: one.version,
     "Last used": lambda one, _: one.last_used_at,
     "Updated": lambda one, _: one.updated_at,
 }
-PHONE = ["Name", "Status"]
+PHONE = ["Name", "Status"]  # what is always shown, and all that a narrow screen has room for
+RARE = ("Type", "Passages")
 CHOOSABLE = [name for name in COLUMNS if name not in PHONE]
 
 
@@ -100,11 +101,15 @@ def read_shelf(desk: Desk, collection: CollectionInfo) -> Shelf:
     return Shelf({one.id: one for one in desk.call(desk.workbench.documents, collection.id)}, jobs)
 
 
+def on_phone() -> bool:
+    """Tell whether the browser says that its screen is narrow."""
+    return "Mobi" in (st.context.headers.get("User-Agent") or "")
+
+
 def _column_choice() -> list[str]:
-    phone = "Mobi" in (st.context.headers.get("User-Agent") or "")
     with st.popover("Columns", icon=":material/view_column:", type="tertiary"):
         chosen = st.pills(
-            "Columns", CHOOSABLE, selection_mode="multi", default=[] if phone else [one for one in CHOOSABLE if one != "Type"],
+            "Columns", CHOOSABLE, selection_mode="multi", default=[] if on_phone() else [one for one in CHOOSABLE if one not in RARE],
             key="documents_shown", label_visibility="collapsed", persist_state="session",
         )  # fmt: skip
     return [name for name in COLUMNS if name in PHONE or name in (chosen or [])]
@@ -128,7 +133,7 @@ def _live(
             if chosen:
                 selection_bar(desk, state, collection, chosen, shelf.jobs)
             else:
-                st.caption(f"{counters(list(shelf.documents.values()), list(shelf.jobs.values()))} — {HINT}", help=PASSAGES)
+                st.caption(f"{counters(list(shelf.documents.values()), list(shelf.jobs.values()))} · {HINT}", help=PASSAGES)
         if len(chosen) == 1:
             selection_details(desk, state, collection, chosen[0], shelf.jobs.get(chosen[0].id))
 
@@ -156,7 +161,7 @@ def _table(
     ]
     picked = st.dataframe(
         rows, key=key, on_select="rerun", selection_mode="multi-row", hide_index=True,
-        column_order=[columns[0], "Open", *columns[1:]], column_config=_config(key),
+        column_order=[*columns, "Open"] if on_phone() else [columns[0], "Open", *columns[1:]], column_config=_config(key),
         height=HEAD + ROW * min(len(rows), MOST), row_height=ROW, placeholder="", alt="Documents of the collection",
     )  # fmt: skip
     pressed = st.session_state.get(f"{key}_open")
@@ -167,20 +172,21 @@ def _table(
 
 
 def _config(key: str) -> Any:
-    column = st.column_config
+    column, narrow = st.column_config, on_phone()
+    covered = "Share of pages that have text. What has none is neither found nor cited."
     return {
-        "Name": column.TextColumn(pinned=True, width=300),
-        "Open": column.ButtonColumn("", type="tertiary", width=60, key=f"{key}_open", pinned=True),
-        "Status": column.MultiselectColumn(
-            options=WORDS, color=[COLORS.get(word, "blue") for word in WORDS], width=125
-        ),
+        "Name": column.TextColumn(pinned=True, width=190 if narrow else 250),
+        "Open": column.ButtonColumn("", type="tertiary", width=55, key=f"{key}_open", pinned=not narrow),
+        "Status": column.MultiselectColumn(options=WORDS, color=[COLORS.get(word, "blue") for word in WORDS], width=130),
         "Progress": column.ProgressColumn(min_value=0, max_value=1, format="percent", width=110),
         "Type": column.TextColumn(width=80),
-        "Pages": column.NumberColumn(format="localized", width=70),
+        "Pages": column.NumberColumn(format="localized", width=60),
         "Passages": column.NumberColumn(format="localized", width=80),
-        "Text": column.NumberColumn(format="percent", width=70, help="Share of pages that have text. What has none is not found."),
-        "Size": column.NumberColumn("MB", format="%.2f", width=70),
+        "Text": column.NumberColumn(format="percent", width=60, help=covered),
+        "Size": column.NumberColumn("MB", format="%.2f", width=60),
         "Version": column.NumberColumn(width=70),
-        "Last used": column.DatetimeColumn(format="D MMM YYYY", timezone="UTC", width=110, help="When an answer last cited it."),
-        "Updated": column.DatetimeColumn(format="D MMM YYYY, HH:mm", timezone="UTC", width=150),
-    }  # fmt: skip
+        "Last used": column.DatetimeColumn(
+            format="D MMM YYYY", timezone="UTC", width=100, help="When an answer last cited it."
+        ),
+        "Updated": column.DatetimeColumn(format="D MMM YYYY, HH:mm", timezone="UTC", width=135),
+    }

@@ -76,7 +76,7 @@ def _files(desk: Desk, state: DocumentsState, collection: CollectionInfo, *, dir
 def look_at(
     desk: Desk, state: DocumentsState, collection: CollectionInfo, files: Sequence[UploadedFile]
 ) -> tuple[list[Doubt], list[Verdict]]:
-    """Ask what an upload would find: return what is to be taken at once and what is refused; what is in doubt goes to `state`."""
+    """Ask what an upload would find: return what is taken at once and what is refused; what is in doubt goes to `state`."""
     archives = [one for one in files if is_archive(base_name(one))]
     single = [one for one in files if not is_archive(base_name(one))]
     with st.spinner("Looking at the files"):

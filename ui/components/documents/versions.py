@@ -29,8 +29,8 @@ def versions_body(desk: Desk, document_id: str) -> None:
     collection = next(one for one in desk.call(desk.workbench.collections) if one.id == document.collection_id)
     st.markdown(f"**{escape(short(document.name, 70))}**")
     st.caption(
-        "One version answers questions. Citations keep the version they were made from: when another one answers, they say that "
-        "the document has changed since, and still open at their own page."
+        "One version answers questions. Citations keep the version they were made from: when another one answers, they say "
+        "that the document has changed since, and still open at their own page."
     )
     for one in found:
         _version(desk, document, one, may_change=collection.right is not Right.READ)
@@ -64,8 +64,8 @@ def _version(desk: Desk, document: DocumentInfo, one: VersionInfo, *, may_change
 def _activation(desk: Desk, document: DocumentInfo, one: VersionInfo) -> None:
     with st.popover("Make it the active one", icon=":material/restore:"):
         st.markdown(
-            f"Version {one.number} answers questions from the next one on. Nothing is embedded anew and nothing is lost: you can "
-            "come back to the present version in the same way. Citations of the present version will say that the document has "
+            f"Version {one.number} answers questions from the next one on. Nothing is embedded anew and nothing is lost: you "
+            "can come back to the present version in the same way. Citations of the present version will say that the document has "
             "changed since."
         )
         if st.button(f"Yes, answer from version {one.number}", key=f"documents_activate_{one.number}", type="primary"):

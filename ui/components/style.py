@@ -28,6 +28,7 @@ RULES = """<style>
   z-index: 999991; }
 .st-key-tray button p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 [data-testid="stLayoutWrapper"]:has(> .st-key-tray) { position: absolute; }
+[class*="st-key-documents_table_"] [data-testid="stElementToolbar"] { display: none; }
 .st-key-documents_bar { min-height: 2.6rem; justify-content: center; }
 .st-key-documents_head h1 { padding: .25rem .5rem .25rem 0; }
 [data-testid="stBottomBlockContainer"] { padding-top: .5rem; padding-bottom: 1.25rem; }

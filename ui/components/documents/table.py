@@ -35,7 +35,7 @@ from ui.session import Desk
 
 PAGE_SIZE = 100
 EVERY_SECONDS = 2.0
-ROW, HEAD, MOST = 35, 38, 14  # pixels of a row and of the head; rows that are seen without scrolling
+ROW, HEAD, MOST = 35, 38, 11  # pixels of a row and of the head; rows that are seen without scrolling
 COLORS = {READY: "green", FAILED: "red", STALLED: "orange", DISABLED: "gray", "cancelled": "gray"}
 WORDS = [*COLORS, WAITING, "tries again soon", *(word.lower() for word, _ in STAGES.values()), *dict.fromkeys(STEPS.values())]
 COLUMNS: dict[str, Callable[[DocumentInfo, JobInfo | None], Any]] = {

@@ -58,7 +58,7 @@ def headline(seen: Tray) -> str:
     """Return the tray in a few words: "7 of 40, 3 min left, 1 failed"."""
     parts = []
     if seen.working:
-        parts.append(f"{seen.total - seen.working:,} of {seen.total:,}")
+        parts.append(f"{max(0, seen.total - seen.working - seen.stalled):,} of {seen.total:,}")
         if seen.eta_seconds is not None:
             parts.append(f"{duration(seen.eta_seconds)} left")
     parts += [f"{seen.failed:,} failed"] * bool(seen.failed) + [f"{seen.stalled:,} stalled"] * bool(seen.stalled)

@@ -62,7 +62,8 @@ def verdicts_box(desk: Desk) -> None:
         worth_a_line = [one for one in verdicts if one.outcome is not UploadVerdict.ACCEPTED]
         for one in sorted(worth_a_line, key=lambda one: one.outcome is not None)[:SHOWN]:
             if one.outcome is None:
-                st.markdown(f":red[:material/block:] **{escape(one.name)}** {failure_text(one.reason, one.hint)}")
+                named = "" if one.reason.startswith(one.name) else f"**{escape(one.name)}** "
+                st.markdown(f":red[:material/block:] {named}{failure_text(one.reason, one.hint)}")
             else:
                 st.markdown(f"{ICONS[one.outcome]} **{escape(one.name)}** {WORDS[one.outcome]}")
         if len(worth_a_line) > SHOWN:

@@ -50,7 +50,7 @@ def _version(desk: Desk, document: DocumentInfo, one: VersionInfo, *, may_change
         if one.reason:
             st.markdown(f":red[:material/error:] {failure_text(one.reason, '')}")
         with st.container(horizontal=True, gap="small"):
-            if one.pages and st.button("Look at it", key=f"documents_see_{one.number}", icon=":material/pageview:"):
+            if one.pages and one.state != "deleted" and st.button("Look at it", key=f"documents_see_{one.number}", icon=":material/pageview:"):
                 desk.state.pending = None
                 open_document(desk.state, document.id, version=0 if one.active else one.number)
                 st.rerun()

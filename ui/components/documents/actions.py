@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import streamlit as st
 
@@ -24,8 +25,8 @@ def pending_action(desk: Desk) -> None:
         {"again": _again, "download": _download, "move": _move, "versions": _versions}[action](desk, document)
 
 
-def _dialog(desk: Desk, title: str, body: Callable[[], None]) -> None:
-    st.dialog(title, on_dismiss=lambda: setattr(desk.state, "pending", None))(body)()
+def _dialog(desk: Desk, title: str, body: Callable[[], None], width: Literal["small", "medium"] = "small") -> None:
+    st.dialog(title, width=width, on_dismiss=lambda: setattr(desk.state, "pending", None))(body)()
 
 
 def _again(desk: Desk, document: DocumentInfo) -> None:
@@ -63,8 +64,8 @@ def _move(desk: Desk, document: DocumentInfo) -> None:
                 st.info("There is no other collection that you may add documents to.", icon=":material/info:")
                 return
             st.markdown(
-                f"**{escape(short(document.name))}** leaves {escape(short(document.collection, 40))}. Whoever may read "
-                "the other collection can read it there; whoever may not, no longer can. Answers that cite it keep their quotations."
+                f"**{escape(short(document.name))}** leaves {escape(short(document.collection, 40))}. It is read by those who "
+                "may read the other collection, and by nobody else. Answers that cite it keep their quotations."
             )
             chosen = st.selectbox("To the collection", list(others), format_func=others.__getitem__, key="documents_move_to")
             if st.button("Move", type="primary", icon=":material/drive_file_move:", key="documents_move_now"):
@@ -79,8 +80,7 @@ def _versions(desk: Desk, document: DocumentInfo) -> None:
         with friendly_errors():
             versions_body(desk, document.id)
 
-    close = lambda: setattr(desk.state, "pending", None)  # noqa: E731
-    st.dialog("Versions", width="medium", on_dismiss=close)(body)()
+    _dialog(desk, "Versions", body, "medium")
 
 
 def _done(desk: Desk) -> None:

@@ -92,7 +92,7 @@ def _plan(desk: Desk, state: DocumentsState, collection: CollectionInfo, plan: G
         st.markdown("### What it would take", anchors=False)
         with st.container(horizontal=True, gap="large"):
             for label, value in figures(plan).items():
-                st.metric(label, value, width="content")
+                st.markdown(f":small[:gray[{label}]]  \n### {escape(value)}", width="content", anchors=False)
         before, after = described(plan.before), described(plan.after)
         for name in before:
             if before[name] != after[name]:

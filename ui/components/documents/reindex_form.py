@@ -10,6 +10,7 @@ from engine.keeping_views import GenerationChange, GenerationInfo
 from engine.provider_views import ProviderInfo
 from engine.registry import CHUNKERS
 from engine.views import CollectionInfo
+from ui.components.safe_text import escape
 from ui.session import Desk
 
 AS_IS = ""
@@ -44,8 +45,7 @@ def change_form(desk: Desk, collection: CollectionInfo, live: GenerationInfo | N
         st.markdown("### Now", anchors=False)
         for name, value in described(now).items():
             if value:
-                st.caption(name)
-                st.text(value)
+                st.markdown(f":gray[{name}]  \n{escape(value)}")
     with right, st.container(border=True, key="documents_change"):
         st.markdown("### Change to", anchors=False)
         return _fields(providers, now)
@@ -55,26 +55,28 @@ def _named(providers: Sequence[ProviderInfo], role: str) -> dict[str, ProviderIn
     return {one.name: one for one in providers if role in one.roles}
 
 
+def _labels(providers: Mapping[str, ProviderInfo]) -> dict[str, str]:
+    return {name: one.label if one.built_in else name for name, one in providers.items()}
+
+
 def _fields(providers: Sequence[ProviderInfo], now: GenerationChange) -> GenerationChange | None:
     embedders, stores = _named(providers, "embedding"), _named(providers, "store")
     with st.form("documents_change_form", border=False):
         with st.container(horizontal=True, gap="small"):
-            embedder = _select(
-                "Embedding provider", embedders, {key: one.label for key, one in embedders.items()}, now.embedder
-            )
+            embedder = _select("Embedding provider", embedders, _labels(embedders), now.embedder)
             help_ = "Empty: the provider's own."
-            model = st.text_input("Model", key="documents_change_model", placeholder=now.embedding_model, help=help_, width=250)
+            model = st.text_input("Model", key="documents_change_model", placeholder=now.embedding_model, help=help_, width=320)
         with st.container(horizontal=True, gap="small"):
             labels = {key: spec.label for key, spec in CHUNKERS.items()}
             chunker = _select("How documents are cut", CHUNKERS, labels, now.chunker)
-            store = _select("Store", stores, {key: one.label for key, one in stores.items()}, now.store)
+            store = _select("Store", stores, _labels(stores), now.store)
         with st.container(horizontal=True, gap="small"):
             tokens = st.number_input(
-                "Passage size (tokens)", SMALLEST, LARGEST, now.chunk_tokens or None, key="documents_change_tokens", width=250,
+                "Passage size (tokens)", SMALLEST, LARGEST, now.chunk_tokens or None, key="documents_change_tokens", width=320,
                 placeholder="as it is",
             )  # fmt: skip
             overlap = st.number_input(
-                "Overlap (tokens)", 0, LARGEST // 2, now.overlap_tokens, key="documents_change_overlap", width=250,
+                "Overlap (tokens)", 0, LARGEST // 2, now.overlap_tokens, key="documents_change_overlap", width=320,
                 placeholder="as it is",
             )  # fmt: skip
         if not st.form_submit_button("See what it would take", type="primary", icon=":material/calculate:"):
@@ -94,6 +96,6 @@ def _select(label: str, options: Mapping[str, object], labels: Mapping[str, str]
     names = [AS_IS, *(one for one in options if one != now)]
     as_is = f"As it is ({labels.get(now, now)})" if now else "As it is"
     chosen = st.selectbox(
-        label, names, format_func=lambda one: labels.get(one, one) if one else as_is, key=f"documents_change_{label}", width=250
+        label, names, format_func=lambda one: labels.get(one, one) if one else as_is, key=f"documents_change_{label}", width=320
     )
     return chosen or AS_IS

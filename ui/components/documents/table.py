@@ -17,9 +17,9 @@ from ui.components.documents.state import DocumentsState
 from ui.components.documents.words import (
     DISABLED,
     FAILED,
+    PASSAGES,
     READY,
     STAGES,
-    PASSAGES,
     STALLED,
     STEPS,
     WAITING,
@@ -108,8 +108,9 @@ def on_phone() -> bool:
 
 def _column_choice() -> list[str]:
     with st.popover("Columns", icon=":material/view_column:", type="tertiary"):
+        usual = [] if on_phone() else [one for one in CHOOSABLE if one not in RARE]
         chosen = st.pills(
-            "Columns", CHOOSABLE, selection_mode="multi", default=[] if on_phone() else [one for one in CHOOSABLE if one not in RARE],
+            "Columns", CHOOSABLE, selection_mode="multi", default=usual,
             key="documents_shown", label_visibility="collapsed", persist_state="session",
         )  # fmt: skip
     return [name for name in COLUMNS if name in PHONE or name in (chosen or [])]

@@ -50,7 +50,11 @@ def _version(desk: Desk, document: DocumentInfo, one: VersionInfo, *, may_change
         if one.reason:
             st.markdown(f":red[:material/error:] {failure_text(one.reason, '')}")
         with st.container(horizontal=True, gap="small"):
-            if one.pages and one.state != "deleted" and st.button("Look at it", key=f"documents_see_{one.number}", icon=":material/pageview:"):
+            if (
+                one.pages
+                and one.state != "deleted"
+                and st.button("Look at it", key=f"documents_see_{one.number}", icon=":material/pageview:")
+            ):
                 desk.state.pending = None
                 open_document(desk.state, document.id, version=0 if one.active else one.number)
                 st.rerun()
@@ -64,9 +68,8 @@ def _version(desk: Desk, document: DocumentInfo, one: VersionInfo, *, may_change
 def _activation(desk: Desk, document: DocumentInfo, one: VersionInfo) -> None:
     with st.popover("Make it the active one", icon=":material/restore:"):
         st.markdown(
-            f"Version {one.number} answers questions from the next one on. Nothing is embedded anew and nothing is lost: you "
-            "can come back to the present version in the same way. Citations of the present version will say that the document has "
-            "changed since."
+            f"Version {one.number} answers questions from the next one on. Nothing is embedded anew and nothing is lost: you can "
+            "come back in the same way. Citations of the present version will say that the document has changed since."
         )
         if st.button(f"Yes, answer from version {one.number}", key=f"documents_activate_{one.number}", type="primary"):
             desk.call(desk.workbench.activate_version, document.id, one.number)

@@ -68,8 +68,8 @@ def _version(desk: Desk, document: DocumentInfo, one: VersionInfo, *, may_change
 def _activation(desk: Desk, document: DocumentInfo, one: VersionInfo) -> None:
     with st.popover("Make it the active one", icon=":material/restore:"):
         st.markdown(
-            f"Version {one.number} answers questions from the next one on. Nothing is embedded anew and nothing is lost: you can "
-            "come back in the same way. Citations of the present version will say that the document has changed since."
+            f"Version {one.number} answers questions from the next one on. Nothing is embedded anew and nothing is lost: you "
+            "can come back in the same way. Citations of the present version will say that the document has changed since."
         )
         if st.button(f"Yes, answer from version {one.number}", key=f"documents_activate_{one.number}", type="primary"):
             desk.call(desk.workbench.activate_version, document.id, one.number)

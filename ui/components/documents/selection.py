@@ -18,6 +18,8 @@ from ui.session import Desk
 Jobs = Mapping[str, JobInfo]
 HINT = "tick documents to act on them"
 
+_ENDED = (JobState.DONE, JobState.CANCELLED, JobState.FAILED)
+
 # What a menu says, and for which documents it is offered.
 ONE: dict[str, tuple[str, Callable[[DocumentInfo, JobInfo | None], bool]]] = {
     "versions": (":material/history: Versions", lambda one, job: True),
@@ -37,7 +39,6 @@ AT_ONCE = {
 }
 FAILURES = 20  # that are named, each with its reason
 READERS = ("versions", "download")
-_ENDED = (JobState.DONE, JobState.CANCELLED, JobState.FAILED)
 MANY: dict[BulkAction, tuple[str, Callable[[DocumentInfo, JobInfo | None], bool]]] = {
     BulkAction.RETRY: (":material/refresh: Process again", ONE["again"][1]),
     BulkAction.CANCEL: (":material/cancel: Cancel processing", ONE["cancel"][1]),

@@ -120,7 +120,8 @@ def is_archive(name: str) -> bool:
 
 def base_name(file: UploadedFile) -> str:
     """Return the name of a file without its folder."""
-    return file.name.replace("\\", "/").rsplit("/", 1)[-1]
+    name: str = file.name
+    return name.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _address(desk: Desk, collection: CollectionInfo) -> bool:

@@ -69,14 +69,19 @@ def _head(document: DocumentInfo, version: VersionInfo | None) -> None:
                 "are answered from another one.",
                 width="stretch",
             )
-            now = "Show the present version"
-            st.button(now, key="documents_present", on_click=st.query_params.pop, args=("version", None), type="tertiary")
+            st.button(
+                "Show the present version", key="documents_present", type="tertiary", on_click=_present, args=(document.id,)
+            )
         return
     st.caption(" · ".join(filter(None, [escape(document.title), facts(document)])), help=PASSAGES)
     if document.disabled:
         st.markdown(":gray[:material/visibility_off:] It is kept, but no answer uses it.")
     for warning in document.warnings:
         st.markdown(f":orange[:material/warning:] {escape(warning)}")
+
+
+def _present(document_id: str) -> None:
+    st.query_params.from_dict({"document": document_id, "page": "1"})
 
 
 def _page_picker(state: State, document_id: str, pages: int, version: int) -> int:

@@ -16,10 +16,17 @@ from ui.failures import failure_text
 from ui.session import Desk, Verdict
 
 SHOWN = 50
-ICONS = {UploadVerdict.DUPLICATE: ":material/content_copy:", UploadVerdict.NEW_VERSION: ":material/difference:"}
+ICONS = {
+    UploadVerdict.DUPLICATE: ":material/content_copy:",
+    UploadVerdict.NEW_VERSION: ":material/difference:",
+    UploadVerdict.SKIPPED: ":material/skip_next:",
+    UploadVerdict.AGAIN: ":material/replay:",
+}
 WORDS = {
     UploadVerdict.DUPLICATE: "is there already, with the same content. Nothing was added.",
     UploadVerdict.NEW_VERSION: "is processed as a new version; the present one serves until it is ready.",
+    UploadVerdict.SKIPPED: "was left out: there is a document of this name already.",
+    UploadVerdict.AGAIN: "failed before; it is processed again.",
 }
 
 
@@ -77,8 +84,11 @@ def summary(verdicts: Sequence[Verdict]) -> str:
         (UploadVerdict.ACCEPTED, "accepted, progress below"),
         (UploadVerdict.NEW_VERSION, "new version of a known document"),
         (UploadVerdict.DUPLICATE, "already there"),
+        (UploadVerdict.SKIPPED, "left out"),
+        (UploadVerdict.AGAIN, "tried again"),
         (None, "refused"),
     ]
     parts = [f"**{counts[outcome]} {word}**" for outcome, word in named if counts[outcome]]
-    taken = [one for one in verdicts if one.outcome in (UploadVerdict.ACCEPTED, UploadVerdict.NEW_VERSION)]
+    idle = (UploadVerdict.DUPLICATE, UploadVerdict.SKIPPED, None)
+    taken = [one for one in verdicts if one.outcome not in idle]
     return " · ".join(filter(None, [*parts, estimate(taken)]))

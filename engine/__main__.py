@@ -6,7 +6,19 @@ import os
 
 import typer
 
-from engine.commands import access, audit, breakers, library, operations, providers, questions, upkeep, users, versions
+from engine.commands import (
+    access,
+    audit,
+    breakers,
+    generations,
+    library,
+    operations,
+    providers,
+    questions,
+    upkeep,
+    users,
+    versions,
+)
 from engine.commands.evaluation import evaluate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -25,6 +37,9 @@ for command in (
     operations.grant,
     providers.use,
     providers.migrate_store,
+    generations.reembed,
+    generations.generations,
+    generations.revert_generation,
     operations.health,
     operations.serve,
 ):

@@ -12,13 +12,21 @@ from engine.database.models import Collection
 from engine.ingestion_views import BulkAction
 from engine.loading import preview, sandbox
 from engine.operating import Operating
+from engine.pipelines.cutting import Cutting
 from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
+from engine.retrieval.search import HybridSearch
 from engine.security.passwords import Hasher
+from engine.services.archives import Archives
 from engine.services.bulk import Action, Bulk
 from engine.services.collections import Collections
 from engine.services.folder_sync import FolderSync
+from engine.services.generation_builder import GenerationBuilder
+from engine.services.generation_plan import GenerationPlanner
+from engine.services.generation_recall import GenerationRecall
+from engine.services.generation_removal import GenerationRemoval
+from engine.services.generations import Generations
 from engine.services.indexes import Indexes
 from engine.services.keeping import Keeping
 from engine.services.legal_holds import LegalHolds
@@ -58,6 +66,17 @@ class Ingesting(Operating):
         )
 
     @cached_property
+    def cutting(self) -> Cutting:
+        """Versions to passages and vectors."""
+        return Cutting(
+            database=self.database,
+            embedders=self.parts.embedder_of,
+            chunkers=self.chunker_of,
+            bill=self.ledger.bill_embedding,
+            injection=self.settings.injection,
+        )
+
+    @cached_property
     def ingest(self) -> Ingest:
         """The story of an upload."""
         return Ingest(
@@ -66,9 +85,7 @@ class Ingesting(Operating):
             sealer=self.sealer,
             parse=partial(sandbox.parse, limits=self.settings.limits),
             embedders=self.parts.embedder_of,
-            chunkers=self.chunker_of,
-            bill=self.ledger.bill_embedding,
-            injection=self.settings.injection,
+            cutting=self.cutting,
             meter=self.meter,
         )
 
@@ -116,9 +133,58 @@ class Ingesting(Operating):
         return UrlIngestion(database=self.database, library=self.library, rules=self.url_rules, limits=self.settings.egress)
 
     @cached_property
+    def generation_builder(self) -> GenerationBuilder:
+        """Who builds a collection anew beside itself."""
+        recall = GenerationRecall(
+            database=self.database,
+            indexes=self.indexes,
+            embedders=self.parts.embedder_of,
+            search=HybridSearch(settings=self.settings.retrieval),
+            ledger=self.ledger,
+        )
+        return GenerationBuilder(
+            database=self.database,
+            cutting=self.cutting,
+            embedders=self.parts.embedder_of,
+            indexes=self.indexes,
+            spaces=self.spaces,
+            recall=recall,
+            switched=self._news.set,
+        )
+
+    @cached_property
+    def generation_removal(self) -> GenerationRemoval:
+        """Who removes generations out of use."""
+        return GenerationRemoval(database=self.database, spaces=self.spaces)
+
+    @cached_property
+    def generations(self) -> Generations:
+        """Changes of embedder, chunker or store."""
+        planner = GenerationPlanner(database=self.database, configured=self.configured, parts=self.parts, cutting=self.cutting)
+        return Generations(
+            database=self.database,
+            parts=self.parts,
+            planner=planner,
+            builder=self.generation_builder,
+            removal=self.generation_removal,
+        )
+
+    @cached_property
+    def archives(self) -> Archives:
+        """Documents by the zip."""
+        return Archives(
+            database=self.database,
+            take=self.library.upload,
+            folder=self.settings.data_dir / "incoming",
+            limits=self.settings.limits,
+            ingestion=self.settings.ingestion,
+        )
+
+    @cached_property
     def keeping(self) -> Keeping:
         """What the facade hands on to."""
         return Keeping(
+            generations=self.generations,
             sync=FolderSync(database=self.database, library=self.library),
             retention=self.retention,
             holds=LegalHolds(self.database),
@@ -126,6 +192,7 @@ class Ingesting(Operating):
             moving=Moving(database=self.database, wake=self.worker.wake),
             checks=self.upload_checks,
             bulk=self.bulk,
+            archives=self.archives,
         )
 
     @cached_property
@@ -157,11 +224,11 @@ class Ingesting(Operating):
 
     def purges(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what removes what is out of date; each is called once in an hour."""
-        return (*super().purges(), self.retention.run, self.versions.purge)
+        return (*super().purges(), self.retention.run, self.versions.purge, self.generation_removal.purge)
 
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return ()
+        return (self.generation_builder.serve,)
 
 
 def chunker(name: str, *, embedder: Embedder, overlap_tokens: int) -> Chunker:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.services.archives import Archives
 from engine.services.bulk import Bulk
 from engine.services.folder_sync import FolderSync
+from engine.services.generations import Generations
 from engine.services.legal_holds import LegalHolds
 from engine.services.moving import Moving
 from engine.services.retention import RetentionRules
@@ -20,6 +22,7 @@ from engine.services.versions import Versions
 class Keeping:
     """The parts that this part of the facade hands on to."""
 
+    generations: Generations
     sync: FolderSync
     retention: RetentionRules
     holds: LegalHolds
@@ -27,12 +30,20 @@ class Keeping:
     moving: Moving
     checks: UploadChecks
     bulk: Bulk
+    archives: Archives
 
 
 class KeepingFacade:
     """Each part's own method is the facade's."""
 
     def __init__(self, keeping: Keeping) -> None:
+        self.plan_generation = keeping.generations.plan
+        self.start_generation = keeping.generations.start
+        self.generations = keeping.generations.all
+        self.cancel_generation = keeping.generations.cancel
+        self.switch_generation = keeping.generations.switch
+        self.revert_generation = keeping.generations.revert
+        self.build_generation = keeping.generations.build
         self.sync_folder = keeping.sync.sync
         self.retention_rules = keeping.retention.rules
         self.save_retention_rule = keeping.retention.save
@@ -50,3 +61,5 @@ class KeepingFacade:
         self.move_document = keeping.moving.move
         self.check_upload = keeping.checks.check
         self.bulk = keeping.bulk.run
+        self.upload_archive = keeping.archives.upload
+        self.is_archive = keeping.archives.is_archive

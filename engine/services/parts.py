@@ -59,7 +59,7 @@ class Parts:
         self._made: dict[tuple[str, ...], tuple[int, Any]] = {}
         self._given: dict[tuple[str, str], Any] = {}
         self._version = 0
-        self._verified: dict[tuple[str, int], float] = {}  # (collection, revision of its provider) -> when
+        self._verified: dict[tuple[str, int], float] = {}  # (generation, revision of its provider) -> when
         self._closing: set[asyncio.Task[None]] = set()
 
     def use(self, role: str, name: str, part: Any) -> None:
@@ -87,7 +87,7 @@ class Parts:
         Raises ProviderError when it cannot be asked, StoreError when it makes other vectors than it did.
         """
         embedder = await self.embedder(Choice(provider=collection.embedder, model=collection.embedding_model))
-        key = (collection.id, await self.revision(collection.embedder))
+        key = (collection.generation, await self.revision(collection.embedder))
         if collection.probe is None or collection.embedder == "local":
             model_id = await asyncio.to_thread(lambda: embedder.model_id)
             _require_same(collection, Space(model_id=model_id, dimension=collection.dimension, max_tokens=0, normalised=True))

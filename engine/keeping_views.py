@@ -141,6 +141,7 @@ class BackupInfo:
     tested_at: datetime | None
     test_ok: bool | None
     detail: str = ""
+    test_detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,6 +32,7 @@ FORMAT, FORMAT_VERSION = "rag-workbench-backup", 1
 SECRETS, CHECKPOINTS = "secrets.json", "audit-checkpoints.jsonl"
 _TABLE = re.compile(r"tables/([a-z_]{1,60})\.jsonl\.gz")
 _BLOB = re.compile(r"blobs/([0-9a-f]{32})")
+_AUDIT = ("tables/audit.jsonl.gz", "tables/audit_head.jsonl.gz", SECRETS, CHECKPOINTS)
 _PART = 1 << 16
 
 
@@ -69,8 +70,8 @@ class Contents:
         )
 
 
-def read_backup(path: Path, *, passphrase: str = "", folder: Path | None = None) -> Contents:
-    """Read a whole file, compare everything, and unpack it below `folder` if given: blobs as `Blobs` lays them.
+def read_backup(path: Path, folder: Path, *, passphrase: str = "", only: Sequence[str] = ()) -> Contents:
+    """Read a whole file, compare everything, and unpack it below `folder`, blobs as `Blobs` lays them; or `only` these members.
 
     Blocking. Raises InputError for no file of ours or a wrong passphrase, BrokenFile where it cannot be read on.
     """
@@ -80,7 +81,7 @@ def read_backup(path: Path, *, passphrase: str = "", folder: Path | None = None)
     with ArchiveReader(path, passphrase=passphrase) as archive:
         for entry in archive:
             place = _place(entry.path)
-            with _kept(folder / place if folder else None) as out:
+            with _kept(folder / place if not only or entry.path in only else None) as out:
                 if found := _TABLE.fullmatch(entry.path):
                     rows[found[1]] = _count(entry, out, damaged)
                 else:
@@ -100,7 +101,7 @@ def read_backup(path: Path, *, passphrase: str = "", folder: Path | None = None)
 async def check_backup(path: Path, work: Path, *, passphrase: str = "") -> Contents:
     """Read a whole file and verify its audit with its own key and checkpoints. Raises InputError, BrokenFile."""
     async with working_folder(work) as folder:
-        found = await asyncio.to_thread(read_backup, path, passphrase=passphrase, folder=folder)
+        found = await asyncio.to_thread(read_backup, path, folder, passphrase=passphrase, only=_AUDIT)
         if not found.problems:
             found.problems += await _audit_problems(found, folder)
         found.problems += told(found.manifest["missing_files"])

@@ -54,7 +54,7 @@ async def restore(
     place = _Place(settings, source)
     await place.prepare(passphrase, force=force)
     reached("prepared")
-    found = await asyncio.to_thread(read_backup, source, passphrase=passphrase, folder=place.staging)
+    found = await asyncio.to_thread(read_backup, source, place.staging, passphrase=passphrase)
     if found.problems:
         await asyncio.to_thread(shutil.rmtree, place.staging)
         raise BrokenFile(

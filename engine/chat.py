@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from engine.correlation import working_for
-from engine.database import collections, conversations, documents
+from engine.database import collections, conversations, documents, holds
 from engine.database.audit import record
 from engine.database.chat_models import Conversation, MessageRow
 from engine.database.columns import new_id
@@ -91,6 +91,7 @@ class Chat:
             if message.id in self._running:
                 await self.stop(principal, message.id)
         async with self._database.write() as session:
+            await holds.refuse(session, "this conversation", ("user", principal.user_id))
             await session.delete(await conversations.own(session, principal, conversation_id))
             await record(session, principal, "conversation.delete", conversation_id, messages=len(rows))
 

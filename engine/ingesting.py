@@ -16,9 +16,12 @@ from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.security.passwords import Hasher
 from engine.services.collections import Collections
+from engine.services.folder_sync import FolderSync
 from engine.services.indexes import Indexes
 from engine.services.keeping import Keeping
+from engine.services.legal_holds import LegalHolds
 from engine.services.library import Library
+from engine.services.retention import RetentionRules
 from engine.services.url_ingestion import UrlIngestion
 from engine.settings import Settings
 from engine.stores.snapshot import fingerprint
@@ -110,7 +113,20 @@ class Ingesting(Operating):
     @cached_property
     def keeping(self) -> Keeping:
         """What the facade hands on to."""
-        return Keeping()
+        return Keeping(
+            sync=FolderSync(database=self.database, library=self.library),
+            retention=self.retention,
+            holds=LegalHolds(self.database),
+        )
+
+    @cached_property
+    def retention(self) -> RetentionRules:
+        """What removes what is too old."""
+        return RetentionRules(database=self.database, trail=self.trail, forget=self.blobs.delete)
+
+    def purges(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        """Return what removes what is out of date; each is called once in an hour."""
+        return (*super().purges(), self.retention.run)
 
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""

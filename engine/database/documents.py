@@ -7,15 +7,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Select, func, select, update
-from sqlalchemy import delete as sql_delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.database import content, quarantine
+from engine.database import holds, quarantine
 from engine.database.collections import WORKING
 from engine.database.columns import now
 from engine.database.database import changed, next_sequence
 from engine.database.jobs import JobLost
-from engine.database.models import IN_INDEXES, ChunkRow, Collection, DocumentRow, Job, PageRow, Version, VersionState
+from engine.database.models import IN_INDEXES, Collection, DocumentRow, Job, Version, VersionState
+from engine.database.removal import remove_content
 from engine.errors import InputError, NotFound
 from engine.views import DocumentInfo, UploadVerdict
 
@@ -259,19 +259,11 @@ async def blobs_of(session: AsyncSession, collection_id: str) -> list[str]:
 
 async def purge(session: AsyncSession, document: DocumentRow) -> list[str]:
     """Remove the content of a deleted document and return its blobs; the rows stay as tombstones for old citations."""
-    rows = list(await session.scalars(select(Version).where(Version.document_id == document.id)))
-    ids = [row.id for row in rows]
-    keys = set(await session.scalars(select(ChunkRow.vector_sha256).where(ChunkRow.version_id.in_(ids))))
-    for table in (PageRow, ChunkRow, Job):
-        await session.execute(sql_delete(table).where(table.version_id.in_(ids)))
-    await content.sweep_vectors(session, keys)
-    for row in rows:
-        row.state = VersionState.DELETED
-    return sorted({row.blob for row in rows})
+    return await remove_content(session, list(await session.scalars(select(Version).where(Version.document_id == document.id))))
 
 
 async def purgeable(session: AsyncSession, *, before: datetime) -> list[DocumentRow]:
     """Return the documents deleted before that moment whose content is still here."""
     there = select(Version.document_id).where(Version.state != VersionState.DELETED)
-    query = select(DocumentRow).where(DocumentRow.deleted_at < before, DocumentRow.id.in_(there))
+    query = select(DocumentRow).where(DocumentRow.deleted_at < before, DocumentRow.id.in_(there), ~holds.document_held())
     return list(await session.scalars(query))

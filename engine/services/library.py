@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.database import collections, content, documents, jobs
+from engine.database import collections, content, documents, holds, jobs
 from engine.database.audit import record
 from engine.database.blobs import Blob, Blobs
 from engine.database.columns import now
@@ -168,6 +168,7 @@ class Library:
         """Take a document out of every answer at once; `restore` undoes it. Raises NotFound, AccessDenied."""
         async with self._database.write() as session:
             row = await self._visible(session, principal, document_id, Right.WRITE)
+            await holds.refuse_document(session, row)
             await documents.delete(session, row)
             await record(session, principal, "document.delete", document_id, name=row.name)
 

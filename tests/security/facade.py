@@ -22,6 +22,7 @@ from engine.audit_views import AuditQuery
 from engine.database.columns import Base, new_id, now
 from engine.database.operations_models import AlertRow
 from engine.errors import AccessDenied, AddressDenied, EngineError, NotFound
+from engine.keeping_views import RetentionKind, RetentionRule
 from engine.operations_views import AlertChannel, AlertRule, BreakerCommand, Range
 from engine.provider_views import Choice
 from engine.security.passwords import BcryptHasher
@@ -170,6 +171,13 @@ class World:
         made = AlertChannel(name=self.name(), kind="mail", target="ops@example.com")
         saved = await self.workbench.save_alert_channel(ADMIN, made)
         return saved.id
+
+    async def retention_rule(self) -> str:
+        rule = RetentionRule(id="", kind=RetentionKind.FILES, days=30_000, collection_id=await self.collection(), enabled=False)
+        return (await self.workbench.save_retention_rule(ADMIN, rule)).id
+
+    async def legal_hold(self) -> str:
+        return (await self.workbench.set_legal_hold(ADMIN, "document", await self.document(), "case 1")).id
 
     async def key(self) -> str:
         """One of the owner's."""
@@ -322,6 +330,15 @@ ARGUMENTS: dict[str, Arguments] = {
     "breakers": args(),
     "clear_cache": args(),
     "command_breaker": args(World.breaker, BreakerCommand.HOLD),
+    "sync_folder": args(C, Path("/nowhere")),
+    "retention_rules": args(),
+    "save_retention_rule": args(RetentionRule(id="", kind=RetentionKind.CHATS, days=30_000, enabled=False)),
+    "delete_retention_rule": args(World.retention_rule),
+    "retention_effects": args(World.retention_rule),
+    "apply_retention": args(World.retention_rule),
+    "legal_holds": args(),
+    "set_legal_hold": args("document", D, "case 2"),
+    "release_legal_hold": args(World.legal_hold),
 }
 CHANGE_THE_CALLER = {"change_password", "confirm_second_factor", "remove_second_factor", "sign_out_everywhere"}
 """After these the callers are not who they were, so everybody comes in anew."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 from engine import registry
+from engine.database.database import Database
 from engine.database.models import Collection
 from engine.loading import preview, sandbox
 from engine.operating import Operating
@@ -15,12 +17,16 @@ from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.security.passwords import Hasher
+from engine.services.backup_schedule import BackupSchedule
+from engine.services.backups import Backups
 from engine.services.collections import Collections
 from engine.services.folder_sync import FolderSync
 from engine.services.indexes import Indexes
 from engine.services.keeping import Keeping
 from engine.services.legal_holds import LegalHolds
 from engine.services.library import Library
+from engine.services.portable import Portable
+from engine.services.portable_filling import Filling
 from engine.services.retention import RetentionRules
 from engine.services.url_ingestion import UrlIngestion
 from engine.settings import Settings
@@ -43,9 +49,12 @@ class Ingesting(Operating):
     @cached_property
     def indexes(self) -> Indexes:
         """The projections of this process."""
+        return self._indexes_of(self.database, self.settings.data_dir / "indexes")
+
+    def _indexes_of(self, database: Database, folder: Path) -> Indexes:
         return Indexes(
-            self.database,
-            folder=self.settings.data_dir / "indexes",
+            database,
+            folder=folder,
             make_vectors=lambda name, size: registry.build(registry.STORES, "store", name, dimension=size),
             make_words=lambda path: TantivyIndex(path=path),
             fingerprint=fingerprint,
@@ -114,6 +123,8 @@ class Ingesting(Operating):
     def keeping(self) -> Keeping:
         """What the facade hands on to."""
         return Keeping(
+            backups=self.backups,
+            portable=self.portable,
             sync=FolderSync(database=self.database, library=self.library),
             retention=self.retention,
             holds=LegalHolds(self.database),
@@ -124,13 +135,53 @@ class Ingesting(Operating):
         """What removes what is too old."""
         return RetentionRules(database=self.database, trail=self.trail, forget=self.blobs.delete)
 
+    @cached_property
+    def backups(self) -> Backups:
+        """What makes backups."""
+        return Backups(
+            database=self.database,
+            blobs=self.blobs,
+            settings=self.settings,
+            secret=self._secret,
+            indexes_of=self._indexes_of,
+        )
+
+    @cached_property
+    def backup_schedule(self) -> BackupSchedule:
+        """What makes them at set times."""
+        return BackupSchedule(database=self.database, backups=self.backups, rules=self.settings.backups)
+
+    @cached_property
+    def portable(self) -> Portable:
+        """Collections as files."""
+        return Portable(
+            database=self.database,
+            blobs=self.blobs,
+            settings=self.settings,
+            filling=Filling(
+                database=self.database,
+                blobs=self.blobs,
+                collections=self.collections,
+                parts=self.parts,
+                quotas=self.quotas,
+                settings=self.settings,
+                wake=self.worker.wake,
+            ),
+        )
+
     def purges(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what removes what is out of date; each is called once in an hour."""
         return (*super().purges(), self.retention.run)
 
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return ()
+        return (self.backup_schedule.run, self._end_backups)
+
+    async def _end_backups(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.backups.close()
 
 
 def chunker(name: str, *, embedder: Embedder, overlap_tokens: int) -> Chunker:

@@ -111,7 +111,6 @@ class Backup(Base):
     ended_at: Mapped[datetime | None]
     tested_at: Mapped[datetime | None]
     test_ok: Mapped[bool | None]
-    test_detail: Mapped[str] = mapped_column(LongText, default="")
     detail: Mapped[str] = mapped_column(LongText, default="")
 
 

@@ -40,7 +40,9 @@ async def check_room(database: Database, *, force: bool) -> bool:
         found = await connection.run_sync(_tables)
         beats = select(func.count()).where(Heartbeat.kind == "server", Heartbeat.at > now() - ALIVE)
         if RESTORING not in found and Heartbeat.__tablename__ in found and await connection.scalar(beats):
-            raise InputError("a server works on this database, so nothing was restored", hint="Stop it, wait a minute, try again.")
+            raise InputError(
+                "a server works on this database, so nothing was restored", hint="Stop it, wait a minute, try again."
+            )
     if found and RESTORING not in found and not force:
         raise InputError(
             "the database is not empty, so nothing was restored",
@@ -118,9 +120,7 @@ async def _rename_spaces(session: AsyncSession) -> int:
         name = new_id()
         for column in (Collection.space, Collection.previous_space, Generation.space):
             await session.execute(update(column.class_).where(column == row.id).values({column: name}))
-        await session.execute(
-            update(SpaceRow).where(SpaceRow.id == row.id).values(id=name, seq=0, owner="", lease_until=None)
-        )
+        await session.execute(update(SpaceRow).where(SpaceRow.id == row.id).values(id=name, seq=0, owner="", lease_until=None))
     return len(rows)
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +22,6 @@ from engine.database.blobs import Blobs
 from engine.database.database import Database
 from engine.database.jobs import JobLost
 from engine.database.models import Collection, DocumentRow, Version, VersionState
-from engine.database.quarantine import FLAGGED, HELD
 from engine.documents import Chunk, Document, Page, Piece
 from engine.errors import BadResponse, EmptyDocument, StoreError
 from engine.monitoring.timing import timing
@@ -31,6 +30,7 @@ from engine.sections import Injection
 from engine.security.injection import assess
 from engine.security.sealing import Sealer
 from engine.services.entries import chunk_id
+from engine.services.suspicion import suspicion
 
 COMMANDING_TITLE = "The title in the file reads as a command to an assistant and was left out."
 EMBED_BATCH = 128  # texts per transaction: what a crash can cost, and how often progress moves
@@ -238,18 +238,10 @@ def _chunk_rows(
             "section": list(piece.section),
             "context": piece.context,
             "vector_sha256": hashlib.sha256(_searchable(version, document, piece, embedder).encode()).hexdigest(),
-            **_suspicion(piece.text, injection),
+            **suspicion(piece.text, injection),
         }
         for ordinal, piece in enumerate(pieces)
     ]
-
-
-def _suspicion(text: str, injection: Injection) -> dict[str, object]:
-    found = assess(text)
-    if found.score < injection.flag_score or not found.findings:
-        return {"suspicion": found.score, "findings": [], "quarantine": ""}
-    state = HELD if found.score >= injection.hold_score else FLAGGED
-    return {"suspicion": found.score, "findings": [asdict(one) for one in found.findings], "quarantine": state}
 
 
 def _searchable(version: Version, document: DocumentRow, piece: Piece | Chunk, embedder: Embedder) -> str:

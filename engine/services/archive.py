@@ -202,7 +202,9 @@ class ArchiveReader:
             info = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
         except (tarfile.HeaderError, UnicodeDecodeError):
             raise BrokenFile("the file is damaged or cut off, or is none of ours", hint=_DAMAGED) from None
-        if header != _header(info.name, info.size, int(info.mtime)):  # bits that a tar program would not look at, links, devices
+        if header != _header(
+            info.name, info.size, int(info.mtime)
+        ):  # bits that a tar program would not look at, links, devices
             raise BrokenFile("the file is damaged, or holds something that is not a plain file", hint=_DAMAGED)
         return Entry(self, info.name, info.size)
 

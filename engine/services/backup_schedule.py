@@ -58,11 +58,12 @@ class BackupSchedule:
                 return False
             passphrase = self._rules.passphrase.get_secret_value()
             path = self._backups.new_path()
-            _, backup_id = await self._backups.make(None, path, passphrase=passphrase, scheduled=True)
+            row = await self._backups.begin(path, passphrase=passphrase, scheduled=True)
+            await self._backups.make(None, path, row, passphrase=passphrase)
             if self._rules.test_restore:
-                tested = await self._backups.test(None, backup_id, passphrase=passphrase)
+                tested = await self._backups.test(None, row.id, passphrase=passphrase)
                 if not tested.test_ok:
-                    logger.error("the backup %s could not be restored for a test: %s", path.name, tested.test_detail)
+                    logger.error("the backup %s could not be restored for a test: %s", path.name, tested.detail)
             await self._rotate()
             return True
 
@@ -95,9 +96,7 @@ class BackupSchedule:
 
     async def _take(self) -> bool:
         async with self._database.write() as session:
-            return await leases.take(
-                session, LEASE, self._owner, seconds=LEASE_SECONDS, moment=self._backups.clock()
-            )
+            return await leases.take(session, LEASE, self._owner, seconds=LEASE_SECONDS, moment=self._backups.clock())
 
     @asynccontextmanager
     async def _beating(self) -> AsyncIterator[None]:
@@ -115,4 +114,3 @@ class BackupSchedule:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-

@@ -44,7 +44,8 @@ async def tried(path: Path, settings: Settings, indexes_of: IndexesOf, *, passph
         finally:
             await indexes.close()
             await database.close()
-    return f"{report.rows} rows and {report.files} originals in {report.seconds:.1f} s; {searches} searches found what they should"
+    came = f"{report.rows:,} rows and {report.files:,} originals came back in {report.seconds:.1f} s"
+    return "; ".join((came, f"{searches} searches found what they should", *report.problems))
 
 
 async def _search(database: Database, indexes: Indexes) -> int:

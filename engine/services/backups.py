@@ -53,6 +53,7 @@ class Backups:
         self._settings = settings
         self._secret = secret
         self._indexes_of = indexes_of
+        self._tasks: set[asyncio.Task[None]] = set()
         self.clock = clock
         self.folder = Path(settings.backups.folder) if settings.backups.folder else settings.data_dir / "backups"
 
@@ -64,8 +65,34 @@ class Backups:
         require_role(principal, Role.ADMIN)
         if passphrase:
             check_passphrase(passphrase)
-        report, _ = await self.make(principal, self._where(principal, target or self._name()), passphrase=passphrase)
-        return report
+        path = self._where(principal, target or self._name())
+        return await self.make(principal, path, await self.begin(path, passphrase=passphrase), passphrase=passphrase)
+
+    async def start_backup(self, principal: Principal) -> BackupInfo:
+        """Begin a backup in the folder of backups, with the passphrase of the settings, and return it as it runs.
+
+        Raises AccessDenied; InputError while another one is being made here.
+        """
+        require_role(principal, Role.ADMIN)
+        if self._tasks:
+            raise InputError("a backup is being made already", hint="Wait until it is done.")
+        path = self.new_path()
+        task = asyncio.create_task(self._alone(principal, path, row := await self.begin(path, passphrase=self._passphrase)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return _info(row)
+
+    async def close(self) -> None:
+        """Give up a backup that is being made."""
+        for task in (tasks := list(self._tasks)):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _alone(self, principal: Principal, path: Path, row: Backup) -> None:
+        try:
+            await self.make(principal, path, row, passphrase=self._passphrase)
+        except EngineError as error:  # the row tells
+            logger.warning("a backup failed: %s", error)
 
     async def backups(self, principal: Principal) -> list[BackupInfo]:
         """Return the newest 200 backups that were made or begun here, newest first. Raises AccessDenied for analysts."""
@@ -96,15 +123,17 @@ class Backups:
 
     # --- for the schedule, too ---------------------------------------------------------------------------------------
 
-    async def make(
-        self, principal: Principal | None, path: Path, *, passphrase: str, scheduled: bool = False
-    ) -> tuple[BackupReport, str]:
-        """Write a backup to `path`, and return what is in it and the id of its row. Raises InputError, StoreError."""
-        started = time.perf_counter()
+    async def begin(self, path: Path, *, passphrase: str, scheduled: bool = False) -> Backup:
+        """Note that a backup to `path` begins. Raises StoreError."""
         name = path.name if path.parent == self.folder else str(path)
         row = Backup(name=name, scheduled=scheduled, encrypted=bool(passphrase), started_at=self.clock())
         async with self._database.write() as session:
             session.add(row)
+        return row
+
+    async def make(self, principal: Principal | None, path: Path, row: Backup, *, passphrase: str) -> BackupReport:
+        """Write the backup whose row is `row`, and return what is in it. Raises InputError, StoreError."""
+        started = time.perf_counter()
         source = Source(
             database=self._database,
             blobs=self._blobs,
@@ -125,9 +154,9 @@ class Backups:
             kept.state, kept.ended_at, kept.sha256 = "done", self.clock(), sha256
             kept.size_bytes, kept.rows, kept.files = report.size_bytes, report.rows, report.files
             kept.documents, kept.detail = found.rows["documents"], "; ".join(report.problems)
-            details = {"rows": report.rows, "files": report.files, "encrypted": report.encrypted, "scheduled": scheduled}
+            details = {"rows": report.rows, "files": report.files, "encrypted": report.encrypted, "scheduled": row.scheduled}
             await record(session, principal, "backup.create", path.name, **details)
-        return report, row.id
+        return report
 
     async def test(self, principal: Principal | None, backup_id: str, *, passphrase: str) -> BackupInfo:
         """As `test_backup`, for whoever may."""
@@ -143,7 +172,7 @@ class Backups:
             ok, detail = False, str(error)
         async with self._database.write() as session:
             row = await session.get_one(Backup, backup_id)
-            row.tested_at, row.test_ok, row.test_detail = self.clock(), ok, detail
+            row.tested_at, row.test_ok, row.detail = self.clock(), ok, detail
             outcome = "success" if ok else "failure"
             await record(session, principal, "backup.verify", Path(row.name).name, outcome=outcome, restored=True)
         return _info(row)
@@ -199,7 +228,6 @@ def _info(row: Backup) -> BackupInfo:
         tested_at=row.tested_at,
         test_ok=row.test_ok,
         detail=row.detail,
-        test_detail=row.test_detail,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from datetime import timedelta
 
 from sqlalchemy import select, update
@@ -181,11 +182,26 @@ async def _space_name(session: AsyncSession, found: Space) -> str:
     """
     name = _short(found.model_id)
     for row in await session.scalars(select(Collection).where(Collection.model_id.startswith(name, autoescape=True))):
+        if is_foreign(row.model_id):
+            continue
         if same_space(row.probe, found.probe) or (row.probe is None and row.model_id == found.model_id):
             return row.model_id
     taken = await session.scalar(select(VectorRow.model_id).where(VectorRow.model_id == name).limit(1))
     other = taken or await session.scalar(select(Collection.id).where(Collection.model_id == name).limit(1))
     return name if not other or not found.probe else f"{name[: MODEL_ID_CHARS - 9]}~{new_id()[:8]}"
+
+
+def foreign_name(model_id: str) -> str:
+    """Return a name for vectors that came from elsewhere: no other collection ever takes its vectors from there.
+
+    Vectors are found by the SHA-256 of their text, which nobody can check without embedding it.
+    """
+    return f"{model_id[: MODEL_ID_CHARS - 10]}~i{new_id()[:8]}"
+
+
+def is_foreign(model_id: str) -> bool:
+    """Whether vectors of this name came from elsewhere."""
+    return re.search(r"~i[0-9a-f]{8}$", model_id) is not None
 
 
 def _short(model_id: str) -> str:

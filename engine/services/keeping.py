@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.services.backups import Backups
 from engine.services.folder_sync import FolderSync
 from engine.services.legal_holds import LegalHolds
+from engine.services.portable import Portable
 from engine.services.retention import RetentionRules
 
 
@@ -16,6 +18,8 @@ from engine.services.retention import RetentionRules
 class Keeping:
     """The parts that this part of the facade hands on to."""
 
+    backups: Backups
+    portable: Portable
     sync: FolderSync
     retention: RetentionRules
     holds: LegalHolds
@@ -25,6 +29,13 @@ class KeepingFacade:
     """Each part's own method is the facade's."""
 
     def __init__(self, keeping: Keeping) -> None:
+        self.backup = keeping.backups.backup
+        self.start_backup = keeping.backups.start_backup
+        self.backups = keeping.backups.backups
+        self.verify_backup = keeping.backups.verify_backup
+        self.test_backup = keeping.backups.test_backup
+        self.export_collection = keeping.portable.export_collection
+        self.import_collection = keeping.portable.import_collection
         self.sync_folder = keeping.sync.sync
         self.retention_rules = keeping.retention.rules
         self.save_retention_rule = keeping.retention.save

@@ -36,9 +36,7 @@ def backup_check(database: Database, rules: Backups, *, wall: Callable[[], datet
             detail += f"; the newest try failed: {rows[0].detail}"
         if done.test_ok is False:
             hint = "Make another on the health page or with `python -m engine backup`, and keep the older ones."
-            return Outcome(
-                state=DEGRADED, detail=f"{detail}; its restore test failed: {done.test_detail}", effect=EFFECT, hint=hint
-            )
+            return Outcome(state=DEGRADED, detail=f"{detail}; its restore test failed: {done.detail}", effect=EFFECT, hint=hint)
         if hours > LATE * rules.every_hours or rows[0].state == "failed":
             return Outcome(state=DEGRADED, detail=detail, effect=EFFECT, hint=_HINT)
         return Outcome(detail=detail + ("; its restore test went well" if done.test_ok else ""))

@@ -102,8 +102,7 @@ def upgrade() -> None:
         sa.Column('size_bytes', BIG, nullable=False), _whole('documents'), _whole('row_count'), _whole('files'),
         sa.Column('encrypted', sa.Boolean(), nullable=False), _text('sha256', 64), _moment('started_at'),
         _moment('ended_at', nullable=True), _moment('tested_at', nullable=True),
-        sa.Column('test_ok', sa.Boolean(), nullable=True), sa.Column('test_detail', LONG, nullable=False),
-        sa.Column('detail', LONG, nullable=False),
+        sa.Column('test_ok', sa.Boolean(), nullable=True), sa.Column('detail', LONG, nullable=False),
         sa.PrimaryKeyConstraint('id', name=op.f('pk_backups')),
     )  # fmt: skip
     op.create_index(op.f('ix_backups_started_at'), 'backups', ['started_at'])

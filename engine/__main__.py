@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from engine.commands import access, audit, breakers, library, operations, providers, questions, upkeep, users
+from engine.commands import access, audit, backup, breakers, library, operations, providers, questions, upkeep, users
 from engine.commands.evaluation import evaluate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -21,12 +21,17 @@ for command in (
     library.delete,
     evaluate,
     operations.grant,
+    backup.backup,
+    backup.verify,
+    backup.restore,
+    backup.export,
     providers.use,
     providers.migrate_store,
     operations.health,
     operations.serve,
 ):
     app.command()(command)
+app.command("import")(backup.import_)
 app.command("doctor", hidden=True)(operations.health)  # its former name
 app.add_typer(users.user, name="user")
 app.add_typer(access.group, name="group")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database import leases
 from engine.database.columns import new_id, now
-from engine.database.database import changed
-from engine.database.operations_models import AlertChannelRow, AlertRow, AlertRuleRow, Heartbeat
+from engine.database.operations_models import AlertChannelRow, AlertRow, AlertRuleRow
 from engine.operations_views import AlertChannel, AlertInfo, AlertRule
 
 LEASE = "lease:alerts"

@@ -1,7 +1,7 @@
 """Putting rows of a backup into an empty database, so that an interruption at any point leaves something that is begun again.
 
-The table `restoring` is made first and removed last. While it is there no server starts on the database (`Database.migrate`), and
-the next restore removes what the former one left.
+The table `restoring` is made first and removed last. While it is there no server starts on the database (`Database.migrate`),
+and the next restore removes what the former one left.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ async def renew(session: AsyncSession) -> dict[str, int]:
 async def _rename_spaces(session: AsyncSession) -> int:
     """Give every space in a store that keeps vectors itself a new name: it is filled from SQL when it is first used.
 
-    The place where the backup was made may live on, or be looked at for a test, over the same store. Two installations would mend
-    one space against each other, and the one that sweeps first would take it from the other.
+    The place where the backup was made may live on, or be looked at for a test, over the same store. Two installations would
+    mend one space against each other, and the one that sweeps first would take it from the other.
     """
     rows = list(await session.scalars(select(SpaceRow)))
     for row in rows:

@@ -1,9 +1,9 @@
 """All rows of a database as they were at one moment, table by table, in a form that every database takes.
 
-A row is one line of JSON, an array in the order of the table's columns: bytes in base64, moments in ISO 8601 and UTC. PostgreSQL
-and MariaDB are read in one REPEATABLE READ transaction. SQLite is copied first, by its online backup API
-(https://sqlite.org/backup.html), and read from the copy: its own transaction is over soon, so that its log does not grow while the
-rows are written out, and the copy can be checked whole.
+A row is one line of JSON, an array in the order of the table's columns: bytes in base64, moments in ISO 8601 and UTC.
+PostgreSQL and MariaDB are read in one REPEATABLE READ transaction. SQLite is copied first, by its online backup API
+(https://sqlite.org/backup.html), and read from the copy: its own transaction is over soon, so that its log does not grow
+while the rows are written out, and the copy can be checked whole.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import base64
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,7 +66,7 @@ class View:
         kinds = list(shape.columns.values())
         result = await self._connection.stream(select(table).order_by(*table.primary_key.columns))
         async for rows in result.partitions(BATCH):
-            yield await asyncio.to_thread(lambda rows=rows: [_line(row, kinds) for row in rows])
+            yield await asyncio.to_thread(_lines, rows, kinds)
 
     async def values(self, statement: Any) -> list[Any]:
         """Return the first column of a query at the same moment."""
@@ -119,6 +119,10 @@ def table_of(shape: Shape) -> Table:
     """Return a table for inserting, of whatever revision it is."""
     columns = [Column(name, TYPES[kind]) for name, kind in shape.columns.items()]
     return Table(shape.name, MetaData(), *columns)
+
+
+def _lines(rows: Sequence[Any], kinds: list[str]) -> list[bytes]:
+    return [_line(row, kinds) for row in rows]
 
 
 def _line(row: Any, kinds: list[str]) -> bytes:

@@ -1,9 +1,9 @@
 """Encrypting a file of any size with a passphrase, so that each altered, missing or exchanged part is noticed when it is read.
 
-The STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár, "Online Authenticated-Encryption and its Nonce-Reuse Misuse-
-Resistance", CRYPTO 2015) over AES-256-GCM: chunks of 64 KiB, each under the nonce `prefix || number || is it the last`. Number
-and mark are authenticated with the chunk, so chunks cannot change places and the file cannot be cut. The key comes from the
-passphrase by scrypt (RFC 7914; N = 2^17, r = 8, p = 1: 128 MB and some tenths of a second for each guess).
+The STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár, "Online Authenticated-Encryption and its Nonce-Reuse
+Misuse-Resistance", CRYPTO 2015) over AES-256-GCM: chunks of 64 KiB, each under the nonce `prefix || number || is it the
+last`. Number and mark are authenticated with the chunk, so chunks cannot change places and the file cannot be cut. The key
+comes from the passphrase by scrypt (RFC 7914; N = 2^17, r = 8, p = 1: 128 MB and some tenths of a second for each guess).
 
 A file is: MAGIC, 16 bytes of salt, 7 bytes of prefix, then for each chunk its ciphertext and 16 bytes of tag.
 """

@@ -1,9 +1,9 @@
 """The file of a backup or of an exported collection: a tar file whose every bit is covered by a checksum.
 
-Members as they come, then `manifest.json` with path, size and SHA-256 of each, then `SHA256`: the digest of everything before it.
-That is last because sizes and digests are known only when they were written, and so that a file that was cut off lacks it. Any
-tar program reads the file; ours is stricter: members are plain files, nothing follows the end, padding is zero. What is encrypted
-is the whole tar file (`engine.security.sealed_stream`). Blocking; callers use a thread.
+Members as they come, then `manifest.json` with path, size and SHA-256 of each, then `SHA256`: the digest of everything before
+it. That is last because sizes and digests are known only when they were written, and so that a file that was cut off lacks
+it. Any tar program reads the file; ours is stricter: members are plain files, nothing follows the end, padding is zero. What
+is encrypted is the whole tar file (`engine.security.sealed_stream`). Blocking; callers use a thread.
 """
 
 from __future__ import annotations

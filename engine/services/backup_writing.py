@@ -28,7 +28,7 @@ from engine.services.backup_reading import CHECKPOINTS, FORMAT, FORMAT_VERSION, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What is backed up: the database, the originals, the secret in force, the file of checkpoints; `work` is for files meanwhile."""
+    """What is backed up. `secret` is the one in force, `checkpoints` those of the audit; `work` is for files meanwhile."""
 
     database: Database
     blobs: Blobs

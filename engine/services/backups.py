@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,12 +19,12 @@ from engine.database.blobs import Blobs
 from engine.database.columns import now
 from engine.database.database import Database
 from engine.database.ingestion_models import Backup
-from engine.errors import AccessDenied, EngineError, InputError, NotFound
+from engine.errors import EngineError, InputError, NotFound
 from engine.keeping_views import BackupInfo, BackupReport
 from engine.security.sealed_stream import check_passphrase
 from engine.services.accounts import require_operator, require_role
 from engine.services.backup_reading import check_backup
-from engine.services.backup_test import IndexesOf, tried
+from engine.services.backup_trial import IndexesOf, tried
 from engine.services.backup_writing import Source, write_backup
 from engine.settings import Settings
 from engine.types import Principal, Role
@@ -117,7 +118,10 @@ class Backups:
         return found.report(path, time.perf_counter() - started)
 
     async def test_backup(self, principal: Principal, backup_id: str, *, passphrase: str = "") -> BackupInfo:
-        """Restore a backup to an empty place, compare, search there, and note what came of it. Raises AccessDenied, NotFound."""
+        """Restore a backup to an empty place, compare, search there, and note what came of it.
+
+        Raises AccessDenied, NotFound.
+        """
         require_role(principal, Role.ADMIN)
         return await self.test(principal, backup_id, passphrase=passphrase or self._passphrase)
 
@@ -154,8 +158,8 @@ class Backups:
             kept.state, kept.ended_at, kept.sha256 = "done", self.clock(), sha256
             kept.size_bytes, kept.rows, kept.files = report.size_bytes, report.rows, report.files
             kept.documents, kept.detail = found.rows["documents"], "; ".join(report.problems)
-            details = {"rows": report.rows, "files": report.files, "encrypted": report.encrypted, "scheduled": row.scheduled}
-            await record(session, principal, "backup.create", path.name, **details)
+            details: dict[str, Any] = {"rows": report.rows, "files": report.files, "encrypted": report.encrypted}
+            await record(session, principal, "backup.create", path.name, scheduled=row.scheduled, **details)
         return report
 
     async def test(self, principal: Principal | None, backup_id: str, *, passphrase: str) -> BackupInfo:

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -63,7 +62,7 @@ class Portable:
             manifest = _manifest(row, files, as_of)
             size = await asyncio.to_thread(self._put_together, folder, target, files, manifest)
         async with self._database.write() as session:
-            counts = {"documents": files.documents, "chunks": files.chunks}
+            counts: dict[str, Any] = {"documents": files.documents, "chunks": files.chunks}
             await record(session, principal, "collection.export", collection_id, size=size, **counts)
         return BackupReport(
             name=target.name,

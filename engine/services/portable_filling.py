@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import update
 
@@ -188,7 +189,12 @@ class Filling:
     ) -> None:
         async with self._database.write() as session:
             await session.execute(update(Collection).where(Collection.id == collection_id).values(name=name))
-            details = {"name": name, "documents": about.documents, "chunks": about.chunks, "vectors_taken": same}
+            details: dict[str, Any] = {
+                "name": name,
+                "documents": about.documents,
+                "chunks": about.chunks,
+                "vectors_taken": same,
+            }
             await record(session, principal, "collection.import", collection_id, **details)
 
 

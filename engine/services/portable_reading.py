@@ -1,7 +1,7 @@
 """What a file of a collection may hold, and reading it without believing it; see docs/export.md for the layout.
 
-Everything is checked before anything is made of it: names are only looked up, never opened; sizes are bounded; passages are where they
-say; vectors are numbers of unit length.
+Everything is checked before anything is made of it: names are only looked up, never opened; sizes are bounded; passages are
+where they say; vectors are numbers of unit length.
 """
 
 from __future__ import annotations
@@ -222,8 +222,8 @@ def _parcel(
 
 
 def _page(record: PageRecord) -> Page:
-    spans = [*record.blocks, *record.lines]
-    if any(not one.start <= one.end <= len(record.text) for one in spans):
+    spans = [(one.start, one.end) for one in record.blocks] + [(one.start, one.end) for one in record.lines]
+    if any(not start <= end <= len(record.text) for start, end in spans):
         raise BrokenFile(f"page {record.number} has parts outside of its text", hint=_HINT)
     return Page(
         number=record.number,

@@ -1,8 +1,8 @@
 """A backup becomes an installation, in an empty data folder and an empty database; needs no running workbench.
 
 Everything is unpacked and compared first, below `restoring` in the data folder; only then rows go into the database, which is
-marked meanwhile (`engine.database.restoring`). After an interruption, wherever it was, the same command begins again. Passwords of
-files stay sealed and the audit goes on, because the secret of the old place comes along.
+marked meanwhile (`engine.database.restoring`). After an interruption, wherever it was, the same command begins again. Passwords
+of files stay sealed and the audit goes on, because the secret of the old place comes along.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from engine.database import restoring
 from engine.database.audit import record
@@ -170,7 +171,7 @@ async def _finish(database: Database, place: _Place, found: Contents, principal:
         raise BrokenFile(f"the restored audit does not verify: {result.problem}", hint="Use another backup.")
     async with database.write() as session:
         changed = await restoring.renew(session)
-        details = {"as_of": found.as_of, "rows": sum(found.rows.values()), "files": found.files, **changed}
+        details: dict[str, Any] = {"as_of": found.as_of, "rows": sum(found.rows.values()), "files": found.files, **changed}
         await record(session, principal, "backup.restore", place.source.name, **details)
 
 

@@ -1,4 +1,4 @@
-"""Restoring a backup for a test: to an empty place, over SQLite, looked at and thrown away. No provider and no store is asked."""
+"""Restoring a backup for a test: to an empty place, over SQLite, looked at and thrown away. No provider, no store is asked."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ SAME = 0.999  # cosine of a vector with itself, after rounding
 async def tried(path: Path, settings: Settings, indexes_of: IndexesOf, *, passphrase: str) -> str:
     """Restore `path`, compare counts, verify the audit, search, and return what was seen. Raises InputError, StoreError.
 
-    The searches look for passages by their own vector and words, in the smallest collections: indexes are built from the restored
-    rows as they would be after a disaster, and nothing is embedded.
+    The searches look for passages by their own vector and words, in the smallest collections: indexes are built from the
+    restored rows as they would be after a disaster, and nothing is embedded.
     """
     async with working_folder(settings.data_dir) as folder:
         elsewhere = settings.model_copy(

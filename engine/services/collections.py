@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from datetime import timedelta
 
 from sqlalchemy import select, update
@@ -23,13 +22,13 @@ from engine.services.configuration import Configured
 from engine.services.indexes import Indexes
 from engine.services.naming import clean_name
 from engine.services.parts import Parts, same_space
+from engine.services.space_names import MODEL_ID_CHARS, is_foreign
 from engine.services.spaces import Spaces
 from engine.settings import Settings
 from engine.types import Principal, Right, Role, Space
 from engine.views import CollectionInfo
 
 NAME_CHARS = 200
-MODEL_ID_CHARS = 120
 SWEEP_SECONDS = 5.0
 
 
@@ -189,19 +188,6 @@ async def _space_name(session: AsyncSession, found: Space) -> str:
     taken = await session.scalar(select(VectorRow.model_id).where(VectorRow.model_id == name).limit(1))
     other = taken or await session.scalar(select(Collection.id).where(Collection.model_id == name).limit(1))
     return name if not other or not found.probe else f"{name[: MODEL_ID_CHARS - 9]}~{new_id()[:8]}"
-
-
-def foreign_name(model_id: str) -> str:
-    """Return a name for vectors that came from elsewhere: no other collection ever takes its vectors from there.
-
-    Vectors are found by the SHA-256 of their text, which nobody can check without embedding it.
-    """
-    return f"{model_id[: MODEL_ID_CHARS - 10]}~i{new_id()[:8]}"
-
-
-def is_foreign(model_id: str) -> bool:
-    """Whether vectors of this name came from elsewhere."""
-    return re.search(r"~i[0-9a-f]{8}$", model_id) is not None
 
 
 def _short(model_id: str) -> str:

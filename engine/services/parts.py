@@ -21,6 +21,7 @@ from engine.security.sealing import Sealer
 from engine.services.configuration import Configured, Live
 from engine.services.outgoing import Outgoing
 from engine.services.provider_input import unbound
+from engine.services.space_names import is_foreign
 from engine.specs import Spec
 from engine.types import Endpoint, Space
 
@@ -88,7 +89,7 @@ class Parts:
         """
         embedder = await self.embedder(Choice(provider=collection.embedder, model=collection.embedding_model))
         key = (collection.id, await self.revision(collection.embedder))
-        if collection.probe is None or collection.embedder == "local":
+        if collection.probe is None or (collection.embedder == "local" and not is_foreign(collection.model_id)):
             model_id = await asyncio.to_thread(lambda: embedder.model_id)
             _require_same(collection, Space(model_id=model_id, dimension=collection.dimension, max_tokens=0, normalised=True))
         elif verify or time.monotonic() - self._verified.get(key, -VERIFY_SECONDS) >= VERIFY_SECONDS:

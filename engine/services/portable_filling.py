@@ -24,13 +24,14 @@ from engine.errors import BrokenFile, InputError
 from engine.protocols import Embedder
 from engine.security.injection import assess
 from engine.services.backup_reading import working_folder
-from engine.services.collections import NAME_CHARS, Collections, foreign_name
+from engine.services.collections import NAME_CHARS, Collections
 from engine.services.entries import chunk_id
 from engine.services.library import clean_file_name
 from engine.services.naming import clean_name
 from engine.services.parts import Parts, same_space
 from engine.services.portable_reading import CollectionRecord, Parcel, parcels, unpack
 from engine.services.quotas import Quotas
+from engine.services.space_names import foreign_name
 from engine.services.suspicion import suspicion
 from engine.settings import Settings
 from engine.types import Principal

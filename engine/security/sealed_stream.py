@@ -22,6 +22,7 @@ from engine.errors import BrokenFile, InputError
 
 MAGIC = b"RWBSEAL1"
 CHUNK = 64 * 1024
+COST = 2**17  # N of scrypt
 MIN_PASSPHRASE = 12
 _TAG, _SALT, _PREFIX = 16, 16, 7
 _HEADER = len(MAGIC) + _SALT + _PREFIX
@@ -112,7 +113,7 @@ def is_sealed(beginning: bytes) -> bool:
 
 def _cipher(header: bytes, passphrase: str) -> AESGCM:
     salt = header[len(MAGIC) : len(MAGIC) + _SALT]
-    return AESGCM(Scrypt(salt=salt, length=32, n=2**17, r=8, p=1).derive(passphrase.encode("utf-8", "surrogatepass")))
+    return AESGCM(Scrypt(salt=salt, length=32, n=COST, r=8, p=1).derive(passphrase.encode("utf-8", "surrogatepass")))
 
 
 def _nonce(header: bytes, number: int, *, last: bool) -> bytes:

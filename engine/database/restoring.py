@@ -59,15 +59,12 @@ async def begin(database: Database) -> None:
         await connection.run_sync(_clear)
 
 
-async def load(database: Database, shape: Shape, lines: Iterator[bytes]) -> int:
-    """Replace the rows of a table by these lines (see `engine.database.view`), and return how many. Raises BrokenFile."""
-    table, kinds, count = table_of(shape), list(shape.columns.items()), 0
-    async with database.write() as session:
-        await session.execute(delete(table))  # what migrations put there
-        while batch := await asyncio.to_thread(lambda: [_values(line, kinds) for line in islice(lines, BATCH)]):
-            await session.execute(insert(table), batch)
-            count += len(batch)
-    return count
+async def load(session: AsyncSession, shape: Shape, lines: Iterator[bytes]) -> None:
+    """Replace the rows of a table by these lines (see `engine.database.view`). Raises BrokenFile."""
+    table, kinds = table_of(shape), list(shape.columns.items())
+    await session.execute(delete(table))  # what migrations put there
+    while batch := await asyncio.to_thread(lambda: [_values(line, kinds) for line in islice(lines, BATCH)]):
+        await session.execute(insert(table), batch)
 
 
 async def settle(database: Database) -> None:

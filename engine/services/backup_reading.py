@@ -148,9 +148,10 @@ async def _audit_problems(found: Contents, folder: Path) -> list[str]:
         tables = [Base.metadata.tables[model.__tablename__] for model in (Audit, AuditHead)]
         async with database.schema() as connection:
             await connection.run_sync(lambda sync: Base.metadata.create_all(sync, tables=tables))
-        for shape in found.shapes:
-            if shape.name in {table.name for table in tables}:
-                await load(database, shape, lines_of(folder, shape.name))
+        async with database.write() as session:
+            for shape in found.shapes:
+                if shape.name in {table.name for table in tables}:
+                    await load(session, shape, lines_of(folder, shape.name))
         async with database.read() as session:
             result = await verify(session, key, checkpoints, damage)
     finally:

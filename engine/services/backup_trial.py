@@ -36,7 +36,7 @@ async def tried(path: Path, settings: Settings, indexes_of: IndexesOf, *, passph
                 "audit": settings.audit.model_copy(update={"checkpoint_file": ""}),
             }
         )
-        report = await restore(elsewhere, path, passphrase=passphrase)
+        report = await restore(elsewhere, path, passphrase=passphrase, durable=False)
         database = Database(elsewhere.url)
         indexes = indexes_of(database, folder / "data" / "indexes")
         try:

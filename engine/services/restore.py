@@ -43,12 +43,13 @@ async def restore(
     passphrase: str = "",
     force: bool = False,
     principal: Principal | None = None,
+    durable: bool = True,
     reached: Reached = lambda _: None,
 ) -> BackupReport:
     """Restore the backup `source` to the data folder and the database of `settings`, and return what came.
 
     With `force`, what is in the data folder is moved aside and the tables of a database server are removed, after the backup
-    was verified. `reached` is told each step. Raises InputError when there is something already, BrokenFile for a damaged
+    was verified. Without `durable` a power cut right afterwards may cost files: for a place that is thrown away. `reached` is told each step. Raises InputError when there is something already, BrokenFile for a damaged
     backup, ConfigError when the settings name another secret, StoreError.
     """
     started = time.perf_counter()
@@ -66,6 +67,8 @@ async def restore(
     try:
         await _fill(database, place, found, reached)
         await asyncio.to_thread(place.put_files)
+        if durable:
+            await asyncio.to_thread(os.sync)
         reached("files")
         await _finish(database, place, found, principal)
         await asyncio.to_thread(shutil.rmtree, place.staging)
@@ -128,7 +131,6 @@ class _Place:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(self.staging / name, target)
         (self.folder / SECRETS).chmod(0o600)
-        os.sync()
 
     def checkpoints(self, key: bytes) -> Checkpoints:
         """Return the checkpoints as they lie now."""
@@ -152,9 +154,10 @@ async def _fill(database: Database, place: _Place, found: Contents, reached: Rea
     await restoring.begin(database)
     await database.upgrade(str(found.manifest["revision"]))
     reached("tables made")
-    for shape in found.shapes:
-        await restoring.load(database, shape, lines_of(place.staging, shape.name))
-        reached(f"table {shape.name}")
+    async with database.write() as session:
+        for shape in found.shapes:
+            await restoring.load(session, shape, lines_of(place.staging, shape.name))
+            reached(f"table {shape.name}")
     counted = await restoring.counts(database, [shape.name for shape in found.shapes])
     wrong = [name for name, count in counted.items() if count != found.rows[name]]
     if wrong:

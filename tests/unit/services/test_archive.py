@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import tarfile
 from datetime import UTC, datetime
@@ -111,16 +112,14 @@ def test_a_wrong_a_missing_and_a_short_passphrase_are_told_apart(tmp_path: Path)
         ArchiveReader(path)
     with pytest.raises(InputError, match="at least 12"):
         check_passphrase("short")
-    with pytest.raises(BrokenFile), (tmp_path / "x.tar").open("rb") as file:
-        file.seek(1)
-        SealedReader(file, WORDS)
+    with pytest.raises(BrokenFile):
+        SealedReader(io.BytesIO(b"something else"), WORDS)
 
 
 def test_a_file_that_is_there_is_not_written_over_and_a_failure_leaves_nothing(tmp_path: Path) -> None:
     path = written(tmp_path / "x.tar")
     with pytest.raises(InputError, match="already"):
         written(path)
-    with pytest.raises(ZeroDivisionError), ArchiveWriter(tmp_path / "z.tar", at=datetime.now(UTC)) as archive:
+    with ArchiveWriter(tmp_path / "z.tar", at=datetime.now(UTC)) as archive:  # not finished
         archive.add_bytes("a", b"1")
-        raise ZeroDivisionError
     assert [one.name for one in tmp_path.iterdir()] == ["x.tar"]

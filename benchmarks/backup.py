@@ -74,17 +74,25 @@ async def under_load(workbench: Workbench, collection: str, rest: list[Path], qu
                 if stop.is_set():
                     return
 
-    clients = [asyncio.create_task(client()) for _ in range(CLIENTS)] ingesting = asyncio.create_task(ingest(workbench,
-    "meanwhile", rest)) await asyncio.sleep(3) running, before = not ingesting.done(), len(asked) report = await
-    workbench.backup(LOCAL, target) done = datetime.now(UTC) print(f"  backup: {report.rows:,} rows, {report.files} originals,
-    {report.size_bytes / 1e6:.1f} MB in {report.seconds:.1f} s") print(f"  meanwhile: ingest {'running' if running else
-    'OVER'}, {len(asked) - before} questions answered, all of them") stop.set() await asyncio.gather(*clients)
-    ingesting.cancel() await asyncio.gather(ingesting, return_exceptions=True) return done
+    clients = [asyncio.create_task(client()) for _ in range(CLIENTS)]
+    ingesting = asyncio.create_task(ingest(workbench, "meanwhile", rest))
+    await asyncio.sleep(3)
+    running, before = not ingesting.done(), len(asked)
+    report = await workbench.backup(LOCAL, target)
+    done = datetime.now(UTC)
+    megabytes = report.size_bytes / 1e6
+    print(f"  backup: {report.rows:,} rows, {report.files} originals, {megabytes:.1f} MB in {report.seconds:.1f} s")
+    print(f"  meanwhile: ingest {'running' if running else 'OVER'}, {len(asked) - before} questions answered, all of them")
+    stop.set()
+    await asyncio.gather(*clients)
+    ingesting.cancel()
+    await asyncio.gather(ingesting, return_exceptions=True)
+    return done
 
 
 async def measure(kind: str, data: Path, files: int, *, model: bool) -> bool:
-    pdfs = sorted(data.glob("*.pdf"))
-    questions = [row["question"] for row in map(json.loads, (data / "questions.jsonl").read_text().splitlines())][:QUESTIONS]
+    pdfs = sorted((data / "pdfs").glob("*.pdf"))
+    questions = [row["question"] for row in map(json.loads, (data / "qa.jsonl").read_text().splitlines())][:QUESTIONS]
     with ExitStack() as stack, tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         old, new = (stack.enter_context(nullcontext(("", "")) if kind == "sqlite" else database(kind))[0] for _ in range(2))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request
 from pydantic import BaseModel
 
 from api.access import Writer, engine
 from api.receiving import received
+from engine.ingestion_views import OnDuplicate
 from engine.views import DocumentInfo, UploadVerdict
 
 router = APIRouter(prefix="/collections", tags=["collections"])
@@ -46,10 +47,13 @@ async def upload(
     x_file_name: Annotated[
         str, Header(description="name of a raw body, percent-encoded UTF-8; a form names its file itself")
     ] = "",
+    on_duplicate: Annotated[
+        OnDuplicate, Query(description="what to do when the same bytes, or the same name, are there already")
+    ] = OnDuplicate.ASK,
 ) -> Uploaded:
     """Store one file, sent as a raw body or as the field `file` of a form."""
     state = request.app.state
     async with received(request, folder=state.incoming, max_bytes=state.max_bytes) as file:
         name = file.name or unquote(x_file_name) or "document"
-        document, verdict = await engine(request).upload(principal, collection_id, name, file.path)
+        document, verdict = await engine(request).upload(principal, collection_id, name, file.path, on_duplicate=on_duplicate)
     return Uploaded(document=document, verdict=verdict)

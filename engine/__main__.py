@@ -6,7 +6,19 @@ import os
 
 import typer
 
-from engine.commands import access, audit, backup, breakers, library, operations, providers, questions, upkeep, users
+from engine.commands import (
+    access,
+    audit,
+    backup,
+    breakers,
+    library,
+    operations,
+    providers,
+    questions,
+    upkeep,
+    users,
+    versions,
+)
 from engine.commands.evaluation import evaluate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -19,6 +31,8 @@ for command in (
     library.documents,
     library.text,
     library.delete,
+    versions.versions,
+    versions.activate,
     evaluate,
     operations.grant,
     backup.backup,

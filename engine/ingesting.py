@@ -11,6 +11,7 @@ from typing import Any
 from engine import registry
 from engine.database.database import Database
 from engine.database.models import Collection
+from engine.ingestion_views import BulkAction
 from engine.loading import preview, sandbox
 from engine.operating import Operating
 from engine.pipelines.ingest import Ingest
@@ -19,16 +20,20 @@ from engine.retrieval.lexical import TantivyIndex
 from engine.security.passwords import Hasher
 from engine.services.backup_schedule import BackupSchedule
 from engine.services.backups import Backups
+from engine.services.bulk import Action, Bulk
 from engine.services.collections import Collections
 from engine.services.folder_sync import FolderSync
 from engine.services.indexes import Indexes
 from engine.services.keeping import Keeping
 from engine.services.legal_holds import LegalHolds
 from engine.services.library import Library
+from engine.services.moving import Moving
 from engine.services.portable import Portable
 from engine.services.portable_filling import Filling
 from engine.services.retention import RetentionRules
+from engine.services.upload_checks import UploadChecks
 from engine.services.url_ingestion import UrlIngestion
+from engine.services.versions import Versions
 from engine.settings import Settings
 from engine.stores.snapshot import fingerprint
 from engine.worker import Worker
@@ -128,7 +133,33 @@ class Ingesting(Operating):
             sync=FolderSync(database=self.database, library=self.library),
             retention=self.retention,
             holds=LegalHolds(self.database),
+            versions=self.versions,
+            moving=Moving(database=self.database, wake=self.worker.wake),
+            checks=self.upload_checks,
+            bulk=self.bulk,
         )
+
+    @cached_property
+    def versions(self) -> Versions:
+        """Which content of a document answers."""
+        return Versions(database=self.database, blobs=self.blobs, wake=self.worker.wake)
+
+    @cached_property
+    def upload_checks(self) -> UploadChecks:
+        """Forecasts of uploads."""
+        return UploadChecks(database=self.database, quotas=self.quotas, configured=self.configured, settings=self.settings)
+
+    @cached_property
+    def bulk(self) -> Bulk:
+        """One action on many documents."""
+        actions: dict[BulkAction, Action] = {
+            BulkAction.DELETE: self.library.delete,
+            BulkAction.RESTORE: self.library.restore,
+            BulkAction.RETRY: partial(self.library.reprocess, password=None),
+            BulkAction.ENABLE: self.versions.enable,
+            BulkAction.DISABLE: self.versions.disable,
+        }
+        return Bulk(database=self.database, actions=actions)
 
     @cached_property
     def retention(self) -> RetentionRules:
@@ -171,7 +202,7 @@ class Ingesting(Operating):
 
     def purges(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what removes what is out of date; each is called once in an hour."""
-        return (*super().purges(), self.retention.run)
+        return (*super().purges(), self.retention.run, self.versions.purge)
 
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""

@@ -14,10 +14,12 @@ from rich.table import Column, Table
 
 from engine.commands.console import LOCAL, complain, errors, out, print_json, run
 from engine.errors import EngineError, InputError, NotFound
+from engine.ingestion_views import OnDuplicate
 from engine.views import DocumentInfo, UploadVerdict
 from engine.workbench import Workbench
 
 CollectionName = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
+NOTES = {UploadVerdict.DUPLICATE: " (already there as {})", UploadVerdict.SKIPPED: " (left as it is)"}
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -27,6 +29,9 @@ def ingest(
     ],
     collection: CollectionName = "default",
     password: Annotated[str, typer.Option(help="For encrypted files.")] = "",
+    on_duplicate: Annotated[
+        OnDuplicate, typer.Option(help="About a name or bytes that are there already: see docs/versions.md.")
+    ] = OnDuplicate.ASK,
     as_json: AsJson = False,
 ) -> None:
     """Add documents to a collection; it is made if there is none of that name. Files that are there already cost nothing."""
@@ -37,7 +42,9 @@ def ingest(
         taken: list[tuple[str, str, UploadVerdict]] = []
         for name, path in files:
             try:
-                info, verdict = await workbench.upload(LOCAL, collection_id, name, path, password=password or None)
+                info, verdict = await workbench.upload(
+                    LOCAL, collection_id, name, path, password=password or None, on_duplicate=on_duplicate
+                )
                 taken.append((name, info.id, verdict))
             except (EngineError, OSError) as error:
                 complain(error if isinstance(error, EngineError) else InputError(f"{name}: {error}"))
@@ -104,7 +111,7 @@ def _below(folder: Path) -> Iterator[Path]:
 def _show_ingested(rows: list[tuple[str, DocumentInfo, UploadVerdict]]) -> None:
     for name, info, verdict in sorted(rows, key=lambda row: row[0]):
         if info.state == "live":
-            again = f" (already there as {info.name})" if verdict is UploadVerdict.DUPLICATE else ""
+            again = NOTES.get(verdict, "").format(info.name)
             out.print(f"{name}: {info.pages} pages, {info.chunks} chunks{again}", markup=False)
         else:
             out.print(f"{name}: {info.state}: {info.reason} {info.hint}", markup=False)
@@ -140,7 +147,7 @@ def text(
     """Print the text of a page exactly as offsets count in it."""
 
     async def work(workbench: Workbench) -> None:
-        info = await _find(workbench, document, collection)
+        info = await find_document(workbench, document, collection)
         typer.echo((await workbench.page(LOCAL, info.id, page)).text, nl=False)
 
     run(work)
@@ -153,14 +160,14 @@ def delete(
     """Take a document out of every answer at once; it is removed for good a day later."""
 
     async def work(workbench: Workbench) -> None:
-        info = await _find(workbench, document, collection)
+        info = await find_document(workbench, document, collection)
         await workbench.delete_document(LOCAL, info.id)
         out.print(f"deleted {info.name}", markup=False)
 
     run(work)
 
 
-async def _find(workbench: Workbench, wanted: str, collection: str) -> DocumentInfo:
+async def find_document(workbench: Workbench, wanted: str, collection: str) -> DocumentInfo:
     """Return the document with this id, or with this name in the collection. Raises NotFound."""
     for info in await workbench.documents(LOCAL):
         if info.id == wanted or (info.name == wanted and info.collection == collection):

@@ -158,6 +158,7 @@ class Collections:
         async with self._database.write() as session:
             row = await collections.require(session, principal, collection_id, Right.OWNER)
             await holds.refuse_collection(session, collection_id, row.name)
+            await collections.lock(session, collection_id)  # a file that is just coming in must not be forgotten
             blobs = await documents.blobs_of(session, collection_id)
             await record(session, principal, "collection.delete", row.id, name=row.name, files=len(blobs))
             keys = await content.vector_keys(session, collection_id)

@@ -8,10 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.services.backups import Backups
+from engine.services.bulk import Bulk
 from engine.services.folder_sync import FolderSync
 from engine.services.legal_holds import LegalHolds
+from engine.services.moving import Moving
 from engine.services.portable import Portable
 from engine.services.retention import RetentionRules
+from engine.services.upload_checks import UploadChecks
+from engine.services.versions import Versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +27,10 @@ class Keeping:
     sync: FolderSync
     retention: RetentionRules
     holds: LegalHolds
+    versions: Versions
+    moving: Moving
+    checks: UploadChecks
+    bulk: Bulk
 
 
 class KeepingFacade:
@@ -45,3 +53,11 @@ class KeepingFacade:
         self.legal_holds = keeping.holds.all
         self.set_legal_hold = keeping.holds.set
         self.release_legal_hold = keeping.holds.release
+        self.versions = keeping.versions.all
+        self.activate_version = keeping.versions.activate
+        self.sweep_versions = keeping.versions.purge
+        self.disable_document = keeping.versions.disable
+        self.enable_document = keeping.versions.enable
+        self.move_document = keeping.moving.move
+        self.check_upload = keeping.checks.check
+        self.bulk = keeping.bulk.run

@@ -38,6 +38,9 @@ _ANY_KEY = Permit(frozenset(Scope))
 PERMITS: dict[str, Permit] = {
     **dict.fromkeys(("collections", "collection_id"), _LIST),
     **dict.fromkeys(("documents", "document", "page", "chunks", "page_image", "waiting", "search", "quarantine"), _READ),
+    "versions": _READ,
+    **dict.fromkeys(("check_upload", "activate_version", "disable_document"), _WRITE),
+    **dict.fromkeys(("enable_document", "move_document", "bulk"), _WRITE),
     "groups": Permit(frozenset({Scope.READ, Scope.ADMIN}), preview=True),
     "original": _COPY,
     "ask": _ASK,

@@ -22,6 +22,7 @@ from engine.audit_views import AuditQuery
 from engine.database.columns import Base, new_id, now
 from engine.database.operations_models import AlertRow
 from engine.errors import AccessDenied, AddressDenied, EngineError, NotFound
+from engine.ingestion_views import BulkAction, UploadCheck
 from engine.keeping_views import RetentionKind, RetentionRule
 from engine.operations_views import AlertChannel, AlertRule, BreakerCommand, Range
 from engine.provider_views import Choice
@@ -91,6 +92,16 @@ class World:
         info, _ = await self.workbench.upload(ADMIN, collection_id, "a.txt", f"The quokka sleeps {self.name()}.".encode())
         await self.workbench.process(ADMIN, collection_id)
         return info.id
+
+    async def replaced(self) -> str:
+        """One with a second version that is live."""
+        document = await self.workbench.document(ADMIN, await self.document())
+        await self.workbench.upload(ADMIN, document.collection_id, document.name, self.name().encode())
+        await self.workbench.process(ADMIN, document.collection_id)
+        return document.id
+
+    async def documents(self) -> list[str]:
+        return [await self.document()]
 
     async def kept_document(self) -> str:
         """One for all callers of a method that leaves it as it is."""
@@ -230,6 +241,13 @@ ARGUMENTS: dict[str, Arguments] = {
     "delete_document": args(D),
     "restore_document": args(D),
     "reprocess": args(D),
+    "versions": args(World.kept_document),
+    "activate_version": args(World.replaced, 1),
+    "disable_document": args(D),
+    "enable_document": args(D),
+    "move_document": args(D, C),
+    "check_upload": args(C, lambda _: (UploadCheck(name="b.txt", sha256="0" * 64, size_bytes=1),)),
+    "bulk": args(BulkAction.DISABLE, World.documents),
     "search": args("quokka", collections=_collections),
     "ask": args("What does the quokka do?", collections=_collections),
     "conversations": args(),

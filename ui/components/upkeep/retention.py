@@ -14,7 +14,7 @@ WHAT = (
     " what a legal hold keeps is never removed."
 )
 KINDS = {
-    RetentionKind.CHATS: "conversations that nobody wrote in",
+    RetentionKind.CHATS: "conversations, counted from their last message",
     RetentionKind.FILES: "documents whose newest version is that old",
     RetentionKind.VERSIONS: "the content of former versions",
     RetentionKind.AUDIT: "entries of the audit",

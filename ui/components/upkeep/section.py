@@ -27,6 +27,7 @@ def section(desk: Desk, state: PageState) -> None:
     """Draw the chooser and what was chosen."""
     names = [name for name in SECTIONS if name not in FOR_ADMINS or desk.principal.role is Role.ADMIN]
     chosen = st.segmented_control(
-        "Section", names, default=names[0], required=True, key="upkeep_section", label_visibility="collapsed"
-    )
+        "Section", names, default=names[0], required=True, key="upkeep_section", label_visibility="collapsed",
+        on_change=state.leave,
+    )  # fmt: skip
     SECTIONS[chosen](desk, state)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.audit import record
 from engine.database.blobs import Blobs
-from engine.database.columns import now
+from engine.database.columns import new_id, now
 from engine.database.database import Database
 from engine.database.ingestion_models import Backup
 from engine.errors import EngineError, InputError, NotFound
@@ -190,7 +190,7 @@ class Backups:
         return self._settings.backups.passphrase.get_secret_value()
 
     def _name(self) -> Path:
-        return Path(f"workbench-{self.clock():%Y%m%d-%H%M%S}.tar")
+        return Path(f"workbench-{self.clock():%Y%m%d-%H%M%S}-{new_id()[:4]}.tar")
 
     def _where(self, principal: Principal, target: Path) -> Path:
         if principal.user_id == LOCAL_ID:

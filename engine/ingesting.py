@@ -18,6 +18,7 @@ from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.security.passwords import Hasher
+from engine.services.archives import Archives
 from engine.services.backup_schedule import BackupSchedule
 from engine.services.backups import Backups
 from engine.services.bulk import Action, Bulk
@@ -125,6 +126,17 @@ class Ingesting(Operating):
         return UrlIngestion(database=self.database, library=self.library, rules=self.url_rules, limits=self.settings.egress)
 
     @cached_property
+    def archives(self) -> Archives:
+        """Documents by the zip."""
+        return Archives(
+            database=self.database,
+            take=self.library.upload,
+            folder=self.settings.data_dir / "incoming",
+            limits=self.settings.limits,
+            ingestion=self.settings.ingestion,
+        )
+
+    @cached_property
     def keeping(self) -> Keeping:
         """What the facade hands on to."""
         return Keeping(
@@ -137,6 +149,7 @@ class Ingesting(Operating):
             moving=Moving(database=self.database, wake=self.worker.wake),
             checks=self.upload_checks,
             bulk=self.bulk,
+            archives=self.archives,
         )
 
     @cached_property

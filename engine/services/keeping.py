@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.services.archives import Archives
 from engine.services.backups import Backups
 from engine.services.bulk import Bulk
 from engine.services.folder_sync import FolderSync
@@ -31,6 +32,7 @@ class Keeping:
     moving: Moving
     checks: UploadChecks
     bulk: Bulk
+    archives: Archives
 
 
 class KeepingFacade:
@@ -61,3 +63,5 @@ class KeepingFacade:
         self.move_document = keeping.moving.move
         self.check_upload = keeping.checks.check
         self.bulk = keeping.bulk.run
+        self.upload_archive = keeping.archives.upload
+        self.is_archive = keeping.archives.is_archive

@@ -20,6 +20,7 @@ from engine.database.receiving import receive
 from engine.documents import Chunk, Page, PageImage
 from engine.errors import AccessDenied, EngineError, InputError, NotFound, QuotaExceeded
 from engine.ingestion_views import OnDuplicate
+from engine.loading.zips import refuse_archive
 from engine.security.sealing import Sealer
 from engine.services.quotas import Quotas
 from engine.services.visible import visible
@@ -67,11 +68,12 @@ class Library:
         """Store a file and queue it. When this returns, the file survives a crash.
 
         Its SHA-256 is taken while it is stored, and what is there already is found before anything is read of it.
-        Raises InputError, QuotaExceeded, AccessDenied.
+        Raises InputError (UnsupportedFile for an archive), QuotaExceeded, AccessDenied.
         """
         name = clean_file_name(name)
         async with self._database.read() as session:
             await collections.require(session, principal, collection_id, Right.WRITE)
+        await asyncio.to_thread(refuse_archive, data)
         limit = self._settings.limits.max_file_mb << 20
         blob = await asyncio.to_thread(self._blobs.put, data, max_bytes=limit)
         try:

@@ -47,7 +47,9 @@ PERMITS: dict[str, Permit] = {
     **dict.fromkeys(("conversations", "create_conversation", "rename_conversation", "delete_conversation"), _ASK),
     **dict.fromkeys(("set_scope", "messages", "message", "send", "stop", "citation_states"), _ASK),
     **dict.fromkeys(("create_collection", "delete_collection", "upload", "process", "reprocess"), _WRITE),
-    **dict.fromkeys(("delete_document", "restore_document", "upload_url", "release_passage", "hold_passage"), _WRITE),
+    **dict.fromkeys(
+        ("delete_document", "restore_document", "upload_url", "upload_archive", "release_passage", "hold_passage"), _WRITE
+    ),
     **dict.fromkeys(("grants", "grant", "grant_group", "shareable"), _WRITE),
     **dict.fromkeys(("provider_kinds", "providers", "add_provider", "edit_provider", "remove_provider"), _ADMIN),
     **dict.fromkeys(("test_provider", "provider_models", "choices", "choose", "impact", "simulate"), _ADMIN),

@@ -160,9 +160,10 @@ class RetentionRules:
         inside = DocumentRow.collection_id == rule.collection_id if rule.collection_id else DocumentRow.id.is_not(None)
         joined = Version.__table__.join(DocumentRow.__table__, DocumentRow.id == Version.document_id)
         if rule.kind is RetentionKind.VERSIONS:
-            gone = Version.state.in_([VersionState.REPLACED, VersionState.FAILED]) & (Version.updated_at < before)
-            later = select(func.max(_Other.number)).where(_Other.document_id == DocumentRow.id).scalar_subquery()
-            return _Old(joined, Version.updated_at, inside & gone & (Version.number < later), holds.document_held())
+            later = select(_Other.id).where(_Other.document_id == DocumentRow.id, _Other.number > Version.number).exists()
+            former = (Version.state == VersionState.REPLACED) | ((Version.state == VersionState.FAILED) & later)
+            condition = inside & former & (Version.updated_at < before)
+            return _Old(joined, Version.updated_at, condition, holds.document_held())
         newest = select(func.max(_Other.created_at)).where(_Other.document_id == DocumentRow.id).scalar_subquery()
         condition = inside & DocumentRow.deleted_at.is_(None) & (newest < before)
         return _Old(DocumentRow, DocumentRow.created_at, condition, holds.document_held())

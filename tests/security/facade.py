@@ -31,6 +31,7 @@ from engine.security.totp import STEP_SECONDS, code_at
 from engine.testing import ADMIN, offline_workbench
 from engine.types import Principal, Right, Role
 from engine.workbench import Workbench
+from tests.fixtures.loading.tiny_more import packed
 
 TABLE = Path(__file__).with_name("facade_matrix.csv")
 WHO = ("stranger", "owner", "reader", "other", "operator", "admin",
@@ -340,6 +341,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "quarantine": args(C),
     "release_passage": args(World.passage),
     "hold_passage": args(World.passage),
+    "upload_archive": args(C, "b.zip", packed({"a.txt": b"The wombat digs."})),
     "upload_url": args(C, "http://127.0.0.1/a.txt"),
     "measurements": args(Range.HOUR),
     "measurements_csv": args("15 min"),

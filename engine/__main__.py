@@ -11,6 +11,7 @@ from engine.commands import (
     audit,
     backup,
     breakers,
+    generations,
     library,
     operations,
     providers,
@@ -41,6 +42,9 @@ for command in (
     backup.export,
     providers.use,
     providers.migrate_store,
+    generations.reembed,
+    generations.generations,
+    generations.revert_generation,
     operations.health,
     operations.serve,
 ):

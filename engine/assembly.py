@@ -156,7 +156,7 @@ class Assembly(Ingesting):
             stack.push_async_callback(asyncio.to_thread, self.traces.close)
             # The last ones close first; the history takes the last numbers of those behind it.
             first = (self.cache, self.database, self.outgoing, self.history, self.keeper, self.breakers)
-            for part in (*first, self.parts, self.spaces, self.indexes, self.chat):
+            for part in (*first, self.parts, self.spaces, self.indexes, self.generations, self.chat):
                 stack.push_async_callback(part.close)
             stack.push_async_callback(self.worker.stop)
 

@@ -14,9 +14,11 @@ from engine.database.models import Collection
 from engine.ingestion_views import BulkAction
 from engine.loading import preview, sandbox
 from engine.operating import Operating
+from engine.pipelines.cutting import Cutting
 from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
+from engine.retrieval.search import HybridSearch
 from engine.security.passwords import Hasher
 from engine.services.archives import Archives
 from engine.services.backup_schedule import BackupSchedule
@@ -24,6 +26,11 @@ from engine.services.backups import Backups
 from engine.services.bulk import Action, Bulk
 from engine.services.collections import Collections
 from engine.services.folder_sync import FolderSync
+from engine.services.generation_builder import GenerationBuilder
+from engine.services.generation_plan import GenerationPlanner
+from engine.services.generation_recall import GenerationRecall
+from engine.services.generation_removal import GenerationRemoval
+from engine.services.generations import Generations
 from engine.services.indexes import Indexes
 from engine.services.keeping import Keeping
 from engine.services.legal_holds import LegalHolds
@@ -68,6 +75,17 @@ class Ingesting(Operating):
         )
 
     @cached_property
+    def cutting(self) -> Cutting:
+        """Versions to passages and vectors."""
+        return Cutting(
+            database=self.database,
+            embedders=self.parts.embedder_of,
+            chunkers=self.chunker_of,
+            bill=self.ledger.bill_embedding,
+            injection=self.settings.injection,
+        )
+
+    @cached_property
     def ingest(self) -> Ingest:
         """The story of an upload."""
         return Ingest(
@@ -76,9 +94,7 @@ class Ingesting(Operating):
             sealer=self.sealer,
             parse=partial(sandbox.parse, limits=self.settings.limits),
             embedders=self.parts.embedder_of,
-            chunkers=self.chunker_of,
-            bill=self.ledger.bill_embedding,
-            injection=self.settings.injection,
+            cutting=self.cutting,
             meter=self.meter,
         )
 
@@ -126,6 +142,43 @@ class Ingesting(Operating):
         return UrlIngestion(database=self.database, library=self.library, rules=self.url_rules, limits=self.settings.egress)
 
     @cached_property
+    def generation_builder(self) -> GenerationBuilder:
+        """Who builds a collection anew beside itself."""
+        recall = GenerationRecall(
+            database=self.database,
+            indexes=self.indexes,
+            embedders=self.parts.embedder_of,
+            search=HybridSearch(settings=self.settings.retrieval),
+            ledger=self.ledger,
+        )
+        return GenerationBuilder(
+            database=self.database,
+            cutting=self.cutting,
+            embedders=self.parts.embedder_of,
+            indexes=self.indexes,
+            spaces=self.spaces,
+            recall=recall,
+            switched=self._news.set,
+        )
+
+    @cached_property
+    def generation_removal(self) -> GenerationRemoval:
+        """Who removes generations out of use."""
+        return GenerationRemoval(database=self.database, spaces=self.spaces)
+
+    @cached_property
+    def generations(self) -> Generations:
+        """Changes of embedder, chunker or store."""
+        planner = GenerationPlanner(database=self.database, configured=self.configured, parts=self.parts, cutting=self.cutting)
+        return Generations(
+            database=self.database,
+            parts=self.parts,
+            planner=planner,
+            builder=self.generation_builder,
+            removal=self.generation_removal,
+        )
+
+    @cached_property
     def archives(self) -> Archives:
         """Documents by the zip."""
         return Archives(
@@ -142,6 +195,7 @@ class Ingesting(Operating):
         return Keeping(
             backups=self.backups,
             portable=self.portable,
+            generations=self.generations,
             sync=FolderSync(database=self.database, library=self.library),
             retention=self.retention,
             holds=LegalHolds(self.database),
@@ -215,11 +269,11 @@ class Ingesting(Operating):
 
     def purges(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what removes what is out of date; each is called once in an hour."""
-        return (*super().purges(), self.retention.run, self.versions.purge)
+        return (*super().purges(), self.retention.run, self.versions.purge, self.generation_removal.purge)
 
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return (self.backup_schedule.run, self._end_backups)
+        return (self.generation_builder.serve, self.backup_schedule.run, self._end_backups)
 
     async def _end_backups(self) -> None:
         try:

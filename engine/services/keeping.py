@@ -11,6 +11,7 @@ from engine.services.archives import Archives
 from engine.services.backups import Backups
 from engine.services.bulk import Bulk
 from engine.services.folder_sync import FolderSync
+from engine.services.generations import Generations
 from engine.services.legal_holds import LegalHolds
 from engine.services.moving import Moving
 from engine.services.portable import Portable
@@ -25,6 +26,7 @@ class Keeping:
 
     backups: Backups
     portable: Portable
+    generations: Generations
     sync: FolderSync
     retention: RetentionRules
     holds: LegalHolds
@@ -46,6 +48,13 @@ class KeepingFacade:
         self.test_backup = keeping.backups.test_backup
         self.export_collection = keeping.portable.export_collection
         self.import_collection = keeping.portable.import_collection
+        self.plan_generation = keeping.generations.plan
+        self.start_generation = keeping.generations.start
+        self.generations = keeping.generations.all
+        self.cancel_generation = keeping.generations.cancel
+        self.switch_generation = keeping.generations.switch
+        self.revert_generation = keeping.generations.revert
+        self.build_generation = keeping.generations.build
         self.sync_folder = keeping.sync.sync
         self.retention_rules = keeping.retention.rules
         self.save_retention_rule = keeping.retention.save

@@ -15,7 +15,7 @@ from engine.database.audit import record
 from engine.database.blobs import Blob, Blobs
 from engine.database.columns import now
 from engine.database.database import Database
-from engine.database.models import DocumentRow, Version, VersionState
+from engine.database.models import Collection, DocumentRow, Version, VersionState
 from engine.database.receiving import receive
 from engine.documents import Chunk, Page, PageImage
 from engine.errors import AccessDenied, EngineError, InputError, NotFound, QuotaExceeded
@@ -150,7 +150,8 @@ class Library:
         async with self._database.read() as session:
             await visible(session, principal, document_id)
             row = await documents.version_of(session, document_id)
-            return [chunk for chunk, _ in await content.chunks(session, row)]
+            collection = await session.get_one(Collection, row.collection_id)
+            return [chunk for chunk, _ in await content.chunks(session, row, collection.generation)]
 
     async def page_image(
         self,

@@ -54,6 +54,8 @@ PERMITS: dict[str, Permit] = {
     **dict.fromkeys(("provider_kinds", "providers", "add_provider", "edit_provider", "remove_provider"), _ADMIN),
     **dict.fromkeys(("test_provider", "provider_models", "choices", "choose", "impact", "simulate"), _ADMIN),
     **dict.fromkeys(("offers", "accept_offer", "prices", "set_price", "usage", "move_store", "revert_store"), _ADMIN),
+    **dict.fromkeys(("plan_generation", "start_generation", "generations", "cancel_generation"), _ADMIN),
+    **dict.fromkeys(("switch_generation", "revert_generation"), _ADMIN),
     # Not here: making users, roles, and resetting passwords and second factors. Each of them ends in somebody's sign-in, and
     # through it a key of an admin would become an admin without an end.
     **dict.fromkeys(("users", "delete_user", "disable_user", "enable_user", "unlock_user"), _ADMIN),

@@ -115,7 +115,7 @@ class _Files:
     async def add(self, session: AsyncSession, collection: Collection, version: Version, document: DocumentRow) -> None:
         """Write one document."""
         pages = await content.pages(session, version.id)
-        chunks = await content.chunks(session, version)
+        chunks = await content.chunks(session, version, collection.generation)
         keys = [key for _, key in chunks]
         vectors = await content.vectors(session, collection.model_id, keys, dimension=collection.dimension)
         n = self.documents + 1

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from engine import registry
 from engine.chunking.wording import searchable_text
 from engine.database import collections as rows
-from engine.database import content, documents
+from engine.database import content, cuts, documents
 from engine.database.audit import record
 from engine.database.blobs import Blob, Blobs
 from engine.database.columns import new_id
@@ -26,12 +26,12 @@ from engine.security.injection import assess
 from engine.services.backup_reading import working_folder
 from engine.services.collections import NAME_CHARS, Collections
 from engine.services.entries import chunk_id
+from engine.services.foreign_vectors import foreign_name
 from engine.services.library import clean_file_name
 from engine.services.naming import clean_name
 from engine.services.parts import Parts, same_space
 from engine.services.portable_reading import CollectionRecord, Parcel, parcels, unpack
 from engine.services.quotas import Quotas
-from engine.services.space_names import foreign_name
 from engine.services.suspicion import suspicion
 from engine.settings import Settings
 from engine.types import Principal
@@ -114,11 +114,12 @@ class Filling:
                 await session.flush()
                 await content.save_pages(session, version.id, parcel.pages)
                 if same and chunks:
-                    await content.save_chunks(session, version.id, chunks)
+                    await content.save_chunks(session, version.id, collection.generation, chunks)
                     keys = [str(chunk["vector_sha256"]) for chunk in chunks]
                     await content.save_vectors(session, collection.model_id, keys, parcel.vectors)
                     version.state, version.chunks = VersionState.EMBEDDED.value, len(chunks)
                     await session.flush()
+                    await cuts.embedded(session, [version.id], collection.generation)
                     await documents.go_live(session, version)
                 else:  # cut and embedded here, as this embedder needs it
                     session.add(Job(version_id=version.id))
@@ -159,8 +160,7 @@ class Filling:
     ) -> list[dict[str, object]]:
         return [
             {
-                "id": chunk_id(version.id, ordinal),
-                "version_id": version.id,
+                "id": chunk_id(collection, version.id, ordinal),
                 "ordinal": ordinal,
                 "page": piece.page,
                 "start": piece.start,
@@ -168,7 +168,6 @@ class Filling:
                 "text": piece.text,
                 "section": list(piece.section),
                 "context": piece.context,
-                "generation": collection.generation,
                 "recognised": recognised,
                 "vector_sha256": hashlib.sha256(_searchable(document, version, piece, embedder).encode()).hexdigest(),
                 **suspicion(piece.text, self._settings.injection),

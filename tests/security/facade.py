@@ -23,7 +23,7 @@ from engine.database.columns import Base, new_id, now
 from engine.database.operations_models import AlertRow
 from engine.errors import AccessDenied, AddressDenied, EngineError, NotFound
 from engine.ingestion_views import BulkAction, UploadCheck
-from engine.keeping_views import RetentionKind, RetentionRule
+from engine.keeping_views import GenerationChange, RetentionKind, RetentionRule
 from engine.operations_views import AlertChannel, AlertRule, BreakerCommand, Range
 from engine.provider_views import Choice
 from engine.security.passwords import BcryptHasher
@@ -279,6 +279,13 @@ ARGUMENTS: dict[str, Arguments] = {
     "usage": args(),
     "move_store": args(C, "memory"),
     "revert_store": args(C),
+    "plan_generation": args(C, GenerationChange(chunk_tokens=50)),
+    "start_generation": args(C, GenerationChange(chunk_tokens=50)),
+    "generations": args(C),
+    "cancel_generation": args("nothing of this id"),
+    "switch_generation": args("nothing of this id"),
+    "revert_generation": args(C),
+    "build_generation": args("nothing of this id"),
     "users": args(),
     "create_user": args(World.name, PASSWORD, Role.ANALYST),
     "audit": args(),

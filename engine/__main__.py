@@ -9,6 +9,7 @@ import typer
 from engine.commands import (
     access,
     audit,
+    backup,
     breakers,
     generations,
     library,
@@ -36,6 +37,10 @@ for command in (
     versions.activate,
     evaluate,
     operations.grant,
+    backup.backup,
+    backup.verify,
+    backup.restore,
+    backup.export,
     providers.use,
     providers.migrate_store,
     generations.reembed,
@@ -46,6 +51,7 @@ for command in (
     worker,
 ):
     app.command()(command)
+app.command("import")(backup.import_)
 app.command("doctor", hidden=True)(operations.health)  # its former name
 app.add_typer(users.user, name="user")
 app.add_typer(access.group, name="group")

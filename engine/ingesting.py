@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
+from pathlib import Path
 
 from sqlalchemy import select
 
 from engine import registry
+from engine.database.database import Database
 from engine.database.models import Collection
 from engine.loading import preview, sandbox
 from engine.loading.recognise import recognise
@@ -40,9 +42,12 @@ class Ingesting(Operating):
     @cached_property
     def indexes(self) -> Indexes:
         """The projections of this process."""
+        return self._indexes_of(self.database, self.settings.data_dir / "indexes")
+
+    def _indexes_of(self, database: Database, folder: Path) -> Indexes:
         return Indexes(
-            self.database,
-            folder=self.settings.data_dir / "indexes",
+            database,
+            folder=folder,
             make_vectors=lambda name, size: registry.build(registry.STORES, "store", name, dimension=size),
             make_words=lambda path: TantivyIndex(path=path),
             fingerprint=fingerprint,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from functools import cached_property, partial
 from typing import Any
@@ -10,6 +11,8 @@ from engine.ingesting import Ingesting
 from engine.ingestion_views import BulkAction
 from engine.retrieval.search import HybridSearch
 from engine.services.archives import Archives
+from engine.services.backup_schedule import BackupSchedule
+from engine.services.backups import Backups
 from engine.services.bulk import Action, Bulk
 from engine.services.folder_sync import FolderSync
 from engine.services.generation_builder import GenerationBuilder
@@ -22,6 +25,8 @@ from engine.services.job_desk import JobDesk
 from engine.services.keeping import Keeping
 from engine.services.legal_holds import LegalHolds
 from engine.services.moving import Moving
+from engine.services.portable import Portable
+from engine.services.portable_filling import Filling
 from engine.services.retention import RetentionRules
 from engine.services.upload_checks import UploadChecks
 from engine.services.versions import Versions
@@ -81,6 +86,8 @@ class Upholding(Ingesting):
     def keeping(self) -> Keeping:
         """What the facade hands on to."""
         return Keeping(
+            backups=self.backups,
+            portable=self.portable,
             generations=self.generations,
             jobs=self.job_desk,
             sync=FolderSync(database=self.database, library=self.library),
@@ -122,6 +129,40 @@ class Upholding(Ingesting):
         return Bulk(database=self.database, actions=actions)
 
     @cached_property
+    def backups(self) -> Backups:
+        """What makes backups."""
+        return Backups(
+            database=self.database,
+            blobs=self.blobs,
+            settings=self.settings,
+            secret=self._secret,
+            indexes_of=self._indexes_of,
+        )
+
+    @cached_property
+    def backup_schedule(self) -> BackupSchedule:
+        """What makes them at set times."""
+        return BackupSchedule(database=self.database, backups=self.backups, rules=self.settings.backups)
+
+    @cached_property
+    def portable(self) -> Portable:
+        """Collections as files."""
+        return Portable(
+            database=self.database,
+            blobs=self.blobs,
+            settings=self.settings,
+            filling=Filling(
+                database=self.database,
+                blobs=self.blobs,
+                collections=self.collections,
+                parts=self.parts,
+                quotas=self.quotas,
+                settings=self.settings,
+                wake=self.wake,
+            ),
+        )
+
+    @cached_property
     def retention(self) -> RetentionRules:
         """What removes what is too old."""
         return RetentionRules(database=self.database, trail=self.trail, forget=self.blobs.delete)
@@ -133,7 +174,7 @@ class Upholding(Ingesting):
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
         mode = self.settings.ingestion.worker
-        doing = (self.generation_builder.serve, self.sweeper.run)
+        doing = (self.generation_builder.serve, self.sweeper.run, self.backup_schedule.run, self._end_backups)
         if mode == "child":
             return (*doing, self.worker_child.run)
         return (*doing, self.ringing.run) if mode == "celery" else doing
@@ -141,6 +182,12 @@ class Upholding(Ingesting):
     def working_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background of a worker that is a process of its own; each runs until it is cancelled."""
         return (self.sweeper.run, self.history.run, self.breakers.run, self._worker_beat)
+
+    async def _end_backups(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.backups.close()
 
     async def _worker_beat(self) -> None:
         heart = self.heart(WORKER, slots=self.settings.ingest_workers)

@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -17,13 +17,13 @@ from engine.chunking.wording import PREFIX_TOKENS, searchable_text
 from engine.database import content
 from engine.database.database import Database
 from engine.database.models import Collection, DocumentRow, Version
-from engine.database.quarantine import FLAGGED, HELD
 from engine.documents import Chunk, Document, Piece
 from engine.errors import BadResponse
 from engine.protocols import Chunker, Embedder
 from engine.sections import Injection
 from engine.security.injection import assess
 from engine.services.entries import chunk_id
+from engine.services.suspicion import suspicion
 
 EMBED_BATCH = 128  # texts per transaction: what a crash can cost, and how often progress moves
 
@@ -161,7 +161,7 @@ def _rows(
             "section": list(piece.section),
             "context": piece.context,
             "vector_sha256": _key(_searchable(version, document, piece, embedder)),
-            **_suspicion(piece.text, injection),
+            **suspicion(piece.text, injection),
         }
         for ordinal, piece in enumerate(pieces)
     ]
@@ -169,14 +169,6 @@ def _rows(
 
 def _key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _suspicion(text: str, injection: Injection) -> Row:
-    found = assess(text)
-    if found.score < injection.flag_score or not found.findings:
-        return {"suspicion": found.score, "findings": [], "quarantine": ""}
-    state = HELD if found.score >= injection.hold_score else FLAGGED
-    return {"suspicion": found.score, "findings": [asdict(one) for one in found.findings], "quarantine": state}
 
 
 def _searchable(version: Version, document: DocumentRow, piece: Piece | Chunk, embedder: Embedder) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine import faults
 from engine.errors import FileTooLarge, NotFound
 
 PART_BYTES = 1 << 20
@@ -38,15 +39,14 @@ class Blobs:
         temporary = target.with_suffix(".part")
         try:
             blob = self._copy(source, temporary, key=key, max_bytes=max_bytes)
+            faults.point("blob.written")
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
-        # The name itself must survive a power cut before SQL is told of it.
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        # The name itself must survive a power cut before SQL is told of it, and so must that of a folder made for it.
+        for folder in (target.parent, self._folder):
+            _sync(folder)
+        faults.point("blob.renamed")
         return blob
 
     def _copy(self, source: bytes | Path, temporary: Path, *, key: str, max_bytes: int) -> Blob:
@@ -83,6 +83,14 @@ class Blobs:
         """Return the free space of the disk that holds the originals."""
         self._folder.mkdir(parents=True, exist_ok=True)
         return shutil.disk_usage(self._folder).free
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _parts(source: bytes | Path) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine import faults
 from engine.chunking.wording import PREFIX_TOKENS, searchable_text
 from engine.database import content, documents
 from engine.database.audit import record
@@ -93,15 +94,18 @@ class Ingest:
         if version.state == VersionState.STORED:
             with timing(self._meter, "ingest_seconds", "parse"):
                 await self._load(version, document)
+            faults.point("ingest.parsed")
         if version.state == VersionState.PARSED:
             with timing(self._meter, "ingest_seconds", "chunk"):
                 await self._chunk(version, document, collection)
+            faults.point("ingest.chunked")
         if version.state == VersionState.CHUNKED:
             with timing(self._meter, "ingest_seconds", "embed"):
                 await self._embed(version, document, collection, report)
         if version.state == VersionState.EMBEDDED:
             with timing(self._meter, "ingest_seconds", "live"):
                 await self._go_live(version, collection)
+            faults.point("ingest.live")
 
     async def _load(self, version: Version, document: DocumentRow) -> None:
         password = self._sealer.open(version.sealed_password) if version.sealed_password else None
@@ -178,6 +182,7 @@ class Ingest:
             async with self._database.write() as session:
                 await content.save_vectors(session, collection.model_id, keys, vectors)
                 bill(session)
+            faults.point("ingest.embedded")
             await report(EMBED_FROM + (EMBED_TO - EMBED_FROM) * (start + len(keys)) / len(missing))
         async with self._database.write() as session:
             await documents.advance(session, version, expected=VersionState.CHUNKED, state=VersionState.EMBEDDED)

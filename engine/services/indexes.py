@@ -19,6 +19,7 @@ from typing import IO
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine import faults
 from engine.chunking.wording import lexical_text
 from engine.database import content, documents
 from engine.database.database import Database
@@ -28,6 +29,7 @@ from engine.protocols import LexicalIndex, SnapshotStore, VectorStore
 from engine.services.entries import batches, entry, gone_ids
 from engine.services.spaces import Spaces
 from engine.services.workspaces import Workspaces, locked
+from engine.stores.snapshot import publish
 
 logger = logging.getLogger(__name__)
 
@@ -219,7 +221,8 @@ class Indexes:
                     await session.merge(Snapshot(collection_id=collection_id, folder=folder, seq=index.seq, sha256=sha256))
         except (OSError, StoreError) as error:  # a snapshot only saves time at the next start
             logger.warning("the indexes of collection %s could not be saved: %s", collection_id, error)
-            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            for one in (path, path.with_name(f".new-{folder}")):
+                await asyncio.to_thread(shutil.rmtree, one, ignore_errors=True)
             return
         if not known:  # another process deleted it
             await asyncio.to_thread(shutil.rmtree, path.parent, ignore_errors=True)
@@ -230,11 +233,15 @@ class Indexes:
                 await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
 
     def _write(self, path: Path, index: Index) -> str:
-        path.mkdir(parents=True)
+        new = path.with_name(f".new-{path.name}")
+        new.mkdir(parents=True)
         if index.vectors is not None:
-            index.vectors.save(path / "vectors")
-        index.words.save(path / "words")
-        return self._fingerprint(path)
+            index.vectors.save(new / "vectors")
+        index.words.save(new / "words")
+        sha256 = self._fingerprint(new)
+        publish(new, path)
+        faults.point("index.renamed")
+        return sha256
 
     def _owns(self) -> bool:
         if self._lock_file is None:

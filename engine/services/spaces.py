@@ -22,6 +22,7 @@ from typing import TypeVar
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine import faults
 from engine.database import content, documents
 from engine.database.columns import now
 from engine.database.database import Database, changed
@@ -209,13 +210,16 @@ class Spaces:
         async with self._database.write() as session:
             row = await _row(session, space)
             row.seq = max(row.seq, newest)
+        faults.point("space.moved")
 
     async def _put(self, collection: Collection, store: VectorStore, versions: list[Version]) -> int:
         async with self._database.read() as session:
             rows = [row for version in versions for row in await content.chunks(session, version)]
             keys = [key for _, key in rows]
             vectors = await content.vectors(session, collection.model_id, keys, dimension=collection.dimension)
+        faults.point("space.upsert")
         await _finished(store.upsert, [entry(chunk) for chunk, _ in rows], vectors)
+        faults.point("space.upserted")
         return len(rows)
 
     async def _mended(self, collection: Collection, space: str, store: VectorStore) -> bool:

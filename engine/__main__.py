@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from engine.commands import access, audit, breakers, library, operations, providers, questions, users
+from engine.commands import access, audit, breakers, keeping, library, operations, providers, questions, users
 from engine.commands.evaluation import evaluate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -22,6 +22,7 @@ for command in (
     operations.grant,
     providers.use,
     providers.migrate_store,
+    keeping.reconcile,
     operations.health,
     operations.serve,
 ):

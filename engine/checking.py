@@ -10,6 +10,7 @@ from engine.monitoring.health import HealthChecks
 from engine.operations_views import BreakerInfo
 from engine.services.checks.answering import answering_check
 from engine.services.checks.audit import audit_check
+from engine.services.checks.backlog import backlog_check
 from engine.services.checks.certificates import Endpoint, certificates_check, endpoints
 from engine.services.checks.disk import disk_check
 from engine.services.checks.evidence import REFUSING
@@ -38,6 +39,7 @@ class Checking(Foundation):
             answering_check(database, configured, self.breaker_infos),
             embedder_check(self.parts.local),
             worker_check(database),
+            backlog_check(database),
             disk_check(self.settings.data_dir),
             clock_check(database, self.redis_time),
             keys_check(database),

@@ -15,10 +15,12 @@ from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.security.passwords import Hasher
+from engine.services.backlog import Follower
 from engine.services.collections import Collections
 from engine.services.indexes import Indexes
 from engine.services.keeping import Keeping
 from engine.services.library import Library
+from engine.services.reconciler import Reconciler
 from engine.services.url_ingestion import UrlIngestion
 from engine.settings import Settings
 from engine.stores.snapshot import fingerprint
@@ -110,11 +112,23 @@ class Ingesting(Operating):
     @cached_property
     def keeping(self) -> Keeping:
         """What the facade hands on to."""
-        return Keeping()
+        return Keeping(reconciler=self.reconciler)
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        """Who compares with SQL."""
+        return Reconciler(
+            database=self.database,
+            blobs=self.blobs,
+            indexes=self.indexes,
+            spaces=self.spaces,
+            parts=self.parts,
+            every_minutes=self.settings.ingestion.reconcile_minutes,
+        )
 
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return ()
+        return (self.reconciler.run, Follower(database=self.database, spaces=self.spaces).run)
 
 
 def chunker(name: str, *, embedder: Embedder, overlap_tokens: int) -> Chunker:

@@ -79,6 +79,28 @@ class Blobs:
         """Remove a blob; quiet when it is gone."""
         self.path(key).unlink(missing_ok=True)
 
+    def holds(self, key: str, *, size_bytes: int, sha256: str = "") -> bool:
+        """Whether a blob is there with this size and, when given, this SHA-256 (hexadecimal)."""
+        path = self.path(key)
+        try:
+            if path.stat().st_size != size_bytes:
+                return False
+            with path.open("rb") as file:
+                return not sha256 or hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        except OSError:
+            return False
+
+    def files(self, *, before: float) -> list[Path]:
+        """Return all files in the folder, temporary ones too, that were last written before that moment (Unix seconds)."""
+        found = []
+        for path in self._folder.glob("*/*"):
+            try:
+                if path.stat().st_mtime < before:
+                    found.append(path)
+            except FileNotFoundError:  # an upload that ended just now
+                continue
+        return found
+
     def free_bytes(self) -> int:
         """Return the free space of the disk that holds the originals."""
         self._folder.mkdir(parents=True, exist_ok=True)

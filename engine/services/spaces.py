@@ -14,7 +14,7 @@ import contextvars
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TypeVar
@@ -91,6 +91,29 @@ class Spaces:
         while await self._behind(collection, space):
             async with self._leased(space):
                 await self._catch_up(collection, space, store, note)
+
+    async def lost(self, collection: Collection) -> bool:
+        """Whether the store counts otherwise than SQL. Its ids are then compared with the next question. Raises StoreError."""
+        known = self._open.get(collection.space)
+        if known is None:
+            return False
+        async with self._database.read() as session:
+            expected = len(await live_ids(session, collection.id))
+        if await asyncio.to_thread(known[1].count) == expected:
+            return False
+        await self._forget(collection.space)
+        return True
+
+    async def mend(self, collection: Collection, *, orphans: Iterable[str], versions: Iterable[str]) -> None:
+        """Take these ids out of a collection's space and write these versions again, as far as they are live. Raises StoreError."""
+        store = await self.current(collection)
+        async with self._leased(collection.space):
+            async with self._database.read() as session:
+                live = await live_ids(session, collection.id)
+                rows = [await session.get(Version, one) for one in sorted(set(versions))]
+            await _finished(store.delete, sorted(set(orphans) - live.keys()))
+            for batch in batches(row for row in rows if row is not None and documents.is_live(row)):
+                await self._put(collection, store, batch)
 
     async def sweep(self, *, older_than: timedelta, collection_id: str = "") -> None:
         """Remove retired spaces from their stores; one that cannot be reached now is tried again next time."""

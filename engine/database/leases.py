@@ -1,0 +1,33 @@
+"""Rights that one process has at a time, as rows: what must not be done by every replica at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import or_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from engine.database.columns import now
+from engine.database.database import changed
+from engine.database.operations_models import Heartbeat
+
+
+async def take(session: AsyncSession, name: str, owner: str, *, seconds: float) -> bool:
+    """Take or prolong the right `name` ("lease:..."): one owner has it, another takes over after `seconds` of silence.
+
+    `owner` has at most 20 characters.
+    """
+    moment, lease = now(), timedelta(seconds=seconds)
+    # From the future: the clock was set back since; waiting for it to catch up would leave the work undone for as long.
+    free = or_(Heartbeat.kind == owner, Heartbeat.at < moment - lease, Heartbeat.at > moment + lease)
+    if await changed(session, update(Heartbeat).where(Heartbeat.id == name, free).values(kind=owner, at=moment)):
+        return True
+    if await session.get(Heartbeat, name) is not None:
+        return False
+    try:
+        async with session.begin_nested():
+            session.add(Heartbeat(id=name, kind=owner, started_at=moment, at=moment, facts={}))
+    except IntegrityError:
+        return False
+    return True

@@ -17,6 +17,7 @@ from engine.retrieval.lexical import TantivyIndex
 from engine.security.passwords import Hasher
 from engine.services.backlog import Follower
 from engine.services.collections import Collections
+from engine.services.index_files import IndexFiles
 from engine.services.indexes import Indexes
 from engine.services.keeping import Keeping
 from engine.services.library import Library
@@ -121,6 +122,7 @@ class Ingesting(Operating):
             database=self.database,
             blobs=self.blobs,
             indexes=self.indexes,
+            files=IndexFiles(database=self.database, folder=self.settings.data_dir / "indexes"),
             spaces=self.spaces,
             parts=self.parts,
             every_minutes=self.settings.ingestion.reconcile_minutes,

@@ -123,24 +123,6 @@ class Indexes:
                 await self._save(collection.id, slot.index)
         return self._owns()
 
-    async def damaged(self, collection_id: str) -> bool:
-        """Whether the saved files of a collection are not the ones that SQL knows. Raises StoreError for the database."""
-        async with self._database.read() as session:
-            saved = await session.get(Snapshot, collection_id)
-        if saved is None:
-            return False
-        try:
-            return await asyncio.to_thread(self._fingerprint, self._folder / collection_id / saved.folder) != saved.sha256
-        except StoreError:
-            return True
-
-    async def leftovers(self, *, before: float) -> list[Path]:
-        """Return the folders that a crash left while saving: older than `before` (Unix seconds), and no row names them."""
-        async with self._database.read() as session:
-            named = {(row.collection_id, row.folder) for row in await session.scalars(select(Snapshot))}
-        there = [path for path in self._folder.glob("*/*") if path.is_dir() and path.parent.name != "work"]
-        return [path for path in there if (path.parent.name, path.name) not in named and path.stat().st_mtime < before]
-
     async def drop(self, collection_id: str) -> None:
         """Forget the indexes of a deleted collection and remove their files."""
         slot = self._slots.pop(collection_id, None)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Delete, Select, delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.blobs import Blobs
 from engine.database.collections import WORKING
+from engine.database.columns import Base
 from engine.database.database import Database
 from engine.database.models import IN_INDEXES, ChunkRow, Collection, DocumentRow, Job, VectorRow, Version, VersionState
 from engine.services.comparing import Truth
@@ -42,7 +42,7 @@ async def originals(database: Database, blobs: Blobs, collection: Collection, *,
         .where(Version.collection_id == collection.id, Version.state != VersionState.DELETED)
     )
     async with database.read() as session:
-        rows = [tuple(row) for row in await session.execute(query)]
+        rows = (await session.execute(query)).tuples().all()
     hashed = set(range(len(rows))) if deep or len(rows) <= SAMPLE else set(random.sample(range(len(rows)), SAMPLE))
 
     def bad() -> list[str]:
@@ -89,26 +89,22 @@ async def forgotten(session: AsyncSession, collection: Collection) -> list[tuple
     return [(version, name) for version, name in await session.execute(query)]
 
 
-def _orphans() -> Sequence[tuple[str, Select[int], Delete]]:
-    version = select(Version.id)
+def _orphans() -> dict[str, tuple[type[Base], ColumnElement[bool]]]:
     chunk = select(ChunkRow.vector_sha256).where(ChunkRow.vector_sha256 == VectorRow.text_sha256)
-    of_chunk = ~version.where(Version.id == ChunkRow.version_id).exists()
-    of_job = ~version.where(Version.id == Job.version_id).exists()
-    of_vector = ~chunk.exists()
-    return (
-        ("passages without a document", select(func.count()).select_from(ChunkRow).where(of_chunk), delete(ChunkRow).where(of_chunk)),
-        ("jobs without a document", select(func.count()).select_from(Job).where(of_job), delete(Job).where(of_job)),
-        ("vectors without a passage", select(func.count()).select_from(VectorRow).where(of_vector), delete(VectorRow).where(of_vector)),
-    )  # fmt: skip
+    return {
+        "passages without a document": (ChunkRow, ~select(Version.id).where(Version.id == ChunkRow.version_id).exists()),
+        "jobs without a document": (Job, ~select(Version.id).where(Version.id == Job.version_id).exists()),
+        "vectors without a passage": (VectorRow, ~chunk.exists()),
+    }
 
 
 async def orphan_rows(session: AsyncSession, *, mend: bool) -> dict[str, int]:
     """Return what rows nothing refers to any more, with their number; with `mend` they are deleted."""
     found = {}
-    for what, count, removal in _orphans():
-        number = await session.scalar(count) or 0
+    for what, (table, orphaned) in _orphans().items():
+        number = await session.scalar(select(func.count()).select_from(table).where(orphaned)) or 0
         if number:
             found[what] = number
             if mend:
-                await session.execute(removal.execution_options(synchronize_session=False))
+                await session.execute(delete(table).where(orphaned).execution_options(synchronize_session=False))
     return found

@@ -23,12 +23,13 @@ from engine.database.blobs import Blobs
 from engine.database.columns import now
 from engine.database.database import Database
 from engine.database.models import Collection
-from engine.database.provider_models import SpaceRow
 from engine.errors import EngineError, NotFound
 from engine.keeping_views import Difference, ReconcileReport
 from engine.services import leftovers
 from engine.services.accounts import require_operator
-from engine.services.comparing import Found, Truth, compared_vectors, compared_words, truth
+from engine.services.comparing import Truth, truth
+from engine.services.index_comparison import IndexComparison, difference
+from engine.services.index_files import IndexFiles
 from engine.services.indexes import Indexes
 from engine.services.parts import Parts
 from engine.services.spaces import Spaces
@@ -52,6 +53,7 @@ class Reconciler:
         database: Database,
         blobs: Blobs,
         indexes: Indexes,
+        files: IndexFiles,
         spaces: Spaces,
         parts: Parts,
         every_minutes: float,
@@ -59,9 +61,8 @@ class Reconciler:
     ) -> None:
         self._database = database
         self._blobs = blobs
-        self._indexes = indexes
-        self._spaces = spaces
-        self._parts = parts
+        self._files = files
+        self._indexed = IndexComparison(database=database, indexes=indexes, files=files, spaces=spaces, parts=parts)
         self._every = every_minutes * 60
         self._clock = clock
         self._owner = uuid.uuid4().hex[:20]
@@ -135,7 +136,7 @@ class Reconciler:
                 known = await truth(session, row)
             entries += len(known.versions)
             differences += await self._rows(row, known, check=check, asked=asked)
-            differences += await self._indexed(row, check=check, deep=deep)
+            differences += await self._indexed.differences(row, check=check, deep=deep)
             differences += await self._originals(row, deep=deep)
         if not collection_id:
             differences += await self._nobodys(check=check)
@@ -147,74 +148,6 @@ class Reconciler:
             seconds=round(time.perf_counter() - started, 3),
         )
 
-    # --- indexes -----------------------------------------------------------------------------------------------------
-
-    async def _indexed(self, row: Collection, *, check: bool, deep: bool) -> list[Difference]:
-        found = await self._local(row, check=check, deep=deep)
-        if row.space:
-            found += await self._remote(row, check=check, deep=deep)
-        return found
-
-    async def _local(self, row: Collection, *, check: bool, deep: bool) -> list[Difference]:
-        """Compare what lives in this process, and its files."""
-        place = "words" if row.space else "vectors"
-        try:
-            damaged = await self._indexes.damaged(row.id)
-            before, known = await self._held(row, deep=deep)
-            if not damaged and not any(before.values()):
-                return []
-            mended = False
-            if not check:
-                owner = await self._indexes.rebuild(row)
-                after, _ = await self._held(row, deep=deep)
-                mended = (owner or not damaged) and not any(after.values())
-        except EngineError as error:
-            return [_unreachable(row, place, error)]
-        told = [_difference(row, name, known, found, mended) for name, found in before.items() if found]
-        if damaged:
-            detail = "the saved index is not the one that the database knows; it is never opened, and built again from SQL"
-            held = len(known.versions)
-            told.append(_line(row, place, expected=held, found=0, missing=held, mended=mended, detail=detail))
-        return told
-
-    async def _held(self, row: Collection, *, deep: bool) -> tuple[dict[str, Found], Truth]:
-        index = await self._indexes.held(row)
-        seq, words = index.seq, index.words
-        there = await asyncio.to_thread(index.vectors.ids) if index.vectors else []
-        async with self._database.read() as session:
-            known = await truth(session, row, since=seq)
-        found = {"words": await compared_words(known, words)}
-        if index.vectors is not None:
-            found["vectors"] = await compared_vectors(self._database, row, known, index.vectors, there, deep=deep)
-        return found, known
-
-    async def _remote(self, row: Collection, *, check: bool, deep: bool) -> list[Difference]:
-        """Compare a store that keeps its vectors itself."""
-        try:
-            found, known = await self._stored(row, deep=deep)
-            if not found:
-                return []
-            mended = False
-            if not check:
-                versions = {known.versions[one] for one in found.missing | found.altered}
-                await self._spaces.mend(row, orphans=found.orphans, versions=versions)
-                mended = not (await self._stored(row, deep=deep))[0]
-        except EngineError as error:
-            return [_unreachable(row, "vectors", error)]
-        return [_difference(row, "vectors", known, found, mended)]
-
-    async def _stored(self, row: Collection, *, deep: bool) -> tuple[Found, Truth]:
-        async with self._database.read() as session:
-            space = await session.get(SpaceRow, row.space)
-        store = await self._parts.store(row.store, dimension=row.dimension, space=row.space)
-        try:
-            there = await asyncio.to_thread(store.ids)
-            async with self._database.read() as session:
-                known = await truth(session, row, since=space.seq if space else 0)
-            return await compared_vectors(self._database, row, known, store, there, deep=deep), known
-        finally:
-            await asyncio.to_thread(store.close)
-
     # --- rows and files ----------------------------------------------------------------------------------------------
 
     async def _rows(self, row: Collection, known: Truth, *, check: bool, asked: bool) -> list[Difference]:
@@ -224,7 +157,9 @@ class Reconciler:
             idle = await leftovers.forgotten(session, row)
         if bare.count:
             detail = f"passages or vectors are missing in the database: {bare.told()}. {PROCESS}"
-            told.append(_line(row, "rows", expected=bare.of, found=bare.of - bare.count, missing=bare.count, detail=detail))
+            told.append(
+                difference(row, "rows", expected=bare.of, found=bare.of - bare.count, missing=bare.count, detail=detail)
+            )
         if idle:
             mend = asked and not check  # working on them may cost money: a person decides
             if mend:
@@ -233,7 +168,7 @@ class Reconciler:
                         await jobs.queue_again(session, version)
             names = leftovers.Lost(len(idle), len(idle), tuple(name for _, name in idle)).told()
             detail = f"files that nobody works on: {names}. `reconcile` queues them again."
-            told.append(_line(row, "rows", expected=len(idle), found=0, missing=len(idle), mended=mend, detail=detail))
+            told.append(difference(row, "rows", expected=len(idle), found=0, missing=len(idle), mended=mend, detail=detail))
         return told
 
     async def _originals(self, row: Collection, *, deep: bool) -> list[Difference]:
@@ -241,7 +176,7 @@ class Reconciler:
         if not lost.count:
             return []
         detail = f"gone, or not what was uploaded: {lost.told()}. {RESTORE}"
-        return [_line(row, "originals", expected=lost.of, found=lost.of - lost.count, missing=lost.count, detail=detail)]
+        return [difference(row, "originals", expected=lost.of, found=lost.of - lost.count, missing=lost.count, detail=detail)]
 
     async def _nobodys(self, *, check: bool) -> list[Difference]:
         """Find, and remove, what no row names: rows, originals, index files."""
@@ -251,15 +186,15 @@ class Reconciler:
             rows = await leftovers.orphan_rows(session, mend=not check)
         if rows:
             detail = ", ".join(f"{count} {what}" for what, count in rows.items())
-            told.append(_line(None, "rows", orphans=sum(rows.values()), mended=not check, detail=detail))
+            told.append(difference(None, "rows", orphans=sum(rows.values()), mended=not check, detail=detail))
         files = await leftovers.strays(self._database, self._blobs, before=before)
-        folders = await self._indexes.leftovers(before=before)
+        folders = await self._files.leftovers(before=before)
         for place, paths, what in (("originals", files, "files"), ("words", folders, "index folders")):
             if paths:
                 if not check:
                     await asyncio.to_thread(_remove, paths)
                 detail = f"{len(paths)} {what} that no row names, older than a day"
-                told.append(_line(None, place, found=len(paths), orphans=len(paths), mended=not check, detail=detail))
+                told.append(difference(None, place, found=len(paths), orphans=len(paths), mended=not check, detail=detail))
         return told
 
 
@@ -269,38 +204,3 @@ def _remove(paths: list[Path]) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-
-
-def _difference(row: Collection, place: str, known: Truth, found: Found, mended: bool) -> Difference:
-    detail = f"{len(found.altered)} vectors have another value than in SQL" if found.altered else ""
-    missing = len(found.missing) + len(found.altered)
-    return _line(row, place, expected=len(known.versions), found=found.count, missing=missing, orphans=len(found.orphans),
-                 mended=mended, detail=detail)  # fmt: skip
-
-
-def _unreachable(row: Collection, place: str, error: EngineError) -> Difference:
-    return _line(row, place, detail=f"could not be compared: {error}. {error.hint}")
-
-
-def _line(
-    row: Collection | None,
-    place: str,
-    *,
-    expected: int = 0,
-    found: int = 0,
-    missing: int = 0,
-    orphans: int = 0,
-    mended: bool = False,
-    detail: str = "",
-) -> Difference:
-    return Difference(
-        collection_id=row.id if row else "",
-        collection=row.name if row else "",
-        place=place,
-        expected=expected,
-        found=found,
-        missing=missing,
-        orphans=orphans,
-        mended=mended,
-        detail=detail,
-    )

@@ -13,31 +13,27 @@ import asyncio
 import contextvars
 import logging
 import time
-import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TypeVar
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine import faults
 from engine.database import content, documents
 from engine.database.columns import now
-from engine.database.database import Database, changed
+from engine.database.database import Database
 from engine.database.models import IN_INDEXES, ChunkRow, Collection, Version
 from engine.database.provider_models import SpaceRow
 from engine.errors import EngineError, StoreError
 from engine.protocols import VectorStore
 from engine.services.entries import batches, entry, gone_ids
 from engine.services.parts import Parts
+from engine.services.space_leases import SpaceLeases
 
 logger = logging.getLogger(__name__)
 
-LEASE_SECONDS = 45.0  # what the other replicas wait for after a crash
-WAIT_SECONDS = 60.0
-POLL_SECONDS = 0.1
 QUESTION_SECONDS = 8.0
 REST_SECONDS = 5.0  # after a failure
 COMPARED = 200_000  # up to so many entries ids are compared, not only counted, when a space is opened
@@ -52,7 +48,7 @@ class Spaces:
     def __init__(self, *, database: Database, parts: Parts) -> None:
         self._database = database
         self._parts = parts
-        self._me = uuid.uuid4().hex
+        self._leases = SpaceLeases(database)
         self._open: dict[str, tuple[int, VectorStore]] = {}
         self._tasks: dict[str, asyncio.Task[VectorStore]] = {}
         self._failed: dict[str, tuple[float, int, str]] = {}
@@ -89,7 +85,7 @@ class Spaces:
     ) -> None:
         """Write into a space what changed in SQL since its row was moved. Raises StoreError."""
         while await self._behind(collection, space):
-            async with self._leased(space):
+            async with self._leases.held(space):
                 await self._catch_up(collection, space, store, note)
 
     async def lost(self, collection: Collection) -> bool:
@@ -105,9 +101,9 @@ class Spaces:
         return True
 
     async def mend(self, collection: Collection, *, orphans: Iterable[str], versions: Iterable[str]) -> None:
-        """Take these ids out of a collection's space and write these versions again, as far as they are live. Raises StoreError."""
+        """Take these ids out of a collection's space and write these versions again where they are live. Raises StoreError."""
         store = await self.current(collection)
-        async with self._leased(collection.space):
+        async with self._leases.held(collection.space):
             async with self._database.read() as session:
                 live = await live_ids(session, collection.id)
                 rows = [await session.get(Version, one) for one in sorted(set(versions))]
@@ -121,7 +117,7 @@ class Spaces:
         async with self._database.read() as session:
             rows = list(await session.scalars(query.where(SpaceRow.collection_id == collection_id) if collection_id else query))
         for row in rows:
-            if not await self._claimed(row.id, seconds=SWEEP_SECONDS, retired=True):
+            if not await self._leases.claimed(row.id, seconds=SWEEP_SECONDS, retired=True):
                 continue  # another process is at it, or somebody just went back to it
             try:
                 await self._forget(row.id)
@@ -132,7 +128,7 @@ class Spaces:
                     await _finished(store.close)
             except EngineError as error:
                 logger.warning("space %s of store %s could not be removed yet: %s", row.id, row.store, error)
-                await self._release(row.id)
+                await self._leases.release(row.id)
                 continue
             async with self._database.write() as session:
                 await _forget_previous(session, row.id)
@@ -183,41 +179,6 @@ class Spaces:
             row = await _row(session, space)
             return bool(await documents.changed_since(session, collection.id, row.seq))
 
-    # --- leases ------------------------------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def _leased(self, space: str) -> AsyncIterator[None]:
-        end = time.monotonic() + WAIT_SECONDS
-        while not await self._claimed(space, seconds=LEASE_SECONDS):
-            if time.monotonic() > end:
-                raise StoreError("another process is writing to the vector store for long", hint="Try again in a moment.")
-            await asyncio.sleep(POLL_SECONDS)
-        beat = asyncio.create_task(self._beat(space))
-        try:
-            yield
-        finally:
-            beat.cancel()
-            await self._release(space)
-
-    async def _beat(self, space: str) -> None:
-        while True:
-            await asyncio.sleep(LEASE_SECONDS / 3)
-            try:
-                await self._claimed(space, seconds=LEASE_SECONDS)
-            except StoreError as error:
-                logger.warning("the lease of space %s could not be prolonged: %s", space, error)
-
-    async def _claimed(self, space: str, *, seconds: float, retired: bool = False) -> bool:
-        free = or_(SpaceRow.owner == "", SpaceRow.owner == self._me, SpaceRow.lease_until < now())
-        which = (SpaceRow.id == space) & free & (SpaceRow.retired_at.is_not(None) if retired else True)
-        async with self._database.write() as session:
-            values = {"owner": self._me, "lease_until": now() + timedelta(seconds=seconds)}
-            return await changed(session, update(SpaceRow).where(which).values(**values)) > 0
-
-    async def _release(self, space: str) -> None:
-        async with self._database.write() as session:
-            await session.execute(update(SpaceRow).where(SpaceRow.id == space, SpaceRow.owner == self._me).values(owner=""))
-
     # --- writing -----------------------------------------------------------------------------------------------------
 
     async def _catch_up(self, collection: Collection, space: str, store: VectorStore, note: Callable[[int], None]) -> None:
@@ -250,7 +211,7 @@ class Spaces:
 
         Opened for the first time: a store that lost a volume, or was restored from a backup, differs.
         """
-        async with self._leased(space):
+        async with self._leases.held(space):
             count = await asyncio.to_thread(store.count)
             there = set(await asyncio.to_thread(store.ids)) if count <= COMPARED else None
             async with self._database.read() as session:

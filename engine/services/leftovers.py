@@ -42,7 +42,7 @@ async def originals(database: Database, blobs: Blobs, collection: Collection, *,
         .where(Version.collection_id == collection.id, Version.state != VersionState.DELETED)
     )
     async with database.read() as session:
-        rows = (await session.execute(query)).tuples().all()
+        rows = (await session.execute(query)).all()
     hashed = set(range(len(rows))) if deep or len(rows) <= SAMPLE else set(random.sample(range(len(rows)), SAMPLE))
 
     def bad() -> list[str]:

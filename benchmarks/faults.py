@@ -4,7 +4,7 @@
 
 Processes are killed by SIGKILL at named points (WORKBENCH_FAULT) and from outside, a disk is really full (a tmpfs of a few MB, for
 which this must run as root), servers are really stopped. Documents are small texts; the embedder is a server that speaks OpenAI's
-protocol and counts. Leases of jobs last 3 s instead of 60, so that a restart does not wait a minute: add that to the times.
+protocol and counts. Leases last 3 s instead of 60 (jobs) and 45 (spaces), so that a restart does not wait a minute: add that to the times.
 """
 
 from __future__ import annotations

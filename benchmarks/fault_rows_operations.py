@@ -93,12 +93,12 @@ async def f4(ground: Ground) -> Row:
                 await workbench.upload(ME, collection, "large.txt", os.urandom(3 << 20))
 
             async def commit() -> None:
-                for n in range(400):
-                    await workbench.create_conversation(ME, [collection], f"conversation {n} " + "x" * 150)
+                for _ in range(400):
+                    await workbench.create_conversation(ME, [collection])
 
             async def checkpoint() -> None:
-                for n in range(50):
-                    await workbench.create_conversation(ME, [collection], f"conversation {n}")
+                for _ in range(50):
+                    await workbench.create_conversation(ME, [collection])
                 filler.fill()
                 with closing(sqlite3.connect(file, timeout=5)) as connection:
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -125,10 +125,11 @@ class Worker:
             if job is None:
                 return None
             claim, worn_out = Claim(job.version_id, owner), job.crashes >= MAX_ATTEMPTS
-        if worn_out:  # a file that takes the whole process with it must not be tried for ever
+            self._held.add(claim)  # before the commit, which happens also when this task is cancelled meanwhile
+        if worn_out:
+            self._held.discard(claim)  # a file that takes the whole process with it must not be tried for ever
             await self._fail(claim, WORN_OUT, "Split the file, or ask an operator to look at the log.")
             return None
-        self._held.add(claim)
         return claim
 
     async def _work(self, claim: Claim) -> None:

@@ -1,6 +1,7 @@
 """Whether this process can serve: what whoever balances load asks every few seconds, and strangers may.
 
-"unready" takes a process out of use, so only what this process cannot serve without makes it so: SQL, its disk, the start, the end.
+"unready" takes a process out of use, so only what this process cannot serve without makes it so: SQL, its disk, the start,
+the end.
 A provider, a store or Redis that is away is away for all processes alike: "degraded", and everybody stays in use.
 """
 
@@ -23,7 +24,10 @@ READY, DEGRADED, UNREADY = "ready", "degraded", "unready"
 
 
 class Readinesses:
-    """`ping` reads a row from SQL, and raises the OSError of a full disk; `problems` names what is not fine and asks nobody. A result is kept for a second."""
+    """`ping` reads a row from SQL, and raises the OSError of a full disk; `problems` names what is not fine and asks nobody.
+
+    A result is kept for a second.
+    """
 
     def __init__(
         self,

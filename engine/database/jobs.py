@@ -20,13 +20,16 @@ class JobLost(Exception):  # noqa: N818 - a signal between worker and pipeline, 
 
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 3
+LONGEST_REST = timedelta(minutes=10)  # nothing is put off for longer
 
 
 async def claim(session: AsyncSession, owner: str, *, only: Sequence[str] | None = None) -> Job | None:
     """Lease the oldest job that waits or whose lease is over, and return it; `only` limits to these versions."""
     moment = now()
-    rested = or_(Job.lease_until.is_(None), Job.lease_until < moment)
-    free = or_((Job.state == "queued") & rested, (Job.state == "running") & (Job.lease_until < moment))
+    rested = or_(Job.lease_until.is_(None), Job.lease_until < moment, Job.lease_until > moment + LONGEST_REST)
+    # From further in the future than any lease: the clock of whoever wrote it is wrong, and nobody waits for it to come true.
+    lapsed = or_(Job.lease_until < moment, Job.lease_until > moment + 2 * LEASE)
+    free = or_((Job.state == "queued") & rested, (Job.state == "running") & lapsed)
     query = select(Job).where(free).order_by(Job.created_at, Job.id).limit(1).with_for_update(skip_locked=True)
     if only is not None:
         query = query.where(Job.version_id.in_(only[:500]))  # a database bounds the parameters of a statement

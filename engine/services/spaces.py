@@ -30,14 +30,13 @@ from engine.errors import EngineError, StoreError
 from engine.protocols import VectorStore
 from engine.services.entries import batches, entry, gone_ids
 from engine.services.parts import Parts
-from engine.services.space_leases import SpaceLeases
+from engine.services.space_leases import SWEEP_SECONDS, SpaceLeases
 
 logger = logging.getLogger(__name__)
 
 QUESTION_SECONDS = 8.0
 REST_SECONDS = 5.0  # after a failure
 COMPARED = 200_000  # up to so many entries ids are compared, not only counted, when a space is opened
-SWEEP_SECONDS = 3600.0
 
 T = TypeVar("T")
 

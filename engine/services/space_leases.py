@@ -49,8 +49,9 @@ class SpaceLeases:
 
     async def claimed(self, space: str, *, seconds: float, retired: bool = False) -> bool:
         """Take or prolong the lease, if nobody else has it; with `retired` only of a space that is out of use."""
+        longest = timedelta(seconds=SWEEP_SECONDS if retired else LEASE_SECONDS)
         # From the future: the clock of whoever wrote it is wrong, and nobody waits for it to come true.
-        lapsed = or_(SpaceRow.lease_until < now(), SpaceRow.lease_until > now() + timedelta(seconds=2 * SWEEP_SECONDS))
+        lapsed = or_(SpaceRow.lease_until < now(), SpaceRow.lease_until > now() + 2 * longest)
         free = or_(SpaceRow.owner == "", SpaceRow.owner == self._me, lapsed)
         which = (SpaceRow.id == space) & free & (SpaceRow.retired_at.is_not(None) if retired else True)
         async with self._database.write() as session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine import faults
-from engine.errors import FileTooLarge, NotFound
+from engine.errors import FileTooLarge, NotFound, StoreError
 
 PART_BYTES = 1 << 20
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,9 @@ class Blobs:
         self._folder = folder
 
     def put(self, source: bytes | Path, *, max_bytes: int) -> Blob:
-        """Store a copy and return it once it is safely on disk. Raises FileTooLarge and leaves nothing behind."""
+        """Store a copy and return it once it is safely on disk. Raises FileTooLarge, and StoreError for a full disk.
+
+        Then nothing is left behind."""
         key = uuid.uuid4().hex
         target = self.path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -41,6 +45,13 @@ class Blobs:
             blob = self._copy(source, temporary, key=key, max_bytes=max_bytes)
             faults.point("blob.written")
             temporary.replace(target)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise StoreError(
+                f"the file could not be stored: {error.strerror}",
+                hint="Nothing of it was kept and nothing else is lost. An operator has to make room; then upload it again.",
+            ) from error
         finally:
             temporary.unlink(missing_ok=True)
         # The name itself must survive a power cut before SQL is told of it, and so must that of a folder made for it.

@@ -36,7 +36,8 @@ class Blobs:
     def put(self, source: bytes | Path, *, max_bytes: int) -> Blob:
         """Store a copy and return it once it is safely on disk. Raises FileTooLarge, and StoreError for a full disk.
 
-        Then nothing is left behind."""
+        Then nothing is left behind.
+        """
         key = uuid.uuid4().hex
         target = self.path(key)
         target.parent.mkdir(parents=True, exist_ok=True)

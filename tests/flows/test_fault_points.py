@@ -124,3 +124,16 @@ async def test_a_damaged_index_file_is_never_opened_and_the_index_is_rebuilt_wit
                 again = await session.get_one(Snapshot, collection_id)
             seen += (len(store.ids()), words.count(), again.folder != saved.folder) == (1, 1, True)
         assert (seen, embedder.embedded) == (12, paid)
+
+
+async def test_a_full_disk_is_told_in_words_and_two_who_make_one_collection_share_it(tmp_path: Path) -> None:
+    assembly = Assembly(offline_settings(tmp_path))
+    assembly.use_embedder("local", HashedWords())
+    async with assembly.opened(serve=False) as workbench:
+        ids = await asyncio.gather(*(workbench.collection_id(ADMIN, "notes", create=True) for _ in range(4)))
+        assert len(set(ids)) == 1
+        faults.arm("blob.written:enospc")
+        with pytest.raises(StoreError, match="No space") as refusal:
+            await workbench.upload(ADMIN, ids[0], "lamp.txt", b"The lamp is kept in room 4.")
+        assert "make room" in refusal.value.hint
+        assert not [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]

@@ -1,7 +1,7 @@
-"""An embedded store that was not closed in order is opened in a child first: damaged native files can end the process that opens them.
+"""An embedded store that was not closed in order is opened in a child process first.
 
-Chroma 1.5 has ended with SIGSEGV on damaged HNSW segments (chroma-core/chroma issue 7090 and reports from users of it). A folder that fails the child
-is put aside, and the collections in it are written again from SQL.
+Damaged native files can end the process that opens them (SIGSEGV of Chroma 1.5 on damaged HNSW segments, chroma-core/chroma
+issue 7090). A folder that the child does not survive is put aside, and its collections are written again from SQL.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def opening(folder: Path, script: str) -> None:
         logger.error("the files in %s are damaged; they are put aside, and written again from the database", folder.name)
         _put_aside(folder)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / MARK).touch()
     except OSError as error:
         raise StoreError(f"{folder.name} cannot be written: {error.strerror}", hint="Check space and permissions.") from error

@@ -6,18 +6,21 @@ import os
 
 import typer
 
-from engine.commands import access, audit, breakers, keeping, library, operations, providers, questions, users
+from engine.commands import access, audit, breakers, keeping, library, operations, providers, questions, upkeep, users, versions
 from engine.commands.evaluation import evaluate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 for command in (
     library.ingest,
     library.fetch,
+    upkeep.sync,
     questions.ask,
     questions.search,
     library.documents,
     library.text,
     library.delete,
+    versions.versions,
+    versions.activate,
     evaluate,
     operations.grant,
     providers.use,
@@ -34,6 +37,8 @@ app.add_typer(access.key, name="key")
 app.add_typer(providers.provider, name="provider")
 app.add_typer(audit.audit, name="audit")
 app.add_typer(breakers.breakers, name="breakers")
+app.add_typer(upkeep.retention, name="retention")
+app.add_typer(upkeep.hold, name="hold")
 
 # Documents are secrets: what these commands, and the server they become, write is for this account alone.
 os.umask(0o077)

@@ -10,12 +10,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from engine.correlation import working_for
-from engine.database import collections, conversations, documents
+from engine.database import collections, conversations, holds
 from engine.database.audit import record
 from engine.database.chat_models import Conversation, MessageRow
+from engine.database.cited import states
 from engine.database.columns import new_id
 from engine.database.database import Database
-from engine.database.models import DocumentRow
 from engine.errors import EngineError, InputError, QuestionRejected
 from engine.monitoring.tracing import Traces
 from engine.pipelines.ask import Ask, AskEvent, Finished, Step, Token, drained
@@ -91,6 +91,7 @@ class Chat:
             if message.id in self._running:
                 await self.stop(principal, message.id)
         async with self._database.write() as session:
+            await holds.refuse(session, "this conversation", ("user", principal.user_id))
             await session.delete(await conversations.own(session, principal, conversation_id))
             await record(session, principal, "conversation.delete", conversation_id, messages=len(rows))
 
@@ -239,22 +240,15 @@ class Chat:
                 await record(session, principal, "question.ask", message_id, outcome="failure", reason=error[:200])
 
     async def citation_states(self, principal: Principal, message_id: str) -> dict[int, str]:
-        """Return, for each citation, whether its source is "current", "changed", "removed" or of "no access"."""
+        """Return, for each citation, whether its source is "current", "changed", "removed" or of "no access".
+
+        What the words mean is told in `engine.database.cited`.
+        """
         async with self._database.read() as session:
             row = await conversations.own_message(session, principal, message_id)
             info = await conversations.message(session, row)
             held = await collections.rights(session, principal)
-            states: dict[int, str] = {}
-            for citation in info.answer.citations if info.answer else ():
-                document = await session.get(DocumentRow, citation.document_id)
-                if document is None or document.deleted_at is not None:
-                    states[citation.n] = "removed"
-                elif document.collection_id not in held:
-                    states[citation.n] = "no access"
-                else:
-                    version = await documents.version_of(session, citation.document_id, citation.version)
-                    states[citation.n] = "current" if documents.is_live(version) else "changed"
-        return states
+            return await states(session, info.answer.citations if info.answer else (), set(held))
 
 
 def _before(question: str, history: list[Message]) -> list[Message]:

@@ -9,20 +9,29 @@ from typing import Any
 
 from engine import registry
 from engine.database.models import Collection
+from engine.ingestion_views import BulkAction
 from engine.loading import preview, sandbox
 from engine.operating import Operating
 from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.security.passwords import Hasher
+from engine.services.archives import Archives
 from engine.services.backlog import Follower
+from engine.services.bulk import Action, Bulk
 from engine.services.collections import Collections
+from engine.services.folder_sync import FolderSync
 from engine.services.index_files import IndexFiles
 from engine.services.indexes import Indexes
 from engine.services.keeping import Keeping
+from engine.services.legal_holds import LegalHolds
 from engine.services.library import Library
+from engine.services.moving import Moving
 from engine.services.reconciler import Reconciler
+from engine.services.retention import RetentionRules
+from engine.services.upload_checks import UploadChecks
 from engine.services.url_ingestion import UrlIngestion
+from engine.services.versions import Versions
 from engine.settings import Settings
 from engine.stores.snapshot import fingerprint
 from engine.worker import Worker
@@ -111,9 +120,61 @@ class Ingesting(Operating):
         return UrlIngestion(database=self.database, library=self.library, rules=self.url_rules, limits=self.settings.egress)
 
     @cached_property
+    def archives(self) -> Archives:
+        """Documents by the zip."""
+        return Archives(
+            database=self.database,
+            take=self.library.upload,
+            folder=self.settings.data_dir / "incoming",
+            limits=self.settings.limits,
+            ingestion=self.settings.ingestion,
+        )
+
+    @cached_property
     def keeping(self) -> Keeping:
         """What the facade hands on to."""
-        return Keeping(reconciler=self.reconciler)
+        return Keeping(
+            sync=FolderSync(database=self.database, library=self.library),
+            retention=self.retention,
+            holds=LegalHolds(self.database),
+            versions=self.versions,
+            moving=Moving(database=self.database, wake=self.worker.wake),
+            checks=self.upload_checks,
+            bulk=self.bulk,
+            archives=self.archives,
+            reconciler=self.reconciler,
+        )
+
+    @cached_property
+    def versions(self) -> Versions:
+        """Which content of a document answers."""
+        return Versions(database=self.database, blobs=self.blobs, wake=self.worker.wake)
+
+    @cached_property
+    def upload_checks(self) -> UploadChecks:
+        """Forecasts of uploads."""
+        return UploadChecks(database=self.database, quotas=self.quotas, configured=self.configured, settings=self.settings)
+
+    @cached_property
+    def bulk(self) -> Bulk:
+        """One action on many documents."""
+        actions: dict[BulkAction, Action] = {
+            BulkAction.DELETE: self.library.delete,
+            BulkAction.RESTORE: self.library.restore,
+            BulkAction.RETRY: partial(self.library.reprocess, password=None),
+            BulkAction.ENABLE: self.versions.enable,
+            BulkAction.DISABLE: self.versions.disable,
+        }
+        return Bulk(database=self.database, actions=actions)
+
+    @cached_property
+    def retention(self) -> RetentionRules:
+        """What removes what is too old."""
+        return RetentionRules(database=self.database, trail=self.trail, forget=self.blobs.delete)
+
+    def purges(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        """Return what removes what is out of date; each is called once in an hour."""
+        return (*super().purges(), self.retention.run, self.versions.purge)
 
     @cached_property
     def reconciler(self) -> Reconciler:

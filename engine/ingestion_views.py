@@ -65,6 +65,25 @@ class FileReceipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SyncReport:
+    """What a comparison of a folder with a collection did: receipts of what was read, and which documents' files are gone.
+
+    `waiting` are files that are still being written; `deleted`: the documents of `gone` were deleted, else only named.
+    """
+
+    receipts: tuple[FileReceipt, ...]
+    unchanged: int
+    waiting: tuple[str, ...] = ()
+    gone: tuple[FileReceipt, ...] = ()
+    deleted: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was taken in, refused or removed."""
+        return bool(self.receipts) or (self.deleted and bool(self.gone))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionInfo:
     """One version of a document. `state` as in `engine.database.models.VersionState`; one at most has `active`."""
 

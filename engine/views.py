@@ -11,11 +11,17 @@ from engine.types import Answer, Right
 
 
 class UploadVerdict(StrEnum):
-    """What became of an upload: taken, already there with the same bytes, or the next version of a known name."""
+    """What became of an upload.
+
+    Taken; already there with the same bytes; the next version of a known name; left alone because the name is known; or the
+    same bytes of a file whose processing failed, which is tried again.
+    """
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     NEW_VERSION = "new version"
+    SKIPPED = "skipped"
+    AGAIN = "again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +43,11 @@ class CollectionInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentInfo:
-    """A row of the documents table. `state` is the newest version's: see `engine.database.models.VersionState`.
+    """A row of the documents table, about its present version: see `engine.database.present`.
 
-    `held` and `flagged` count passages of the version that answers questions: kept out of answers, and marked in them.
+    `state` as in `engine.database.models.VersionState`. `held` and `flagged` count passages of the version that answers
+    questions: kept out of answers, and marked in them. A `disabled` document is kept and never retrieved. `last_used_at` is
+    when an answer last cited it, `versions` how many there are, those without content included.
     """
 
     id: str
@@ -63,6 +71,9 @@ class DocumentInfo:
     updated_at: datetime
     held: int = 0
     flagged: int = 0
+    disabled: bool = False
+    last_used_at: datetime | None = None
+    versions: int = 1
 
     @property
     def text_coverage(self) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.chat import Chat
 from engine.database.database import Database
 from engine.documents import Chunk, Page, PageImage
+from engine.ingestion_views import OnDuplicate
 from engine.pipelines.ask import Ask
 from engine.services.access import Access, AccessFacade
 from engine.services.accounts import Accounts
@@ -175,10 +176,17 @@ class Workbench(AccessFacade, OperationsFacade, KeepingFacade):
         await self._collections.delete(principal, collection_id)
 
     async def upload(
-        self, principal: Principal, collection_id: str, name: str, data: bytes | Path, *, password: str | None = None
+        self,
+        principal: Principal,
+        collection_id: str,
+        name: str,
+        data: bytes | Path,
+        *,
+        password: str | None = None,
+        on_duplicate: OnDuplicate = OnDuplicate.ASK,
     ) -> tuple[DocumentInfo, UploadVerdict]:
         """Store a file safely and queue it; processing goes on in the background. Raises InputError, AccessDenied."""
-        return await self._library.upload(principal, collection_id, name, data, password=password)
+        return await self._library.upload(principal, collection_id, name, data, password=password, on_duplicate=on_duplicate)
 
     async def waiting(self, principal: Principal, collection_id: str) -> int:
         """Return how many files of a collection are on their way to being answered from. Raises NotFound."""
@@ -223,9 +231,9 @@ class Workbench(AccessFacade, OperationsFacade, KeepingFacade):
         """Return the picture of a page with passages marked; None for a type without pictures. Raises NotFound."""
         return await self._library.page_image(principal, document_id, number, version=version, highlight=highlight, width=width)
 
-    async def original(self, principal: Principal, document_id: str) -> bytes:
-        """Return the file as uploaded. Raises NotFound."""
-        return await self._library.original(principal, document_id)
+    async def original(self, principal: Principal, document_id: str, version: int | None = None) -> bytes:
+        """Return the file as uploaded: that version, or else the present one. Raises NotFound."""
+        return await self._library.original(principal, document_id, version)
 
     async def delete_document(self, principal: Principal, document_id: str) -> None:
         """Take a document out of every answer at once; `restore_document` undoes it for a day."""

@@ -26,6 +26,7 @@ PAGES = [
     (ADMINS, "providers", ":material/hub:"),
     (ADMINS, "users", ":material/group:"),
     (ADMINS, "audit", ":material/history:"),
+    (OPERATORS, "upkeep", ":material/home_repair_service:"),
     (OPERATORS, "health", ""),
 ]
 NOBODY: frozenset[Role] = frozenset()  # reached from the foot of the sidebar, where the name stands

@@ -14,10 +14,12 @@ from rich.table import Column, Table
 
 from engine.commands.console import LOCAL, complain, errors, out, print_json, run
 from engine.errors import EngineError, InputError, NotFound
+from engine.ingestion_views import FileReceipt, OnDuplicate
 from engine.views import DocumentInfo, UploadVerdict
 from engine.workbench import Workbench
 
 CollectionName = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
+NOTES = {UploadVerdict.DUPLICATE: " (already there as {})", UploadVerdict.SKIPPED: " (left as it is)"}
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -27,34 +29,54 @@ def ingest(
     ],
     collection: CollectionName = "default",
     password: Annotated[str, typer.Option(help="For encrypted files.")] = "",
+    on_duplicate: Annotated[
+        OnDuplicate, typer.Option(help="About a name or bytes that are there already: see docs/versions.md.")
+    ] = OnDuplicate.ASK,
     as_json: AsJson = False,
 ) -> None:
-    """Add documents to a collection; it is made if there is none of that name. Files that are there already cost nothing."""
+    """Add documents to a collection; it is made if there is none of that name. Files that are there already cost nothing.
+
+    Every file of a zip archive becomes a document.
+    """
 
     async def work(workbench: Workbench) -> None:
         files = named_files(paths)
         collection_id = await workbench.collection_id(LOCAL, collection, create=True)
-        taken: list[tuple[str, str, UploadVerdict]] = []
+        receipts: list[FileReceipt] = []
         for name, path in files:
-            try:
-                info, verdict = await workbench.upload(LOCAL, collection_id, name, path, password=password or None)
-                taken.append((name, info.id, verdict))
-            except (EngineError, OSError) as error:
-                complain(error if isinstance(error, EngineError) else InputError(f"{name}: {error}"))
+            receipts += await _taken(workbench, collection_id, name, path, password=password or None, on_duplicate=on_duplicate)
+        for one in receipts:
+            if one.verdict is None:
+                complain(InputError(f"{one.name}: {one.problem}", hint=one.hint))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=errors, transient=True) as progress:
             bar = progress.add_task("processing", total=await workbench.waiting(LOCAL, collection_id))
             await workbench.process(LOCAL, collection_id, done=lambda _: progress.advance(bar))
         infos = {info.id: info for info in await workbench.documents(LOCAL, collection_id)}
-        rows = [(name, infos[document_id], verdict) for name, document_id, verdict in taken if document_id in infos]
+        rows = [(one.name, infos[one.document_id], one.verdict) for one in receipts if one.verdict and one.document_id in infos]
         if as_json:
             print_json([{"file": name, **_row(info), "verdict": verdict.value} for name, info, verdict in rows])
         else:
             _show_ingested(rows)
-        if len(rows) < len(files) or any(info.state != "live" for _, info, _ in rows):
+        if len(rows) < len(receipts) or any(info.state != "live" for _, info, _ in rows):
             raise typer.Exit(1)
 
     run(work)
+
+
+async def _taken(
+    workbench: Workbench, collection_id: str, name: str, path: Path, *, password: str | None, on_duplicate: OnDuplicate
+) -> list[FileReceipt]:
+    """Hand one file over, or every file of an archive, and return what became of each."""
+    try:
+        if await workbench.is_archive(path):
+            return await workbench.upload_archive(LOCAL, collection_id, name, path, on_duplicate=on_duplicate)
+        info, verdict = await workbench.upload(LOCAL, collection_id, name, path, password=password, on_duplicate=on_duplicate)
+    except EngineError as error:
+        return [FileReceipt(name=name, problem=str(error), hint=error.hint)]
+    except OSError as error:
+        return [FileReceipt(name=name, problem=str(error))]
+    return [FileReceipt(name=name, document_id=info.id, verdict=verdict)]
 
 
 def fetch(
@@ -104,7 +126,7 @@ def _below(folder: Path) -> Iterator[Path]:
 def _show_ingested(rows: list[tuple[str, DocumentInfo, UploadVerdict]]) -> None:
     for name, info, verdict in sorted(rows, key=lambda row: row[0]):
         if info.state == "live":
-            again = f" (already there as {info.name})" if verdict is UploadVerdict.DUPLICATE else ""
+            again = NOTES.get(verdict, "").format(info.name)
             out.print(f"{name}: {info.pages} pages, {info.chunks} chunks{again}", markup=False)
         else:
             out.print(f"{name}: {info.state}: {info.reason} {info.hint}", markup=False)
@@ -140,7 +162,7 @@ def text(
     """Print the text of a page exactly as offsets count in it."""
 
     async def work(workbench: Workbench) -> None:
-        info = await _find(workbench, document, collection)
+        info = await find_document(workbench, document, collection)
         typer.echo((await workbench.page(LOCAL, info.id, page)).text, nl=False)
 
     run(work)
@@ -153,14 +175,14 @@ def delete(
     """Take a document out of every answer at once; it is removed for good a day later."""
 
     async def work(workbench: Workbench) -> None:
-        info = await _find(workbench, document, collection)
+        info = await find_document(workbench, document, collection)
         await workbench.delete_document(LOCAL, info.id)
         out.print(f"deleted {info.name}", markup=False)
 
     run(work)
 
 
-async def _find(workbench: Workbench, wanted: str, collection: str) -> DocumentInfo:
+async def find_document(workbench: Workbench, wanted: str, collection: str) -> DocumentInfo:
     """Return the document with this id, or with this name in the collection. Raises NotFound."""
     for info in await workbench.documents(LOCAL):
         if info.id == wanted or (info.name == wanted and info.collection == collection):

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.access_models import GroupGrant, Member
 from engine.database.models import Collection, DocumentRow, Grant, Version, VersionState
+from engine.database.present import present
 from engine.errors import AccessDenied, InputError, NotFound
 from engine.types import Principal, Right, Role
 from engine.views import CollectionInfo
@@ -43,6 +44,19 @@ async def require(session: AsyncSession, principal: Principal, collection_id: st
     if _ORDER.index(held) < _ORDER.index(right):
         raise AccessDenied(f"you may {held.value} the collection {row.name!r}, but this needs the right to {right.value}")
     return row
+
+
+async def lock(session: AsyncSession, *collection_ids: str) -> list[Collection]:
+    """Wait until nobody else adds to these collections, keep it so until the transaction ends, and return them in that order.
+
+    Raises NotFound when one was deleted meanwhile.
+    """
+    # Not FOR UPDATE where there is something weaker: rows that refer to a collection must not wait for it.
+    query = select(Collection).where(Collection.id.in_(collection_ids)).order_by(Collection.id)
+    rows = {row.id: row for row in await session.scalars(query.with_for_update(key_share=True))}
+    if any(collection_id not in rows for collection_id in collection_ids):
+        raise NotFound("the collection was deleted meanwhile", hint="Choose another one.")
+    return [rows[collection_id] for collection_id in collection_ids]
 
 
 def refuse_change(principal: Principal, right: Right = Right.WRITE) -> None:
@@ -87,7 +101,7 @@ async def name_taken(session: AsyncSession, name: str) -> bool:
 async def infos(session: AsyncSession, principal: Principal) -> list[CollectionInfo]:
     """Return the collections that the principal may read, by name, with their counters."""
     held = await rights(session, principal)
-    newest = select(Version.document_id, func.max(Version.number).label("number")).group_by(Version.document_id).subquery()
+    newest = present(list(held))
     counters = (
         select(
             Version.collection_id,
@@ -96,7 +110,7 @@ async def infos(session: AsyncSession, principal: Principal) -> list[CollectionI
             func.sum(case((Version.state == VersionState.FAILED, 1), else_=0)).label("failed"),
             func.sum(case((Version.state.in_(WORKING), 1), else_=0)).label("working"),
         )
-        .join(newest, (newest.c.document_id == Version.document_id) & (newest.c.number == Version.number))
+        .join(newest, (newest.c.document_id == Version.document_id) & (newest.c.n == Version.number))
         .join(DocumentRow, DocumentRow.id == Version.document_id)
         .where(DocumentRow.deleted_at.is_(None))
         .group_by(Version.collection_id)

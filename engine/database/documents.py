@@ -2,63 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Select, func, select, update
-from sqlalchemy import delete as sql_delete
+from sqlalchemy import case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
-from engine.database import content, quarantine
+from engine.database import collections, holds, jobs, quarantine
 from engine.database.collections import WORKING
 from engine.database.columns import now
 from engine.database.database import changed, next_sequence
 from engine.database.jobs import JobLost
-from engine.database.models import IN_INDEXES, ChunkRow, Collection, DocumentRow, Job, PageRow, Version, VersionState
+from engine.database.models import IN_INDEXES, DocumentRow, Job, Version, VersionState
+from engine.database.present import PAST
+from engine.database.removal import remove_content
 from engine.errors import InputError, NotFound
-from engine.views import DocumentInfo, UploadVerdict
-
-_DONE = {VersionState.STORED: 0.02, VersionState.PARSED: 0.1, VersionState.CHUNKED: 0.15, VersionState.EMBEDDED: 0.95}
 
 
-async def receive(
-    session: AsyncSession, *, collection_id: str, name: str, sha256: str, size_bytes: int, blob: str, created_by: str
-) -> tuple[Version, UploadVerdict]:
-    """Note an upload and queue its processing; the same bytes in the same collection give the version that is there.
-
-    The same name with other bytes becomes the next version; the old one serves until the new one is live.
-    """
-    # Only the newest version of a document is a twin: the bytes of an older one may be wanted back.
-    newest = select(Version.document_id, func.max(Version.number).label("n")).group_by(Version.document_id).subquery()
-    twin = await session.scalar(
-        select(Version)
-        .join(newest, (newest.c.document_id == Version.document_id) & (newest.c.n == Version.number))
-        .join(DocumentRow, DocumentRow.id == Version.document_id)
-        .where(
-            Version.collection_id == collection_id,
-            Version.sha256 == sha256,
-            Version.state.in_([*WORKING, VersionState.LIVE]),
-            DocumentRow.deleted_at.is_(None),
-        )
-        .limit(1)
-    )
-    if twin is not None:
-        return twin, UploadVerdict.DUPLICATE
-    document = await session.scalar(
-        select(DocumentRow).where(
-            DocumentRow.collection_id == collection_id, DocumentRow.name == name, DocumentRow.deleted_at.is_(None)
-        )
-    )
-    verdict = UploadVerdict.NEW_VERSION if document else UploadVerdict.ACCEPTED
-    if document is None:
-        document = DocumentRow(collection_id=collection_id, name=name, created_by=created_by)
-        session.add(document)
-        await session.flush()
-    return await add_version(session, document, sha256=sha256, size_bytes=size_bytes, blob=blob), verdict
-
-
-async def add_version(session: AsyncSession, document: DocumentRow, *, sha256: str, size_bytes: int, blob: str) -> Version:
+async def add_version(
+    session: AsyncSession, document: DocumentRow, *, sha256: str, size_bytes: int, blob: str, replaces: bool = False
+) -> Version:
     """Add the next version of a document together with its job."""
     last = await session.scalar(select(func.max(Version.number)).where(Version.document_id == document.id)) or 0
     version = Version(
@@ -68,6 +31,7 @@ async def add_version(session: AsyncSession, document: DocumentRow, *, sha256: s
         sha256=sha256,
         size_bytes=size_bytes,
         blob=blob,
+        replaces=replaces,
     )
     session.add(version)
     await session.flush()
@@ -75,12 +39,23 @@ async def add_version(session: AsyncSession, document: DocumentRow, *, sha256: s
     return version
 
 
-async def get(session: AsyncSession, document_id: str, *, deleted: bool = False) -> DocumentRow:
-    """Return the document. Raises NotFound when it does not exist or, unless `deleted`, was deleted."""
-    row = await session.get(DocumentRow, document_id)
+async def get(session: AsyncSession, document_id: str, *, deleted: bool = False, lock: bool = False) -> DocumentRow:
+    """Return the document; `lock` keeps others from changing which of its versions is live until the transaction ends.
+
+    Raises NotFound when it does not exist or, unless `deleted`, was deleted.
+    """
+    row = await session.get(DocumentRow, document_id, with_for_update={"key_share": True} if lock else None)
     if row is None or (row.deleted_at is not None and not deleted):
         raise NotFound("there is no such document, or it is not yours to see", hint="It may have been deleted.")
     return row
+
+
+async def named(session: AsyncSession, collection_id: str, name: str) -> DocumentRow | None:
+    """Return the document of this name, unless it was deleted."""
+    query = select(DocumentRow).where(
+        DocumentRow.collection_id == collection_id, DocumentRow.name == name, DocumentRow.deleted_at.is_(None)
+    )
+    return await session.scalar(query.limit(1))
 
 
 async def version_of(session: AsyncSession, document_id: str, number: int | None = None) -> Version:
@@ -101,6 +76,22 @@ async def newest_version(session: AsyncSession, document_id: str) -> Version:
     if row is None:
         raise NotFound("there is no version of this document")
     return row
+
+
+async def present_version(session: AsyncSession, document_id: str) -> Version:
+    """Return the version that a document is about now: see `engine.database.present`. Raises NotFound."""
+    past = case((Version.state.in_(PAST), 1), else_=0)
+    query = select(Version).where(Version.document_id == document_id).order_by(past, Version.number.desc()).limit(1)
+    row = await session.scalar(query)
+    if row is None:
+        raise NotFound("there is no version of this document")
+    return row
+
+
+async def retry(session: AsyncSession, version: Version) -> None:
+    """Put a version whose processing failed back to the start."""
+    await advance(session, version, expected=VersionState.FAILED, state=VersionState.STORED, reason="", hint="")
+    await jobs.queue_again(session, version)
 
 
 async def waiting(session: AsyncSession, collection_id: str) -> list[str]:
@@ -131,9 +122,9 @@ async def fail(session: AsyncSession, version_id: str, *, reason: str, hint: str
 async def go_live(session: AsyncSession, version: Version) -> bool:
     """Let this version answer questions and retire the ones before it, in one step of the global order.
 
-    False, and the version is retired itself, when a newer one is live already or the document was deleted meanwhile.
+    False when it is not in the indexes: a newer one is live already, or the document was deleted or disabled meanwhile.
     """
-    document = await session.get_one(DocumentRow, version.document_id)
+    document = await get(session, version.document_id, deleted=True, lock=True)
     newer = (
         (Version.document_id == version.document_id) & (Version.number > version.number) & (Version.state == VersionState.LIVE)
     )
@@ -142,9 +133,8 @@ async def go_live(session: AsyncSession, version: Version) -> bool:
         return False
     await quarantine.keep_decisions(session, version)
     seq = await next_sequence(session)
-    older = (Version.document_id == version.document_id) & (Version.id != version.id) & IN_INDEXES
-    await session.execute(update(Version).where(older).values(state=VersionState.REPLACED, dead_seq=seq))
-    gone = seq if document.deleted_at is not None else None
+    await _retire_others(session, version, seq)
+    gone = seq if _is_out(document) else None
     await advance(
         session,
         version,
@@ -158,27 +148,65 @@ async def go_live(session: AsyncSession, version: Version) -> bool:
     return gone is None
 
 
+async def _retire_others(session: AsyncSession, version: Version, seq: int) -> None:
+    # A live version of a deleted or disabled document is in no index, and must not come back beside this one.
+    others = (Version.document_id == version.document_id) & (Version.id != version.id) & (Version.state == VersionState.LIVE)
+    await session.execute(update(Version).where(others, IN_INDEXES).values(dead_seq=seq))
+    await session.execute(update(Version).where(others).values(state=VersionState.REPLACED))
+
+
+def _is_out(document: DocumentRow) -> bool:
+    return document.deleted_at is not None or document.disabled_at is not None
+
+
+async def activate(session: AsyncSession, document: DocumentRow, version: Version) -> None:
+    """Let a version that was replaced answer again, and retire the one that is live, in one step of the global order."""
+    seq = await next_sequence(session)
+    await _retire_others(session, version, seq)
+    gone = seq if _is_out(document) else None
+    values = {"state": VersionState.LIVE, "live_seq": seq, "dead_seq": gone}
+    await advance(session, version, expected=VersionState.REPLACED, **values)
+
+
 async def delete(session: AsyncSession, document: DocumentRow) -> None:
     """Take the document out of every answer at once; `restore` brings it back until it is purged."""
     document.deleted_at = now()
+    await _take_out(session, document)
+
+
+async def disable(session: AsyncSession, document: DocumentRow) -> None:
+    """Keep the document, and keep it out of every answer from now on; `enable` undoes it."""
+    document.disabled_at = now()
+    await _take_out(session, document)
+
+
+async def enable(session: AsyncSession, document: DocumentRow) -> None:
+    """Undo `disable`."""
+    document.disabled_at = None
+    await _bring_back(session, document)
+
+
+async def _take_out(session: AsyncSession, document: DocumentRow) -> None:
     seq = await next_sequence(session)
     there = (Version.document_id == document.id) & IN_INDEXES
     await session.execute(update(Version).where(there).values(dead_seq=seq))
 
 
-async def restore(session: AsyncSession, document: DocumentRow) -> None:
-    """Undo `delete`. Raises InputError when another document has taken the name meanwhile."""
-    namesake = select(DocumentRow.id).where(
-        DocumentRow.collection_id == document.collection_id,
-        DocumentRow.name == document.name,
-        DocumentRow.deleted_at.is_(None),
-    )
-    if await session.scalar(namesake) is not None:
-        raise InputError(f"there is another {document.name!r} by now", hint="Delete or keep that one.")
-    document.deleted_at = None
+async def _bring_back(session: AsyncSession, document: DocumentRow) -> None:
+    if _is_out(document):
+        return
     seq = await next_sequence(session)
     there = (Version.document_id == document.id) & (Version.state == VersionState.LIVE)
     await session.execute(update(Version).where(there).values(live_seq=seq))
+
+
+async def restore(session: AsyncSession, document: DocumentRow) -> None:
+    """Undo `delete`. Raises InputError when another document has taken the name meanwhile."""
+    await collections.lock(session, document.collection_id)
+    if await named(session, document.collection_id, document.name) is not None:
+        raise InputError(f"there is another {document.name!r} by now", hint="Delete or keep that one.")
+    document.deleted_at = None
+    await _bring_back(session, document)
 
 
 async def changed_since(session: AsyncSession, collection_id: str, seq: int) -> list[Version]:
@@ -199,79 +227,25 @@ def is_live(version: Version) -> bool:
     return version.live_seq is not None and version.live_seq > (version.dead_seq or 0)
 
 
-async def infos(session: AsyncSession, collection_ids: Sequence[str], *, document_id: str | None = None) -> list[DocumentInfo]:
-    """Return the documents of these collections, newest change first, each with its newest version."""
-    rows = await session.execute(_newest_versions(collection_ids, document_id))
-    marked = await quarantine.counts(session, collection_ids)
-    return [
-        replace(
-            _info(document, version, collection, progress),
-            held=marked[document.id][quarantine.HELD],
-            flagged=marked[document.id][quarantine.FLAGGED],
-        )
-        for document, version, collection, progress in rows
-    ]
-
-
-def _newest_versions(collection_ids: Sequence[str], document_id: str | None) -> Select[DocumentRow, Version, str, float]:
-    newest = select(Version.document_id, func.max(Version.number).label("n")).group_by(Version.document_id).subquery()
-    query = (
-        select(DocumentRow, Version, Collection.name, Job.progress)
-        .join(newest, newest.c.document_id == DocumentRow.id)
-        .join(Version, (Version.document_id == DocumentRow.id) & (Version.number == newest.c.n))
-        .join(Collection, Collection.id == DocumentRow.collection_id)
-        .outerjoin(Job, Job.version_id == Version.id)
-        .where(DocumentRow.collection_id.in_(collection_ids), DocumentRow.deleted_at.is_(None))
-        .order_by(Version.updated_at.desc(), DocumentRow.name)
-    )
-    return query.where(DocumentRow.id == document_id) if document_id else query
-
-
-def _info(document: DocumentRow, version: Version, collection: str, progress: float | None) -> DocumentInfo:
-    state = VersionState(version.state)
-    return DocumentInfo(
-        id=document.id,
-        collection_id=document.collection_id,
-        collection=collection,
-        name=document.name,
-        media_type=version.media_type,
-        title=version.title,
-        version=version.number,
-        state=state.value,
-        progress=max(progress or 0.0, _DONE[state]) if state in _DONE else 1.0,
-        reason=version.reason,
-        hint=version.hint,
-        pages=version.pages,
-        pages_with_text=version.pages_with_text,
-        chunks=version.chunks,
-        size_bytes=version.size_bytes,
-        sha256=version.sha256,
-        warnings=tuple(version.warnings),
-        created_at=document.created_at,
-        updated_at=version.updated_at,
-    )
-
-
 async def blobs_of(session: AsyncSession, collection_id: str) -> list[str]:
-    """Return the keys of all originals of a collection."""
-    return list(set(await session.scalars(select(Version.blob).where(Version.collection_id == collection_id))))
+    """Return the keys of the originals of a collection, without those that a version in another collection names, too."""
+    own = set(await session.scalars(select(Version.blob).where(Version.collection_id == collection_id)))
+    here, there = aliased(Version), aliased(Version)
+    shared = select(here.blob).join(there, there.blob == here.blob)
+    elsewhere = shared.where(
+        here.collection_id == collection_id, there.collection_id != collection_id, there.state != VersionState.DELETED
+    )
+    return list(own - set(await session.scalars(elsewhere)))
 
 
 async def purge(session: AsyncSession, document: DocumentRow) -> list[str]:
     """Remove the content of a deleted document and return its blobs; the rows stay as tombstones for old citations."""
-    rows = list(await session.scalars(select(Version).where(Version.document_id == document.id)))
-    ids = [row.id for row in rows]
-    keys = set(await session.scalars(select(ChunkRow.vector_sha256).where(ChunkRow.version_id.in_(ids))))
-    for table in (PageRow, ChunkRow, Job):
-        await session.execute(sql_delete(table).where(table.version_id.in_(ids)))
-    await content.sweep_vectors(session, keys)
-    for row in rows:
-        row.state = VersionState.DELETED
-    return sorted({row.blob for row in rows})
+    return await remove_content(session, list(await session.scalars(select(Version).where(Version.document_id == document.id))))
 
 
 async def purgeable(session: AsyncSession, *, before: datetime) -> list[DocumentRow]:
     """Return the documents deleted before that moment whose content is still here."""
     there = select(Version.document_id).where(Version.state != VersionState.DELETED)
-    query = select(DocumentRow).where(DocumentRow.deleted_at < before, DocumentRow.id.in_(there))
+    query = select(DocumentRow).where(DocumentRow.deleted_at < before, DocumentRow.id.in_(there), ~holds.document_held())
+    query = query.with_for_update(key_share=True)  # whoever restores one of them waits
     return list(await session.scalars(query))

@@ -127,6 +127,7 @@ class DocumentRow(Base):
 class Version(Base):
     """One content of a document. In an index while `live_seq` is set and greater than `dead_seq`.
 
+    `replaces`: once it is live, the content of the former versions is to be removed.
     A purged version keeps its row (without pages and chunks) as the tombstone that projections and old citations need.
     """
 
@@ -156,6 +157,7 @@ class Version(Base):
     live_seq: Mapped[int | None]
     dead_seq: Mapped[int | None]
     source: Mapped[str] = mapped_column(String(500), default="")
+    replaces: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
 

@@ -24,6 +24,7 @@ from engine.database.database import Database
 from engine.database.jobs import JobLost
 from engine.database.models import Collection, DocumentRow, Version, VersionState
 from engine.database.quarantine import FLAGGED, HELD
+from engine.database.versions import remove_replaced
 from engine.documents import Chunk, Document, Page, Piece
 from engine.errors import BadResponse, EmptyDocument, StoreError
 from engine.monitoring.timing import timing
@@ -193,7 +194,9 @@ class Ingest:
             lost = await content.missing_vectors(session, collection.model_id, [key for _, key in rows])
             if lost or len(rows) != version.chunks:
                 raise StoreError(f"{len(lost)} vectors are missing after embedding", hint="Process the document again.")
-            if await documents.go_live(session, version):
+            live = await documents.go_live(session, version)
+            unused = await remove_replaced(session, version.document_id)
+            if live:
                 await record(
                     session,
                     None,
@@ -203,6 +206,8 @@ class Ingest:
                     chunks=version.chunks,
                     pages=version.pages,
                 )
+        for key in unused:
+            await asyncio.to_thread(self._blobs.delete, key)
 
 
 @lru_cache(maxsize=1000)

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine import registry
-from engine.database import collections, content, documents, users
+from engine.database import collections, content, documents, holds, users
 from engine.database.audit import record
 from engine.database.blobs import Blobs
 from engine.database.columns import new_id, now
@@ -164,6 +164,8 @@ class Collections:
         """Remove a collection with all of its documents, for good. Raises NotFound, AccessDenied."""
         async with self._database.write() as session:
             row = await collections.require(session, principal, collection_id, Right.OWNER)
+            await holds.refuse_collection(session, collection_id, row.name)
+            await collections.lock(session, collection_id)  # a file that is just coming in must not be forgotten
             blobs = await documents.blobs_of(session, collection_id)
             await record(session, principal, "collection.delete", row.id, name=row.name, files=len(blobs))
             keys = await content.vector_keys(session, collection_id)

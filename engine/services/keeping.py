@@ -1,13 +1,21 @@
 """The part of the facade about keeping documents.
 
-Jobs, versions, generations, backups; `engine.workbench.Workbench` stands on it.
+Jobs, versions, generations, backups, retention; `engine.workbench.Workbench` stands on it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.services.archives import Archives
+from engine.services.bulk import Bulk
+from engine.services.folder_sync import FolderSync
+from engine.services.legal_holds import LegalHolds
+from engine.services.moving import Moving
 from engine.services.reconciler import Reconciler
+from engine.services.retention import RetentionRules
+from engine.services.upload_checks import UploadChecks
+from engine.services.versions import Versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +23,14 @@ class Keeping:
     """The parts that this part of the facade hands on to."""
 
     reconciler: Reconciler
+    sync: FolderSync
+    retention: RetentionRules
+    holds: LegalHolds
+    versions: Versions
+    moving: Moving
+    checks: UploadChecks
+    bulk: Bulk
+    archives: Archives
 
 
 class KeepingFacade:
@@ -22,3 +38,22 @@ class KeepingFacade:
 
     def __init__(self, keeping: Keeping) -> None:
         self.reconcile = keeping.reconciler.reconcile
+        self.sync_folder = keeping.sync.sync
+        self.retention_rules = keeping.retention.rules
+        self.save_retention_rule = keeping.retention.save
+        self.delete_retention_rule = keeping.retention.delete
+        self.retention_effects = keeping.retention.effects
+        self.apply_retention = keeping.retention.apply
+        self.legal_holds = keeping.holds.all
+        self.set_legal_hold = keeping.holds.set
+        self.release_legal_hold = keeping.holds.release
+        self.versions = keeping.versions.all
+        self.activate_version = keeping.versions.activate
+        self.sweep_versions = keeping.versions.purge
+        self.disable_document = keeping.versions.disable
+        self.enable_document = keeping.versions.enable
+        self.move_document = keeping.moving.move
+        self.check_upload = keeping.checks.check
+        self.bulk = keeping.bulk.run
+        self.upload_archive = keeping.archives.upload
+        self.is_archive = keeping.archives.is_archive

@@ -11,21 +11,26 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine import faults
-from engine.database import collections, content, documents, jobs
+from engine.database import collections, content, document_list, documents, holds
 from engine.database.audit import record
 from engine.database.blobs import Blob, Blobs
 from engine.database.columns import now
 from engine.database.database import Database
 from engine.database.models import DocumentRow, Version, VersionState
+from engine.database.receiving import receive
 from engine.documents import Chunk, Page, PageImage
 from engine.errors import AccessDenied, EngineError, InputError, NotFound, QuotaExceeded
+from engine.ingestion_views import OnDuplicate
+from engine.loading.zips import refuse_archive
 from engine.security.sealing import Sealer
 from engine.services.quotas import Quotas
+from engine.services.visible import visible
 from engine.settings import Settings
 from engine.types import Principal, Right
 from engine.views import DocumentInfo, UploadVerdict
 
 FILE_NAME_CHARS = 400
+ADDED = (UploadVerdict.ACCEPTED, UploadVerdict.NEW_VERSION)
 RenderPage = Callable[..., PageImage | None]
 
 
@@ -52,19 +57,28 @@ class Library:
         self._wake = wake
 
     async def upload(
-        self, principal: Principal, collection_id: str, name: str, data: bytes | Path, *, password: str | None
+        self,
+        principal: Principal,
+        collection_id: str,
+        name: str,
+        data: bytes | Path,
+        *,
+        password: str | None,
+        on_duplicate: OnDuplicate = OnDuplicate.ASK,
     ) -> tuple[DocumentInfo, UploadVerdict]:
         """Store a file and queue it. When this returns, the file survives a crash.
 
-        Raises InputError, QuotaExceeded, AccessDenied.
+        Its SHA-256 is taken while it is stored, and what is there already is found before anything is read of it.
+        Raises InputError (UnsupportedFile for an archive), QuotaExceeded, AccessDenied.
         """
         name = clean_file_name(name)
         async with self._database.read() as session:
             await collections.require(session, principal, collection_id, Right.WRITE)
+        await asyncio.to_thread(refuse_archive, data)
         limit = self._settings.limits.max_file_mb << 20
         blob = await asyncio.to_thread(self._blobs.put, data, max_bytes=limit)
         try:
-            version, verdict = await self._receive(principal, collection_id, name, blob, password)
+            version, verdict = await self._receive(principal, collection_id, name, blob, password, on_duplicate)
             faults.point("upload.stored")
         except (InputError, AccessDenied) as error:
             # Refused before anything was written. After an interruption the row may be there all the same, and an original
@@ -72,18 +86,24 @@ class Library:
             await asyncio.to_thread(self._blobs.delete, blob.key)
             await self._note_refusal(principal, collection_id, blob, error)
             raise
-        if verdict is UploadVerdict.DUPLICATE:
+        if verdict not in ADDED:
             await asyncio.to_thread(self._blobs.delete, blob.key)
         self._wake()
         return await self.document(principal, version.document_id), verdict
 
     async def _receive(
-        self, principal: Principal, collection_id: str, name: str, blob: Blob, password: str | None
+        self,
+        principal: Principal,
+        collection_id: str,
+        name: str,
+        blob: Blob,
+        password: str | None,
+        on_duplicate: OnDuplicate,
     ) -> tuple[Version, UploadVerdict]:
         async with self._database.write() as session:
             await collections.require(session, principal, collection_id, Right.WRITE)
             await self._quotas.take(session, principal, blob.size_bytes)
-            version, verdict = await documents.receive(
+            version, verdict = await receive(
                 session,
                 collection_id=collection_id,
                 name=name,
@@ -91,8 +111,9 @@ class Library:
                 size_bytes=blob.size_bytes,
                 blob=blob.key,
                 created_by=principal.user_id,
+                on_duplicate=OnDuplicate(on_duplicate),
             )
-            if password and verdict is not UploadVerdict.DUPLICATE:
+            if password and verdict in (*ADDED, UploadVerdict.AGAIN):
                 version.sealed_password = self._sealer.seal(password)
             await record(session, principal, "document.upload", version.document_id, sha256=blob.sha256, verdict=verdict.value)
         return version, verdict
@@ -111,25 +132,25 @@ class Library:
             readable = list(await collections.rights(session, principal))
             if collection_id is not None:
                 readable = [(await collections.require(session, principal, collection_id, Right.READ)).id]
-            return await documents.infos(session, readable)
+            return await document_list.infos(session, readable)
 
     async def document(self, principal: Principal, document_id: str) -> DocumentInfo:
         """Return one document. Raises NotFound."""
         async with self._database.read() as session:
-            row = await self._visible(session, principal, document_id)
-            return (await documents.infos(session, [row.collection_id], document_id=document_id))[0]
+            row = await visible(session, principal, document_id)
+            return (await document_list.infos(session, [row.collection_id], document_id=document_id))[0]
 
     async def page(self, principal: Principal, document_id: str, number: int, version: int | None) -> Page:
         """Return one page as parsed. Raises NotFound."""
         async with self._database.read() as session:
-            await self._visible(session, principal, document_id)
-            row = await documents.version_of(session, document_id, version)
+            await visible(session, principal, document_id)
+            row = _kept(await documents.version_of(session, document_id, version))
             return await content.page(session, row.id, number)
 
     async def chunks(self, principal: Principal, document_id: str) -> list[Chunk]:
         """Return the chunks of the version that answers questions, in reading order. Raises NotFound."""
         async with self._database.read() as session:
-            await self._visible(session, principal, document_id)
+            await visible(session, principal, document_id)
             row = await documents.version_of(session, document_id)
             return [chunk for chunk, _ in await content.chunks(session, row)]
 
@@ -145,8 +166,8 @@ class Library:
     ) -> PageImage | None:
         """Return the picture of a page with the passages marked, or None for a type without pictures. Raises NotFound."""
         async with self._database.read() as session:
-            await self._visible(session, principal, document_id)
-            row = await documents.version_of(session, document_id, version)
+            await visible(session, principal, document_id)
+            row = _kept(await documents.version_of(session, document_id, version))
         password = self._sealer.open(row.sealed_password) if row.sealed_password else None
         return await asyncio.to_thread(
             self._render,
@@ -158,18 +179,22 @@ class Library:
             password=password,
         )
 
-    async def original(self, principal: Principal, document_id: str) -> bytes:
-        """Return the file as it was uploaded (the newest version). Raises NotFound."""
+    async def original(self, principal: Principal, document_id: str, version: int | None = None) -> bytes:
+        """Return the file as it was uploaded: that version, or else the present one. Raises NotFound."""
         async with self._database.write() as session:
-            await self._visible(session, principal, document_id)
-            info_row = await documents.newest_version(session, document_id)
-            await record(session, principal, "document.download", document_id, version=info_row.number)
-        return await asyncio.to_thread(self._blobs.read, info_row.blob)
+            await visible(session, principal, document_id)
+            if version is None:
+                row = await documents.present_version(session, document_id)
+            else:
+                row = _kept(await documents.version_of(session, document_id, version))
+            await record(session, principal, "document.download", document_id, version=row.number)
+        return await asyncio.to_thread(self._blobs.read, row.blob)
 
     async def delete(self, principal: Principal, document_id: str) -> None:
         """Take a document out of every answer at once; `restore` undoes it. Raises NotFound, AccessDenied."""
         async with self._database.write() as session:
-            row = await self._visible(session, principal, document_id, Right.WRITE)
+            row = await visible(session, principal, document_id, Right.WRITE, lock=True)
+            await holds.refuse_document(session, row)
             await documents.delete(session, row)
             await record(session, principal, "document.delete", document_id, name=row.name)
 
@@ -185,29 +210,21 @@ class Library:
                 await record(session, principal, "document.restore", document_id, name=row.name)
 
     async def reprocess(self, principal: Principal, document_id: str, *, password: str | None) -> DocumentInfo:
-        """Process the newest upload again, beside what is live. Raises NotFound, AccessDenied, InputError."""
+        """Process the present version again, beside what is live. Raises NotFound, AccessDenied, InputError."""
         async with self._database.write() as session:
-            row = await self._visible(session, principal, document_id, Right.WRITE)
-            version = await documents.newest_version(session, document_id)
+            row = await visible(session, principal, document_id, Right.WRITE, lock=True)
+            version = await documents.present_version(session, document_id)
             if version.state in collections.WORKING:
                 raise InputError("this document is being processed already", hint="Wait until it is done.")
             if version.state == VersionState.FAILED:
-                await documents.advance(
-                    session, version, expected=VersionState.FAILED, state=VersionState.STORED, reason="", hint=""
-                )
-                await jobs.queue_again(session, version)
+                await documents.retry(session, version)
             else:
-                version = await self._next_version(session, row, version)
+                version = await next_version(session, row, version)
             if password:
                 version.sealed_password = self._sealer.seal(password)
             await record(session, principal, "document.reprocess", document_id, version=version.number)
         self._wake()
         return await self.document(principal, document_id)
-
-    async def _next_version(self, session: AsyncSession, row: DocumentRow, old: Version) -> Version:
-        new = await documents.add_version(session, row, sha256=old.sha256, size_bytes=old.size_bytes, blob=old.blob)
-        new.sealed_password = old.sealed_password
-        return new
 
     async def purge(self, *, older_than: timedelta) -> int:
         """Remove for good what was deleted longer ago than that, and return how many documents. For the engine itself."""
@@ -220,15 +237,20 @@ class Library:
             await asyncio.to_thread(self._blobs.delete, key)
         return len(rows)
 
-    async def _visible(
-        self, session: AsyncSession, principal: Principal, document_id: str, right: Right = Right.READ
-    ) -> DocumentRow:
-        row = await documents.get(session, document_id)
-        try:
-            await collections.require(session, principal, row.collection_id, right)
-        except NotFound as error:
-            raise NotFound("there is no such document, or it is not yours to see") from error
-        return row
+
+async def next_version(session: AsyncSession, row: DocumentRow, old: Version) -> Version:
+    """Queue the file of a version as the next version of its document."""
+    new = await documents.add_version(session, row, sha256=old.sha256, size_bytes=old.size_bytes, blob=old.blob)
+    new.sealed_password = old.sealed_password
+    return new
+
+
+def _kept(version: Version) -> Version:
+    if version.state == VersionState.DELETED:
+        raise NotFound(
+            f"the content of version {version.number} was removed", hint="What an answer quoted of it is kept with the answer."
+        )
+    return version
 
 
 def clean_file_name(name: str) -> str:

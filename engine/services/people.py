@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.access_views import ImportedUser, Invitation, UserInfo
-from engine.database import sessions, sign_ins, tickets, users
+from engine.database import holds, sessions, sign_ins, tickets, users
 from engine.database.audit import record
 from engine.database.columns import now
 from engine.database.database import Database
@@ -115,6 +115,7 @@ class People:
         require_role(principal, Role.ADMIN)
         async with self._database.write() as session:
             user = await _spared(session, user_id, "deleted")
+            await holds.refuse(session, repr(user.name), ("user", user.id))
             await users.remove(session, user)
             await sign_ins.unlock(session, user.name)
             await record(session, principal, "user.delete", user.name, user=user.id, role=user.role)

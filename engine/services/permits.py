@@ -38,13 +38,18 @@ _ANY_KEY = Permit(frozenset(Scope))
 PERMITS: dict[str, Permit] = {
     **dict.fromkeys(("collections", "collection_id"), _LIST),
     **dict.fromkeys(("documents", "document", "page", "chunks", "page_image", "waiting", "search", "quarantine"), _READ),
+    "versions": _READ,
+    **dict.fromkeys(("check_upload", "activate_version", "disable_document"), _WRITE),
+    **dict.fromkeys(("enable_document", "move_document", "bulk"), _WRITE),
     "groups": Permit(frozenset({Scope.READ, Scope.ADMIN}), preview=True),
     "original": _COPY,
     "ask": _ASK,
     **dict.fromkeys(("conversations", "create_conversation", "rename_conversation", "delete_conversation"), _ASK),
     **dict.fromkeys(("set_scope", "messages", "message", "send", "stop", "citation_states"), _ASK),
     **dict.fromkeys(("create_collection", "delete_collection", "upload", "process", "reprocess"), _WRITE),
-    **dict.fromkeys(("delete_document", "restore_document", "upload_url", "release_passage", "hold_passage"), _WRITE),
+    **dict.fromkeys(
+        ("delete_document", "restore_document", "upload_url", "upload_archive", "release_passage", "hold_passage"), _WRITE
+    ),
     **dict.fromkeys(("grants", "grant", "grant_group", "shareable"), _WRITE),
     **dict.fromkeys(("provider_kinds", "providers", "add_provider", "edit_provider", "remove_provider"), _ADMIN),
     **dict.fromkeys(("test_provider", "provider_models", "choices", "choose", "impact", "simulate"), _ADMIN),
@@ -59,7 +64,7 @@ PERMITS: dict[str, Permit] = {
     **dict.fromkeys(("save_alert_channel", "delete_alert_channel", "test_alert_channel", "support_bundle"), _OPERATE),
     **dict.fromkeys(("audit_facets", "audit_verify", "audit_export", "audit_sources"), _ADMIN),
     "clear_cache": _ADMIN,
-    **dict.fromkeys(("metrics", "measurements", "measurements_csv"), _OPERATE),
+    **dict.fromkeys(("metrics", "measurements", "measurements_csv", "reconcile"), _OPERATE),
     **dict.fromkeys(("breakers", "command_breaker"), _OPERATE),
     **dict.fromkeys(("issue_token", "revoke_token"), _ANY_KEY),
     "note_denied": Permit(frozenset(Scope), preview=True),

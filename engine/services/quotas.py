@@ -41,6 +41,13 @@ class Quotas:
             raise QuotaExceeded(f"you may upload {limits} in an hour", retry_after_seconds=wait)
         session.add(Upload(user_id=principal.user_id, at=moment, size_bytes=size_bytes))
 
+    async def left(self, session: AsyncSession, principal: Principal) -> tuple[int, int] | None:
+        """Return how many files and bytes may come now; None where there is no limit."""
+        if await session.get(User, principal.user_id) is None:
+            return None
+        files, size, _ = await uploads.since(session, principal.user_id, now() - WINDOW)
+        return max(0, self._limits.files_per_hour - files), max(0, (self._limits.mb_per_hour << 20) - size)
+
     async def purge(self) -> None:
         """Forget what no limit counts any more. For the engine."""
         async with self._database.write() as session:

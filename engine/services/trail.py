@@ -133,6 +133,11 @@ class Trail:
         async with self._database.read() as session:
             return await verify(session, self._key, checkpoints, damage)
 
+    @property
+    def least_days(self) -> int:
+        """How long every row is kept at least."""
+        return self._limits.retention_days
+
     # --- removing ----------------------------------------------------------------------------------------------------
 
     async def retain(self, principal: Principal, *, older_than_days: int, apply: bool = False) -> Retention:

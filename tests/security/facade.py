@@ -22,6 +22,8 @@ from engine.audit_views import AuditQuery
 from engine.database.columns import Base, new_id, now
 from engine.database.operations_models import AlertRow
 from engine.errors import AccessDenied, AddressDenied, EngineError, NotFound
+from engine.ingestion_views import BulkAction, UploadCheck
+from engine.keeping_views import RetentionKind, RetentionRule
 from engine.operations_views import AlertChannel, AlertRule, BreakerCommand, Range
 from engine.provider_views import Choice
 from engine.security.passwords import BcryptHasher
@@ -29,6 +31,7 @@ from engine.security.totp import STEP_SECONDS, code_at
 from engine.testing import ADMIN, offline_workbench
 from engine.types import Principal, Right, Role
 from engine.workbench import Workbench
+from tests.fixtures.loading.tiny_more import packed
 
 TABLE = Path(__file__).with_name("facade_matrix.csv")
 WHO = ("stranger", "owner", "reader", "other", "operator", "admin",
@@ -90,6 +93,16 @@ class World:
         info, _ = await self.workbench.upload(ADMIN, collection_id, "a.txt", f"The quokka sleeps {self.name()}.".encode())
         await self.workbench.process(ADMIN, collection_id)
         return info.id
+
+    async def replaced(self) -> str:
+        """One with a second version that is live."""
+        document = await self.workbench.document(ADMIN, await self.document())
+        await self.workbench.upload(ADMIN, document.collection_id, document.name, self.name().encode())
+        await self.workbench.process(ADMIN, document.collection_id)
+        return document.id
+
+    async def documents(self) -> list[str]:
+        return [await self.document()]
 
     async def kept_document(self) -> str:
         """One for all callers of a method that leaves it as it is."""
@@ -171,6 +184,13 @@ class World:
         saved = await self.workbench.save_alert_channel(ADMIN, made)
         return saved.id
 
+    async def retention_rule(self) -> str:
+        rule = RetentionRule(id="", kind=RetentionKind.FILES, days=30_000, collection_id=await self.collection(), enabled=False)
+        return (await self.workbench.save_retention_rule(ADMIN, rule)).id
+
+    async def legal_hold(self) -> str:
+        return (await self.workbench.set_legal_hold(ADMIN, "document", await self.document(), "case 1")).id
+
     async def key(self) -> str:
         """One of the owner's."""
         made = await self.workbench.create_api_key(self.people["owner"], self.name(), [Scope.READ])
@@ -222,6 +242,13 @@ ARGUMENTS: dict[str, Arguments] = {
     "delete_document": args(D),
     "restore_document": args(D),
     "reprocess": args(D),
+    "versions": args(World.kept_document),
+    "activate_version": args(World.replaced, 1),
+    "disable_document": args(D),
+    "enable_document": args(D),
+    "move_document": args(D, C),
+    "check_upload": args(C, lambda _: (UploadCheck(name="b.txt", sha256="0" * 64, size_bytes=1),)),
+    "bulk": args(BulkAction.DISABLE, World.documents),
     "search": args("quokka", collections=_collections),
     "ask": args("What does the quokka do?", collections=_collections),
     "conversations": args(),
@@ -314,6 +341,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "quarantine": args(C),
     "release_passage": args(World.passage),
     "hold_passage": args(World.passage),
+    "upload_archive": args(C, "b.zip", packed({"a.txt": b"The wombat digs."})),
     "upload_url": args(C, "http://127.0.0.1/a.txt"),
     "measurements": args(Range.HOUR),
     "measurements_csv": args("15 min"),
@@ -321,7 +349,17 @@ ARGUMENTS: dict[str, Arguments] = {
     "set_preference": args("health_range", World.name),
     "breakers": args(),
     "clear_cache": args(),
+    "reconcile": args(check=True),
     "command_breaker": args(World.breaker, BreakerCommand.HOLD),
+    "sync_folder": args(C, Path("/nowhere")),
+    "retention_rules": args(),
+    "save_retention_rule": args(RetentionRule(id="", kind=RetentionKind.CHATS, days=30_000, enabled=False)),
+    "delete_retention_rule": args(World.retention_rule),
+    "retention_effects": args(World.retention_rule),
+    "apply_retention": args(World.retention_rule),
+    "legal_holds": args(),
+    "set_legal_hold": args("document", D, "case 2"),
+    "release_legal_hold": args(World.legal_hold),
 }
 CHANGE_THE_CALLER = {"change_password", "confirm_second_factor", "remove_second_factor", "sign_out_everywhere"}
 """After these the callers are not who they were, so everybody comes in anew."""

@@ -28,9 +28,10 @@ from tests.ui.fake_audit import FakeAudit
 from tests.ui.fake_operations import FakeOperations
 from tests.ui.fake_people import START, FakePeople
 from tests.ui.fake_providers import FakeProviders, fill_providers
+from tests.ui.fake_upkeep import FakeUpkeep
 
 
-class FakeWorkbench(FakeAccess, FakeAudit, FakeOperations, FakePeople, FakeProviders):
+class FakeWorkbench(FakeAccess, FakeAudit, FakeOperations, FakePeople, FakeProviders, FakeUpkeep):
     """Keeps everything in dictionaries; `fail` makes the named methods raise."""
 
     def __init__(self, *, step_seconds=0.0):
@@ -47,6 +48,7 @@ class FakeWorkbench(FakeAccess, FakeAudit, FakeOperations, FakePeople, FakeProvi
         self.start_audit()
         self.start_access()
         self.start_operations()
+        self.start_upkeep()
         self.ids = (f"{kind:04d}" for kind in itertools.count(1))
 
     def __getattribute__(self, name):

@@ -16,7 +16,7 @@ def calls_open_page(statement):
 
 
 def test_there_are_pages():
-    assert {page.stem for page in PAGES} == {"chat", "documents", "providers", "users", "audit", "health", "account"}
+    assert {page.stem for page in PAGES} == {"chat", "documents", "providers", "users", "audit", "health", "upkeep", "account"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

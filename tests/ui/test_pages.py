@@ -103,13 +103,13 @@ def test_health_says_what_a_failure_means_and_what_to_do(visit):
     assert "**Next step:** Free some space" in shown
 
 
-@pytest.mark.parametrize(("name", "titles"), [("analyst", 2), ("operator", 3), ("admin", 6)])
+@pytest.mark.parametrize(("name", "titles"), [("analyst", 2), ("operator", 4), ("admin", 7)])
 def test_the_frame_offers_the_pages_of_the_role_and_knows_the_others(visit, monkeypatch, name, titles):
     found, navigation = [], st.navigation
     monkeypatch.setattr(st, "navigation", lambda pages, **options: found.extend(pages) or navigation(pages, **options))
     test = visit("ui/frame.py", name)
     assert not test.exception
-    assert (len(found), sum(one.visibility == "visible" for one in found)) == (7, titles)
+    assert (len(found), sum(one.visibility == "visible" for one in found)) == (8, titles)
     assert any(one.key == "frame_sign_out" for one in test.button)
 
 

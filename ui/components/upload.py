@@ -19,10 +19,17 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 FILES, FOLDER, ADDRESS = "Files", "A whole folder", "A web address"
-ICONS = {UploadVerdict.DUPLICATE: ":material/content_copy:", UploadVerdict.NEW_VERSION: ":material/difference:"}
+ICONS = {
+    UploadVerdict.DUPLICATE: ":material/content_copy:",
+    UploadVerdict.NEW_VERSION: ":material/difference:",
+    UploadVerdict.SKIPPED: ":material/skip_next:",
+    UploadVerdict.AGAIN: ":material/replay:",
+}
 WORDS = {
     UploadVerdict.DUPLICATE: "is there already, with the same content. Nothing was added.",
     UploadVerdict.NEW_VERSION: "is processed as a new version; the present one serves until it is ready.",
+    UploadVerdict.SKIPPED: "was left out: there is a document of this name already.",
+    UploadVerdict.AGAIN: "failed before; it is processed again.",
 }
 
 
@@ -125,6 +132,8 @@ def summary(verdicts: Sequence[Verdict]) -> str:
         (UploadVerdict.ACCEPTED, "accepted, progress below"),
         (UploadVerdict.NEW_VERSION, "new version of a known document"),
         (UploadVerdict.DUPLICATE, "already there"),
+        (UploadVerdict.SKIPPED, "left out"),
+        (UploadVerdict.AGAIN, "tried again"),
         (None, "refused"),
     ]
     return " · ".join(f"**{counts[outcome]} {word}**" for outcome, word in named if counts[outcome])

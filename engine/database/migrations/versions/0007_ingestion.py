@@ -32,6 +32,7 @@ ADDED: 'tuple[tuple[str, sa.Column[object]], ...]' = (
     ('collections', sa.Column('generation', sa.String(length=32), nullable=False, server_default='')),
     ('documents', sa.Column('disabled_at', MOMENT, nullable=True)),
     ('versions', sa.Column('source', sa.String(length=500), nullable=False, server_default='')),
+    ('versions', sa.Column('replaces', sa.Boolean(), nullable=False, server_default=NO)),
     ('pages', sa.Column('recognised', sa.Boolean(), nullable=False, server_default=NO)),
     ('pages', sa.Column('lines', sa.JSON(), nullable=False, server_default='[]')),
     ('chunks', sa.Column('generation', sa.String(length=32), nullable=False, server_default='')),

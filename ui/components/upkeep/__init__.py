@@ -1,0 +1,1 @@
+"""The upkeep page, one section a file."""

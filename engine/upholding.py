@@ -11,6 +11,7 @@ from engine.ingesting import Ingesting
 from engine.ingestion_views import BulkAction
 from engine.retrieval.search import HybridSearch
 from engine.services.archives import Archives
+from engine.services.backlog import Follower
 from engine.services.backup_schedule import BackupSchedule
 from engine.services.backups import Backups
 from engine.services.bulk import Action, Bulk
@@ -21,12 +22,14 @@ from engine.services.generation_recall import GenerationRecall
 from engine.services.generation_removal import GenerationRemoval
 from engine.services.generations import Generations
 from engine.services.heartbeats import WORKER
+from engine.services.index_files import IndexFiles
 from engine.services.job_desk import JobDesk
 from engine.services.keeping import Keeping
 from engine.services.legal_holds import LegalHolds
 from engine.services.moving import Moving
 from engine.services.portable import Portable
 from engine.services.portable_filling import Filling
+from engine.services.reconciler import Reconciler
 from engine.services.retention import RetentionRules
 from engine.services.upload_checks import UploadChecks
 from engine.services.versions import Versions
@@ -86,6 +89,7 @@ class Upholding(Ingesting):
     def keeping(self) -> Keeping:
         """What the facade hands on to."""
         return Keeping(
+            reconciler=self.reconciler,
             backups=self.backups,
             portable=self.portable,
             generations=self.generations,
@@ -127,6 +131,19 @@ class Upholding(Ingesting):
             BulkAction.DISABLE: self.versions.disable,
         }
         return Bulk(database=self.database, actions=actions)
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        """Who compares with SQL."""
+        return Reconciler(
+            database=self.database,
+            blobs=self.blobs,
+            indexes=self.indexes,
+            files=IndexFiles(database=self.database, folder=self.settings.data_dir / "indexes"),
+            spaces=self.spaces,
+            parts=self.parts,
+            every_minutes=self.settings.ingestion.reconcile_minutes,
+        )
 
     @cached_property
     def backups(self) -> Backups:
@@ -174,7 +191,14 @@ class Upholding(Ingesting):
     def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""
         mode = self.settings.ingestion.worker
-        doing = (self.generation_builder.serve, self.sweeper.run, self.backup_schedule.run, self._end_backups)
+        doing = (
+            self.generation_builder.serve,
+            self.sweeper.run,
+            self.backup_schedule.run,
+            self._end_backups,
+            self.reconciler.run,
+            Follower(database=self.database, spaces=self.spaces).run,
+        )
         if mode == "child":
             return (*doing, self.worker_child.run)
         return (*doing, self.ringing.run) if mode == "celery" else doing

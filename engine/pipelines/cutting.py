@@ -13,6 +13,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine import faults
 from engine.chunking.wording import PREFIX_TOKENS, searchable_text
 from engine.database import content
 from engine.database.database import Database
@@ -124,6 +125,7 @@ class Cutting:
                 await permitted(session)
                 await content.save_vectors(session, collection.model_id, keys, vectors)
                 bill(session)
+            faults.point("ingest.embedded")
             await done(start + len(keys), len(missing))
         return len(missing)
 

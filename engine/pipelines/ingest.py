@@ -10,6 +10,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine import faults
 from engine.database import content, cuts, documents
 from engine.database.audit import record
 from engine.database.blobs import Blobs
@@ -77,6 +78,7 @@ class Ingest:
         if version.state == VersionState.STORED:
             with timing(self._meter, "ingest_seconds", "parse"):
                 await self._load(version, document, report)
+            faults.point("ingest.parsed")
         while version.state in (VersionState.PARSED, VersionState.CHUNKED, VersionState.EMBEDDED):
             await self._step(version, document, report)
 
@@ -90,6 +92,7 @@ class Ingest:
         if version.state == VersionState.PARSED or not cut:
             with timing(self._meter, "ingest_seconds", "chunk"):
                 await self._chunk(version, document, collection, report)
+            faults.point("ingest.chunked")
         elif version.state == VersionState.CHUNKED:
             with timing(self._meter, "ingest_seconds", "embed"):
                 await self._embed(version, document, collection, report)
@@ -97,6 +100,7 @@ class Ingest:
             with timing(self._meter, "ingest_seconds", "live"):
                 await report("index", 0, version.chunks)
                 await self._go_live(version)
+            faults.point("ingest.live")
 
     async def _load(self, version: Version, document: DocumentRow, report: Report) -> None:
         await report("parse", 0, 0)

@@ -16,6 +16,7 @@ from engine.services.job_desk import JobDesk
 from engine.services.legal_holds import LegalHolds
 from engine.services.moving import Moving
 from engine.services.portable import Portable
+from engine.services.reconciler import Reconciler
 from engine.services.retention import RetentionRules
 from engine.services.upload_checks import UploadChecks
 from engine.services.versions import Versions
@@ -29,6 +30,7 @@ class Keeping:
     portable: Portable
     generations: Generations
     jobs: JobDesk
+    reconciler: Reconciler
     sync: FolderSync
     retention: RetentionRules
     holds: LegalHolds
@@ -62,6 +64,7 @@ class KeepingFacade:
         self.cancel = keeping.jobs.cancel
         self.requeue = keeping.jobs.requeue
         self.tray = keeping.jobs.tray
+        self.reconcile = keeping.reconciler.reconcile
         self.sync_folder = keeping.sync.sync
         self.retention_rules = keeping.retention.rules
         self.save_retention_rule = keeping.retention.save

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine import faults
 from engine.database import collections, content, document_list, documents, holds
 from engine.database.audit import record
 from engine.database.blobs import Blob, Blobs
@@ -78,6 +79,7 @@ class Library:
         blob = await asyncio.to_thread(self._blobs.put, data, max_bytes=limit)
         try:
             version, verdict = await self._receive(principal, collection_id, name, blob, password, on_duplicate)
+            faults.point("upload.stored")
         except (InputError, AccessDenied) as error:
             # Refused before anything was written. After an interruption the row may be there all the same, and an original
             # too many is better than a document without one.

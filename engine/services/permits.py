@@ -71,7 +71,7 @@ PERMITS: dict[str, Permit] = {
     "backups": _OPERATE,
     **dict.fromkeys(("export_collection", "import_collection"), _WRITE),
     "clear_cache": _ADMIN,
-    **dict.fromkeys(("metrics", "measurements", "measurements_csv"), _OPERATE),
+    **dict.fromkeys(("metrics", "measurements", "measurements_csv", "reconcile"), _OPERATE),
     **dict.fromkeys(("breakers", "command_breaker"), _OPERATE),
     **dict.fromkeys(("issue_token", "revoke_token"), _ANY_KEY),
     "note_denied": Permit(frozenset(Scope), preview=True),

@@ -17,7 +17,7 @@ from engine import registry
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "engine"
 LAYERS = {
-    "__version__": 0, "documents": 0, "types": 0.3, "errors": 0, "correlation": 0,
+    "__version__": 0, "documents": 0, "types": 0.3, "errors": 0, "correlation": 0, "faults": 0.2,
     "specs": 0.5,
     "sections": 0.8, "operations_views": 1, "ingestion_views": 1.2, "keeping_views": 1, "rate_limit": 1,
     "views": 1, "provider_views": 1, "access_views": 1, "audit_views": 1, "cells": 1, "protocols": 1, "registry": 1, "settings": 1, "words": 1, "sentences": 1, "tokens": 1,

@@ -361,6 +361,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "set_preference": args("health_range", World.name),
     "breakers": args(),
     "clear_cache": args(),
+    "reconcile": args(check=True),
     "command_breaker": args(World.breaker, BreakerCommand.HOLD),
     "backup": args(),
     "start_backup": args(),

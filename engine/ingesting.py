@@ -12,7 +12,6 @@ from engine.database.models import Collection
 from engine.ingestion_views import BulkAction
 from engine.loading import preview, sandbox
 from engine.operating import Operating
-from engine.pipelines.cutting import Cutting
 from engine.pipelines.ingest import Ingest
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
@@ -21,6 +20,7 @@ from engine.security.passwords import Hasher
 from engine.services.archives import Archives
 from engine.services.bulk import Action, Bulk
 from engine.services.collections import Collections
+from engine.services.cutting import Cutting
 from engine.services.folder_sync import FolderSync
 from engine.services.generation_builder import GenerationBuilder
 from engine.services.generation_plan import GenerationPlanner

@@ -19,9 +19,9 @@ from engine.database.versions import remove_replaced
 from engine.documents import Document, Page
 from engine.errors import EmptyDocument, StoreError
 from engine.monitoring.timing import timing
-from engine.pipelines.cutting import Cutting, Embedders
 from engine.protocols import Meter
 from engine.security.sealing import Sealer
+from engine.services.cutting import Cutting, Embedders
 
 COMMANDING_TITLE = "The title in the file reads as a command to an assistant and was left out."
 EMBED_FROM, EMBED_TO = 0.15, 0.95  # the share of the progress bar that embedding gets

@@ -9,8 +9,10 @@ import typer
 from engine.commands import (
     access,
     audit,
+    backup,
     breakers,
     generations,
+    keeping,
     library,
     operations,
     providers,
@@ -20,6 +22,7 @@ from engine.commands import (
     versions,
 )
 from engine.commands.evaluation import evaluate
+from engine.commands.worker import worker
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 for command in (
@@ -35,15 +38,22 @@ for command in (
     versions.activate,
     evaluate,
     operations.grant,
+    backup.backup,
+    backup.verify,
+    backup.restore,
+    backup.export,
     providers.use,
     providers.migrate_store,
     generations.reembed,
     generations.generations,
     generations.revert_generation,
+    keeping.reconcile,
     operations.health,
     operations.serve,
+    worker,
 ):
     app.command()(command)
+app.command("import")(backup.import_)
 app.command("doctor", hidden=True)(operations.health)  # its former name
 app.add_typer(users.user, name="user")
 app.add_typer(access.group, name="group")

@@ -7,23 +7,24 @@ import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine import faults
 from engine.chunking.wording import PREFIX_TOKENS, searchable_text
 from engine.database import content
 from engine.database.database import Database
 from engine.database.models import Collection, DocumentRow, Version
-from engine.database.quarantine import FLAGGED, HELD
 from engine.documents import Chunk, Document, Piece
 from engine.errors import BadResponse
 from engine.protocols import Chunker, Embedder
 from engine.sections import Injection
 from engine.security.injection import assess
 from engine.services.entries import chunk_id
+from engine.services.suspicion import suspicion
 
 EMBED_BATCH = 128  # texts per transaction: what a crash can cost, and how often progress moves
 
@@ -100,12 +101,13 @@ class Cutting:
     ) -> int:
         """Embed and keep what of `texts` (by vector key) this model has not embedded yet; return how many those were.
 
-        `done(so far, of these)` is awaited after each batch; `permitted` in the transaction that keeps it, to raise there.
-        Raises ProviderError, BadResponse, StoreError, ConfigError.
+        `done(so far, of these)` is awaited first and after each batch; `permitted` in the transaction that keeps one, to raise
+        there. Raises ProviderError, BadResponse, StoreError, ConfigError.
         """
         async with self._database.read() as session:
             missing = sorted(await content.missing_vectors(session, collection.model_id, texts))
         missing.sort(key=lambda key: len(texts[key]))  # texts of like length share a batch and waste no padding
+        await done(0, len(missing))
         for start in range(0, len(missing), EMBED_BATCH):
             keys = missing[start : start + EMBED_BATCH]
             embedder = await self._embedders(collection)  # anew: an admin may have changed the provider meanwhile
@@ -123,6 +125,7 @@ class Cutting:
                 await permitted(session)
                 await content.save_vectors(session, collection.model_id, keys, vectors)
                 bill(session)
+            faults.point("ingest.embedded")
             await done(start + len(keys), len(missing))
         return len(missing)
 
@@ -160,7 +163,7 @@ def _rows(
             "section": list(piece.section),
             "context": piece.context,
             "vector_sha256": _key(_searchable(version, document, piece, embedder)),
-            **_suspicion(piece.text, injection),
+            **suspicion(piece.text, injection),
         }
         for ordinal, piece in enumerate(pieces)
     ]
@@ -168,14 +171,6 @@ def _rows(
 
 def _key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _suspicion(text: str, injection: Injection) -> Row:
-    found = assess(text)
-    if found.score < injection.flag_score or not found.findings:
-        return {"suspicion": found.score, "findings": [], "quarantine": ""}
-    state = HELD if found.score >= injection.hold_score else FLAGGED
-    return {"suspicion": found.score, "findings": [asdict(one) for one in found.findings], "quarantine": state}
 
 
 def _searchable(version: Version, document: DocumentRow, piece: Piece | Chunk, embedder: Embedder) -> str:

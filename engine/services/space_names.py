@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.database.columns import new_id
 from engine.database.ingestion_models import Generation
 from engine.database.models import Collection, VectorRow
+from engine.services.foreign_vectors import is_foreign
 from engine.services.parts import same_space
 from engine.types import Space
 
@@ -28,6 +29,8 @@ async def space_name(session: AsyncSession, found: Space) -> str:
         *await session.scalars(select(Generation).where(Generation.model_id.startswith(name, autoescape=True))),
     ]
     for row in named:
+        if is_foreign(row.model_id):
+            continue
         if same_space(row.probe, found.probe) or (row.probe is None and row.model_id == found.model_id):
             return str(row.model_id)
     taken = await session.scalar(select(VectorRow.model_id).where(VectorRow.model_id == name).limit(1))

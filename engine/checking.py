@@ -12,6 +12,7 @@ from engine.operations_views import BreakerInfo
 from engine.services.checks.answering import answering_check
 from engine.services.checks.audit import audit_check
 from engine.services.checks.backlog import backlog_check
+from engine.services.checks.backup import backup_check
 from engine.services.checks.certificates import Endpoint, certificates_check, endpoints
 from engine.services.checks.disk import disk_check, require_room
 from engine.services.checks.evidence import REFUSING
@@ -47,6 +48,7 @@ class Checking(Foundation):
             certificates_check(self._endpoints),
             audit_check(database, self.keeper),
             packages_check(),
+            *([backup_check(database, self.settings.backups)] if self.settings.backups.every_hours else []),
         ]
         return Checkup(runner=HealthChecks(meter=self.meter), fixed=fixed, find=[stores.all, providers.all])
 

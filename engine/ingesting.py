@@ -1,48 +1,38 @@
-"""What takes documents in and keeps them: the library, the worker, indexes, generations, backups."""
+"""What takes documents in: the library, the worker and its kinds, indexes."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from functools import cached_property, partial
-from typing import Any
+from pathlib import Path
+
+from sqlalchemy import select
 
 from engine import registry
+from engine.database.database import Database
 from engine.database.models import Collection
-from engine.ingestion_views import BulkAction
 from engine.loading import preview, sandbox
+from engine.loading.recognise import recognise
 from engine.operating import Operating
+from engine.pipelines.cutting import Cutting
 from engine.pipelines.ingest import Ingest
+from engine.pipelines.recognition import Recognition
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
-from engine.security.passwords import Hasher
-from engine.services.archives import Archives
-from engine.services.backlog import Follower
-from engine.services.bulk import Action, Bulk
 from engine.services.collections import Collections
-from engine.services.folder_sync import FolderSync
-from engine.services.index_files import IndexFiles
 from engine.services.indexes import Indexes
-from engine.services.keeping import Keeping
-from engine.services.legal_holds import LegalHolds
+from engine.services.job_sweeper import JobSweeper
 from engine.services.library import Library
-from engine.services.moving import Moving
-from engine.services.reconciler import Reconciler
-from engine.services.retention import RetentionRules
-from engine.services.upload_checks import UploadChecks
+from engine.services.ringing import Ringing
+from engine.services.server_lock import ServerLock
 from engine.services.url_ingestion import UrlIngestion
-from engine.services.versions import Versions
-from engine.settings import Settings
 from engine.stores.snapshot import fingerprint
+from engine.vendors.celery import CeleryBell
 from engine.worker import Worker
+from engine.worker_child import WorkerChild
 
 
 class Ingesting(Operating):
     """The part of `engine.assembly.Assembly` about documents."""
-
-    def __init__(self, settings: Settings, *, hasher: Hasher | None = None) -> None:
-        super().__init__(settings, hasher=hasher)
-        self._news = asyncio.Event()
 
     async def chunker_of(self, collection: Collection) -> Chunker:
         """Return the chunker that a collection was made with; it counts in the tokens of the collection's embedder."""
@@ -52,13 +42,27 @@ class Ingesting(Operating):
     @cached_property
     def indexes(self) -> Indexes:
         """The projections of this process."""
+        return self._indexes_of(self.database, self.settings.data_dir / "indexes")
+
+    def _indexes_of(self, database: Database, folder: Path) -> Indexes:
         return Indexes(
-            self.database,
-            folder=self.settings.data_dir / "indexes",
+            database,
+            folder=folder,
             make_vectors=lambda name, size: registry.build(registry.STORES, "store", name, dimension=size),
             make_words=lambda path: TantivyIndex(path=path),
             fingerprint=fingerprint,
             spaces=self.spaces,
+        )
+
+    @cached_property
+    def cutting(self) -> Cutting:
+        """Versions to passages and vectors."""
+        return Cutting(
+            database=self.database,
+            embedders=self.parts.embedder_of,
+            chunkers=self.chunker_of,
+            bill=self.ledger.bill_embedding,
+            injection=self.settings.injection,
         )
 
     @cached_property
@@ -70,11 +74,16 @@ class Ingesting(Operating):
             sealer=self.sealer,
             parse=partial(sandbox.parse, limits=self.settings.limits),
             embedders=self.parts.embedder_of,
-            chunkers=self.chunker_of,
-            bill=self.ledger.bill_embedding,
-            injection=self.settings.injection,
+            cutting=self.cutting,
+            recognition=self._recognition,
             meter=self.meter,
         )
+
+    @property
+    def _recognition(self) -> Recognition:
+        rules = self.settings.ingestion
+        reader = partial(recognise, rules=rules, limits=self.settings.limits) if rules.ocr else None
+        return Recognition(reader, max_pages=rules.ocr_max_pages)
 
     @cached_property
     def worker(self) -> Worker:
@@ -85,8 +94,48 @@ class Ingesting(Operating):
             meter=self.meter,
             traces=self.traces,
             slots=self.settings.ingest_workers,
-            finished=lambda _: self._news.set(),
+            rules=self.settings.ingestion,
+            name=self.replica.process,
         )
+
+    @cached_property
+    def ringing(self) -> Ringing:
+        """Who tells Celery's workers."""
+        url, prefix = self.settings.ingestion.broker_url.get_secret_value(), self.settings.caching.prefix
+        bell = CeleryBell(url, prefix=prefix, lease_seconds=self.settings.ingestion.stalled_seconds)
+        return Ringing(database=self.database, bell=bell)
+
+    @cached_property
+    def worker_child(self) -> WorkerChild:
+        """The worker beside this server."""
+        return WorkerChild(self.settings)
+
+    def wake(self) -> None:
+        """Say that there may be a job. Workers that are processes of their own look into the database every second."""
+        if self.settings.ingestion.worker == "inside":
+            self.worker.wake()
+        elif self.settings.ingestion.worker == "celery":
+            self.ringing.wake()
+
+    @cached_property
+    def sweeper(self) -> JobSweeper:
+        """Who finds jobs whose worker is gone."""
+        every = self.settings.ingestion.stalled_seconds / 3
+        return JobSweeper(database=self.database, every_seconds=every, found=self.wake)
+
+    @cached_property
+    def server_lock(self) -> ServerLock:
+        """What keeps a second server out of the data folder."""
+        return ServerLock(self.settings.data_dir)
+
+    async def one_server_only(self) -> bool:
+        """Whether something that is in use can have one writer only: SQLite, or an index in a file."""
+        if self.database.is_sqlite:
+            return True
+        async with self.database.read() as session:
+            stores = set(await session.scalars(select(Collection.store).distinct()))
+        stores.add((await self.configured.current()).choices.store)
+        return not all([await self.parts.on_a_server(store) for store in sorted(stores)])
 
     @cached_property
     def collections(self) -> Collections:
@@ -111,87 +160,13 @@ class Ingesting(Operating):
             render=partial(preview.render, limits=self.settings.limits),
             settings=self.settings,
             quotas=self.quotas,
-            wake=self.worker.wake,
+            wake=self.wake,
         )
 
     @cached_property
     def urls(self) -> UrlIngestion:
         """Documents by their web address."""
         return UrlIngestion(database=self.database, library=self.library, rules=self.url_rules, limits=self.settings.egress)
-
-    @cached_property
-    def archives(self) -> Archives:
-        """Documents by the zip."""
-        return Archives(
-            database=self.database,
-            take=self.library.upload,
-            folder=self.settings.data_dir / "incoming",
-            limits=self.settings.limits,
-            ingestion=self.settings.ingestion,
-        )
-
-    @cached_property
-    def keeping(self) -> Keeping:
-        """What the facade hands on to."""
-        return Keeping(
-            sync=FolderSync(database=self.database, library=self.library),
-            retention=self.retention,
-            holds=LegalHolds(self.database),
-            versions=self.versions,
-            moving=Moving(database=self.database, wake=self.worker.wake),
-            checks=self.upload_checks,
-            bulk=self.bulk,
-            archives=self.archives,
-            reconciler=self.reconciler,
-        )
-
-    @cached_property
-    def versions(self) -> Versions:
-        """Which content of a document answers."""
-        return Versions(database=self.database, blobs=self.blobs, wake=self.worker.wake)
-
-    @cached_property
-    def upload_checks(self) -> UploadChecks:
-        """Forecasts of uploads."""
-        return UploadChecks(database=self.database, quotas=self.quotas, configured=self.configured, settings=self.settings)
-
-    @cached_property
-    def bulk(self) -> Bulk:
-        """One action on many documents."""
-        actions: dict[BulkAction, Action] = {
-            BulkAction.DELETE: self.library.delete,
-            BulkAction.RESTORE: self.library.restore,
-            BulkAction.RETRY: partial(self.library.reprocess, password=None),
-            BulkAction.ENABLE: self.versions.enable,
-            BulkAction.DISABLE: self.versions.disable,
-        }
-        return Bulk(database=self.database, actions=actions)
-
-    @cached_property
-    def retention(self) -> RetentionRules:
-        """What removes what is too old."""
-        return RetentionRules(database=self.database, trail=self.trail, forget=self.blobs.delete)
-
-    def purges(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-        """Return what removes what is out of date; each is called once in an hour."""
-        return (*super().purges(), self.retention.run, self.versions.purge)
-
-    @cached_property
-    def reconciler(self) -> Reconciler:
-        """Who compares with SQL."""
-        return Reconciler(
-            database=self.database,
-            blobs=self.blobs,
-            indexes=self.indexes,
-            files=IndexFiles(database=self.database, folder=self.settings.data_dir / "indexes"),
-            spaces=self.spaces,
-            parts=self.parts,
-            every_minutes=self.settings.ingestion.reconcile_minutes,
-        )
-
-    def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-        """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return (self.reconciler.run, Follower(database=self.database, spaces=self.spaces).run)
 
 
 def chunker(name: str, *, embedder: Embedder, overlap_tokens: int) -> Chunker:

@@ -169,6 +169,28 @@ def server_environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def settings_text(settings: Settings) -> str:
+    """Return all settings as one line of JSON that `load_settings(**json.loads(line))` takes, secrets included.
+
+    For a pipe to a process of our own, never for a file or a log.
+    """
+
+    def plain(value: object) -> str:
+        if isinstance(value, SecretStr):
+            return value.get_secret_value()
+        if isinstance(value, Path):
+            return str(value)
+        raise TypeError(type(value).__name__)
+
+    return json.dumps(settings.model_dump() | {"data_dir": settings.data_dir.resolve()}, default=plain)
+
+
+def child_environment() -> dict[str, str]:
+    """Return the environment of a process that runs this engine: this one, with the engine's folder to import from."""
+    paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
 def load_secrets(settings: Settings) -> dict[str, SecretStr]:
     """Return the secrets of this installation; the first call writes random ones into the data folder, mode 0600.
 

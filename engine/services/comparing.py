@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.database import content, documents
+from engine.database import content, cuts
 from engine.database.database import Database
 from engine.database.models import ChunkRow, Collection
 from engine.protocols import Array, LexicalIndex, VectorStore
@@ -56,7 +56,7 @@ class Found:
 
 async def truth(session: AsyncSession, collection: Collection, *, since: int | None = None) -> Truth:
     """Return what SQL says now. With `since`, what changed after that number of the global order is excused."""
-    versions = await live_ids(session, collection.id)
+    versions = await live_ids(session, collection)
     ids, keys = sorted(versions), dict[str, str]()
     for start in range(0, len(ids), BATCH):
         query = select(ChunkRow.id, ChunkRow.vector_sha256).where(ChunkRow.id.in_(ids[start : start + BATCH]))
@@ -64,9 +64,9 @@ async def truth(session: AsyncSession, collection: Collection, *, since: int | N
     lost = frozenset(await content.missing_vectors(session, collection.model_id, keys.values()))
     excused = set[str]()
     if since is not None:
-        changes = await documents.changed_since(session, collection.id, since)
-        moved = {row.id for row in changes}
-        excused = {one for one, version in versions.items() if version in moved} | set(gone_ids(changes))
+        changes = await cuts.changed_since(session, collection, since)
+        moved = {row.version.id for row in changes}
+        excused = {one for one, version in versions.items() if version in moved} | set(gone_ids(collection, changes))
     return Truth(versions, keys, lost, frozenset(excused))
 
 

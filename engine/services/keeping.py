@@ -8,10 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.services.archives import Archives
+from engine.services.backups import Backups
 from engine.services.bulk import Bulk
 from engine.services.folder_sync import FolderSync
+from engine.services.generations import Generations
+from engine.services.job_desk import JobDesk
 from engine.services.legal_holds import LegalHolds
 from engine.services.moving import Moving
+from engine.services.portable import Portable
 from engine.services.reconciler import Reconciler
 from engine.services.retention import RetentionRules
 from engine.services.upload_checks import UploadChecks
@@ -22,6 +26,10 @@ from engine.services.versions import Versions
 class Keeping:
     """The parts that this part of the facade hands on to."""
 
+    backups: Backups
+    portable: Portable
+    generations: Generations
+    jobs: JobDesk
     reconciler: Reconciler
     sync: FolderSync
     retention: RetentionRules
@@ -37,6 +45,25 @@ class KeepingFacade:
     """Each part's own method is the facade's."""
 
     def __init__(self, keeping: Keeping) -> None:
+        self.backup = keeping.backups.backup
+        self.start_backup = keeping.backups.start_backup
+        self.backups = keeping.backups.backups
+        self.verify_backup = keeping.backups.verify_backup
+        self.test_backup = keeping.backups.test_backup
+        self.export_collection = keeping.portable.export_collection
+        self.import_collection = keeping.portable.import_collection
+        self.plan_generation = keeping.generations.plan
+        self.start_generation = keeping.generations.start
+        self.generations = keeping.generations.all
+        self.cancel_generation = keeping.generations.cancel
+        self.switch_generation = keeping.generations.switch
+        self.revert_generation = keeping.generations.revert
+        self.build_generation = keeping.generations.build
+        self.jobs = keeping.jobs.jobs
+        self.job_log = keeping.jobs.job_log
+        self.cancel = keeping.jobs.cancel
+        self.requeue = keeping.jobs.requeue
+        self.tray = keeping.jobs.tray
         self.reconcile = keeping.reconciler.reconcile
         self.sync_folder = keeping.sync.sync
         self.retention_rules = keeping.retention.rules

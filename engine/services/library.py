@@ -16,7 +16,7 @@ from engine.database.audit import record
 from engine.database.blobs import Blob, Blobs
 from engine.database.columns import now
 from engine.database.database import Database
-from engine.database.models import DocumentRow, Version, VersionState
+from engine.database.models import Collection, DocumentRow, Version, VersionState
 from engine.database.receiving import receive
 from engine.documents import Chunk, Page, PageImage
 from engine.errors import AccessDenied, EngineError, InputError, NotFound, QuotaExceeded
@@ -152,7 +152,8 @@ class Library:
         async with self._database.read() as session:
             await visible(session, principal, document_id)
             row = await documents.version_of(session, document_id)
-            return [chunk for chunk, _ in await content.chunks(session, row)]
+            collection = await session.get_one(Collection, row.collection_id)
+            return [chunk for chunk, _ in await content.chunks(session, row, collection.generation)]
 
     async def page_image(
         self,
@@ -168,6 +169,7 @@ class Library:
         async with self._database.read() as session:
             await visible(session, principal, document_id)
             row = _kept(await documents.version_of(session, document_id, version))
+            lines = (await content.page(session, row.id, number)).lines if highlight else ()
         password = self._sealer.open(row.sealed_password) if row.sealed_password else None
         return await asyncio.to_thread(
             self._render,
@@ -175,6 +177,7 @@ class Library:
             media_type=row.media_type,
             page=number,
             highlight=list(highlight),
+            lines=lines,
             width=width,
             password=password,
         )
@@ -208,6 +211,7 @@ class Library:
             if row.deleted_at is not None:
                 await documents.restore(session, row)
                 await record(session, principal, "document.restore", document_id, name=row.name)
+        self._wake()  # its processing goes on where the deletion stopped it
 
     async def reprocess(self, principal: Principal, document_id: str, *, password: str | None) -> DocumentInfo:
         """Process the present version again, beside what is live. Raises NotFound, AccessDenied, InputError."""

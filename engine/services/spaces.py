@@ -21,9 +21,11 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine import faults
-from engine.database import content, documents
+from engine.database import content, cuts, documents
 from engine.database.columns import now
+from engine.database.cuts import Change
 from engine.database.database import Database
+from engine.database.ingestion_models import Cut
 from engine.database.models import IN_INDEXES, ChunkRow, Collection, Version
 from engine.database.provider_models import SpaceRow
 from engine.errors import EngineError, StoreError
@@ -62,13 +64,7 @@ class Spaces:
         if failed == revision and time.monotonic() - at < REST_SECONDS:
             raise StoreError(why, hint="It is tried again in a few seconds.")
         while True:
-            task, joined = self._tasks.get(space), True
-            if task is None:
-                # In a context of its own: the time limit of the question that begins it is not that of the following.
-                followed = self._followed(collection, revision)
-                task, joined = asyncio.create_task(followed, context=contextvars.Context()), False
-                self._tasks[space] = task
-                task.add_done_callback(lambda done: self._done(space, done))
+            task, joined = self._following(collection, revision)
             try:
                 store = await asyncio.wait_for(asyncio.shield(task), QUESTION_SECONDS)
             except TimeoutError as error:
@@ -78,6 +74,26 @@ class Spaces:
             # What others wait for may have looked at SQL before the change that this caller knows of.
             if not joined or not await self._behind(collection, space):
                 return store
+
+    async def settled(self, collection: Collection) -> None:
+        """Have a space follow SQL, however long it takes. Raises StoreError, ConfigError, CallNotPermitted."""
+        while True:
+            task, _ = self._following(collection, await self._parts.revision(collection.store))
+            await asyncio.shield(task)
+            if not await self._behind(collection, collection.space):
+                return
+
+    def _following(self, collection: Collection, revision: int) -> tuple[asyncio.Task[VectorStore], bool]:
+        """Return what follows for all who wait for a space, and whether it was at it already."""
+        space = collection.space
+        task = self._tasks.get(space)
+        if task is not None:
+            return task, True
+        # In a context of its own: the time limit of the question that begins it is not that of the following.
+        task = asyncio.create_task(self._followed(collection, revision), context=contextvars.Context())
+        self._tasks[space] = task
+        task.add_done_callback(lambda done: self._done(space, done))
+        return task, False
 
     async def follow(
         self, collection: Collection, space: str, store: VectorStore, *, note: Callable[[int], None] = lambda _: None
@@ -93,7 +109,7 @@ class Spaces:
         if known is None:
             return False
         async with self._database.read() as session:
-            expected = len(await live_ids(session, collection.id))
+            expected = await cuts.live_chunks(session, collection)
         if await asyncio.to_thread(known[1].count) == expected:
             return False
         await self._forget(collection.space)
@@ -104,10 +120,11 @@ class Spaces:
         store = await self.current(collection)
         async with self._leases.held(collection.space):
             async with self._database.read() as session:
-                live = await live_ids(session, collection.id)
-                rows = [await session.get(Version, one) for one in sorted(set(versions))]
+                live = await live_ids(session, collection)
+                have = await cuts.counts(session, wanted := sorted(set(versions)), collection.generation)
+                rows = [await session.get(Version, one) for one in wanted]
             await _finished(store.delete, sorted(set(orphans) - live.keys()))
-            for batch in batches(row for row in rows if row is not None and documents.is_live(row)):
+            for batch in batches(Change(row, have[row.id]) for row in rows if row is not None and row.id in have):
                 await self._put(collection, store, batch)
 
     async def sweep(self, *, older_than: timedelta, collection_id: str = "") -> None:
@@ -176,20 +193,20 @@ class Spaces:
     async def _behind(self, collection: Collection, space: str) -> bool:
         async with self._database.read() as session:
             row = await _row(session, space)
-            return bool(await documents.changed_since(session, collection.id, row.seq))
+            return bool(await cuts.changed_since(session, collection, row.seq))
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
     async def _catch_up(self, collection: Collection, space: str, store: VectorStore, note: Callable[[int], None]) -> None:
         async with self._database.read() as session:
-            changes = await documents.changed_since(session, collection.id, (await _row(session, space)).seq)
-        gone = gone_ids(changes)
+            changes = await cuts.changed_since(session, collection, (await _row(session, space)).seq)
+        gone = gone_ids(collection, changes)
         if gone:
             await _finished(store.delete, gone)
-        for batch in batches(version for version in changes if documents.is_live(version)):
+        for batch in batches(changes):
             note(await self._put(collection, store, batch))
         # Last, so that an interruption repeats the work instead of believing in it.
-        newest = max((documents.last_change(version) for version in changes), default=0)
+        newest = max((documents.last_change(one.version) for one in changes), default=0)
         async with self._database.write() as session:
             row = await _row(session, space)
             row.seq = max(row.seq, newest)
@@ -197,7 +214,7 @@ class Spaces:
 
     async def _put(self, collection: Collection, store: VectorStore, versions: list[Version]) -> int:
         async with self._database.read() as session:
-            rows = [row for version in versions for row in await content.chunks(session, version)]
+            rows = [row for version in versions for row in await content.chunks(session, version, collection.generation)]
             keys = [key for _, key in rows]
             vectors = await content.vectors(session, collection.model_id, keys, dimension=collection.dimension)
         faults.point("space.upsert")
@@ -214,17 +231,18 @@ class Spaces:
             count = await asyncio.to_thread(store.count)
             there = set(await asyncio.to_thread(store.ids)) if count <= COMPARED else None
             async with self._database.read() as session:
-                live = await live_ids(session, collection.id)
-                if await documents.changed_since(session, collection.id, (await _row(session, space)).seq):
+                live = await live_ids(session, collection)
+                if await cuts.changed_since(session, collection, (await _row(session, space)).seq):
                     return False
                 if there == live.keys() or (there is None and count == len(live)):
                     return True
                 there = set(await asyncio.to_thread(store.ids)) if there is None else there
                 missing = sorted({version_id for one, version_id in live.items() if one not in there})
-                versions = [await session.get_one(Version, one) for one in missing]
+                have = await cuts.counts(session, missing, collection.generation)
+                again = [cuts.Change(await session.get_one(Version, one), have.get(one, 0)) for one in missing]
             logger.warning("space %s differs from SQL (%d there, %d in SQL) and is mended", space, len(there), len(live))
             await _finished(store.delete, sorted(there - live.keys()))
-            for batch in batches(versions):
+            for batch in batches(again):
                 await self._put(collection, store, batch)
         return True
 
@@ -239,12 +257,14 @@ async def _finished(call: Callable[..., T], *arguments: object) -> T:
         raise
 
 
-async def live_ids(session: AsyncSession, collection_id: str) -> dict[str, str]:
-    """Return chunk id -> version id of everything that is in the indexes of a collection."""
+async def live_ids(session: AsyncSession, collection: Collection) -> dict[str, str]:
+    """Return chunk id -> version id of everything that is in the indexes of a generation of a collection."""
+    has = (Cut.version_id == Version.id) & (Cut.generation == ChunkRow.generation) & Cut.embedded
     query = (
         select(ChunkRow.id, ChunkRow.version_id)
         .join(Version, Version.id == ChunkRow.version_id)
-        .where(Version.collection_id == collection_id, IN_INDEXES)
+        .join(Cut, has)
+        .where(Version.collection_id == collection.id, IN_INDEXES, ChunkRow.generation == collection.generation)
     )
     return {chunk: version for chunk, version in await session.execute(query)}
 

@@ -26,9 +26,9 @@ LAYERS = {
     "database": 2, "evaluation": 2, "resilience": 2, "caching": 2, "monitoring": 2,
     "services": 3,
     "pipelines": 4,
-    "chat": 5, "worker": 5,
+    "chat": 5, "worker": 5, "worker_child": 5,
     "workbench": 6,
-    "groundwork": 5.5, "foundation": 6, "checking": 6.2, "operating": 6.5, "ingesting": 6.8, "assembly": 7,
+    "groundwork": 5.5, "foundation": 6, "checking": 6.2, "operating": 6.5, "ingesting": 6.8, "upholding": 6.9, "assembly": 7, "celery_app": 7.5,
     "testing": 8, "commands": 8,
     "__main__": 9,
 }  # fmt: skip

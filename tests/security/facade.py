@@ -23,7 +23,7 @@ from engine.database.columns import Base, new_id, now
 from engine.database.operations_models import AlertRow
 from engine.errors import AccessDenied, AddressDenied, EngineError, NotFound
 from engine.ingestion_views import BulkAction, UploadCheck
-from engine.keeping_views import RetentionKind, RetentionRule
+from engine.keeping_views import GenerationChange, RetentionKind, RetentionRule
 from engine.operations_views import AlertChannel, AlertRule, BreakerCommand, Range
 from engine.provider_views import Choice
 from engine.security.passwords import BcryptHasher
@@ -242,6 +242,11 @@ ARGUMENTS: dict[str, Arguments] = {
     "delete_document": args(D),
     "restore_document": args(D),
     "reprocess": args(D),
+    "jobs": args(C),
+    "job_log": args(World.kept_document),
+    "tray": args(),
+    "cancel": args(D),
+    "requeue": args(D),
     "versions": args(World.kept_document),
     "activate_version": args(World.replaced, 1),
     "disable_document": args(D),
@@ -279,6 +284,13 @@ ARGUMENTS: dict[str, Arguments] = {
     "usage": args(),
     "move_store": args(C, "memory"),
     "revert_store": args(C),
+    "plan_generation": args(C, GenerationChange(chunk_tokens=50)),
+    "start_generation": args(C, GenerationChange(chunk_tokens=50)),
+    "generations": args(C),
+    "cancel_generation": args("nothing of this id"),
+    "switch_generation": args("nothing of this id"),
+    "revert_generation": args(C),
+    "build_generation": args("nothing of this id"),
     "users": args(),
     "create_user": args(World.name, PASSWORD, Role.ANALYST),
     "audit": args(),
@@ -351,6 +363,13 @@ ARGUMENTS: dict[str, Arguments] = {
     "clear_cache": args(),
     "reconcile": args(check=True),
     "command_breaker": args(World.breaker, BreakerCommand.HOLD),
+    "backup": args(),
+    "start_backup": args(),
+    "backups": args(),
+    "verify_backup": args(Path("none.tar")),
+    "test_backup": args("none"),
+    "export_collection": args(C, lambda world: Path(tempfile.mkdtemp(), "x.tar")),
+    "import_collection": args(Path("/nowhere.tar")),
     "sync_folder": args(C, Path("/nowhere")),
     "retention_rules": args(),
     "save_retention_rule": args(RetentionRule(id="", kind=RetentionKind.CHATS, days=30_000, enabled=False)),

@@ -44,6 +44,7 @@ ADDED: 'tuple[tuple[str, sa.Column[object]], ...]' = (
     ('jobs', sa.Column('stage_at', MOMENT, nullable=True)),
     ('jobs', sa.Column('units_done', sa.Integer(), nullable=False, server_default='0')),
     ('jobs', sa.Column('units_total', sa.Integer(), nullable=False, server_default='0')),
+    ('jobs', sa.Column('started_at', MOMENT, nullable=True)),
     ('jobs', sa.Column('cancelled_at', MOMENT, nullable=True)),
 )
 
@@ -51,7 +52,7 @@ ADDED: 'tuple[tuple[str, sa.Column[object]], ...]' = (
 def upgrade() -> None:
     for table, column in ADDED:  # not in batch mode: it drops the table, and with it every row that refers to it
         op.add_column(table, column)
-    _fill()
+    op.create_index(op.f('ix_jobs_updated_at'), 'jobs', ['updated_at'])
     op.create_table(
         'job_events',
         sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
@@ -85,6 +86,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint('version_id', 'generation', name=op.f('pk_cuts')),
     )  # fmt: skip
     op.create_index(op.f('ix_cuts_generation'), 'cuts', ['generation'])
+    _fill()
     op.create_table(
         'sources',
         _text('id', 32), _text('collection_id', 32), _text('document_id', 32), _text('root', 500),
@@ -126,13 +128,17 @@ def _fill() -> None:
     """What is there becomes the first generation of its collection, which is called like the collection."""
     op.execute('UPDATE collections SET generation = id')
     op.execute('UPDATE chunks SET generation = (SELECT collection_id FROM versions WHERE versions.id = chunks.version_id)')
+    op.execute('UPDATE snapshots SET generation = collection_id')
     op.execute(
-        'UPDATE snapshots SET generation = collection_id'
+        'INSERT INTO cuts (version_id, generation, chunks, embedded) '
+        "SELECT id, collection_id, chunks, state IN ('embedded', 'live', 'replaced', 'deleted') FROM versions "
+        "WHERE state NOT IN ('stored', 'parsed')"
     )
 
 
 def downgrade() -> None:
     for table in ('legal_holds', 'retention_rules', 'backups', 'sources', 'cuts', 'generations', 'job_events'):
         op.drop_table(table)
+    op.drop_index(op.f('ix_jobs_updated_at'), 'jobs')
     for table, column in reversed(ADDED):
         op.drop_column(table, column.name)

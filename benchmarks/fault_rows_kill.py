@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from benchmarks import fault_worker
 from benchmarks.fault_ground import LIMIT_SECONDS, Ground, Process, Row, rows_of
 from engine.pipelines.ingest import EMBED_BATCH
 
@@ -96,11 +97,13 @@ def f2(ground: Ground) -> Row:
 
 
 def f3(ground: Ground) -> Row:
-    """SIGTERM to the command line under load."""
+    """SIGTERM to `python -m engine worker` under load."""
     row = Row("F3", "SIGTERM under load")
     times, count, slowest = 2 if ground.quick else 5, 60 if ground.quick else 200, 0.0
     files, data = ground.files(count), ground.new()
-    command = [sys.executable, "-m", "engine", "ingest", str(files), "-c", "faults"]
+    uploaded = Process(ground, fault_worker.upload, {"data": str(data), "files": str(files)})
+    row.must(uploaded.end() == 0, f"the upload ended badly: {uploaded.told('error')}")
+    command = [sys.executable, "-m", "engine", "worker"]
     environment = {**os.environ, "WORKBENCH_DATA_DIR": str(data)}
     with suppress(KeyError):
         del environment["WORKBENCH_FAULT"]
@@ -110,7 +113,7 @@ def f3(ground: Ground) -> Row:
         end = time.monotonic() + LIMIT_SECONDS
         while child.poll() is None and time.monotonic() < end and not _running(data):
             time.sleep(0.02)
-        row.must(child.poll() is None, f"stop {n}: the command was over")
+        row.must(child.poll() is None, f"stop {n}: the worker was over")
         time.sleep(0.3 * n)
         child.send_signal(signal.SIGTERM)
         began = time.monotonic()

@@ -28,6 +28,7 @@ from ui.components.documents.words import (
     progress,
     status,
     type_of,
+    whole,
 )
 from ui.components.safe_text import plain
 from ui.failures import friendly_errors
@@ -41,12 +42,12 @@ WORDS = [*COLORS, WAITING, "tries again soon", *(word.lower() for word, _ in STA
 COLUMNS: dict[str, Callable[[DocumentInfo, JobInfo | None], Any]] = {
     "Name": lambda one, _: neutral_cell(plain(one.name)),
     "Status": lambda one, job: [status(one, job)],
-    "Progress": progress,
+    "Progress": lambda one, job: whole(progress(one, job)),
     "Type": lambda one, _: type_of(one),
     "Pages": lambda one, _: one.pages or None,
     "Passages": lambda one, _: one.chunks or None,
     "Text": lambda one, _: round(one.text_coverage, 2) if one.pages else None,
-    "Size": lambda one, _: one.size_bytes / 1e6,
+    "Size": lambda one, _: one.size_bytes,
     "Version": lambda one, _: one.version,
     "Last used": lambda one, _: one.last_used_at,
     "Updated": lambda one, _: one.updated_at,
@@ -184,7 +185,7 @@ def _config(key: str) -> Any:
         "Pages": column.NumberColumn(format="localized", width=60),
         "Passages": column.NumberColumn(format="localized", width=80),
         "Text": column.NumberColumn(format="percent", width=60, help=covered),
-        "Size": column.NumberColumn("MB", format="%.2f", width=60),
+        "Size": column.NumberColumn(format="bytes", width=75),
         "Version": column.NumberColumn(width=70),
         "Last used": column.DatetimeColumn(
             format="D MMM YYYY", timezone="UTC", width=100, help="When an answer last cited it."

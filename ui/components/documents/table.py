@@ -96,6 +96,11 @@ def in_work(shelf: Shelf) -> bool:
     return any(progress(one, shelf.jobs.get(key)) is not None for key, one in shelf.documents.items())
 
 
+def troubled(shelf: Shelf) -> int:
+    """Return how many documents failed or are stalled."""
+    return sum(status(one, shelf.jobs.get(key)) in (FAILED, STALLED) for key, one in shelf.documents.items())
+
+
 def read_shelf(desk: Desk, collection: CollectionInfo) -> Shelf:
     """Read a collection's jobs and documents."""
     jobs = {one.document_id: one for one in desk.call(desk.workbench.jobs, collection.id)}
@@ -146,12 +151,12 @@ def _refresh(desk: Desk, collection: CollectionInfo, shelf: Shelf) -> None:
     steps = {(key, one.version, one.state, one.stage) for key, one in jobs.items()}
     former = {(key, one.version, one.state, one.stage) for key, one in shelf.jobs.items()}
     unlisted = any(key not in jobs and progress(one) is not None for key, one in shelf.documents.items())
-    was_in_work = in_work(shelf)
+    was_in_work, were_troubled = in_work(shelf), troubled(shelf)
     shelf.jobs = jobs
     if steps != former or unlisted:
         shelf.documents = read_shelf(desk, collection).documents
-    if was_in_work and not in_work(shelf):
-        st.rerun()  # to stop looking
+    if (was_in_work and not in_work(shelf)) or troubled(shelf) != were_troubled:
+        st.rerun()  # to stop looking; or to count anew what needs somebody
 
 
 def _table(

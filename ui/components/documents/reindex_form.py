@@ -44,9 +44,10 @@ def change_form(desk: Desk, collection: CollectionInfo, live: GenerationInfo | N
     left, right = st.columns([1, 2], gap="large")
     with left, st.container(border=True, key="documents_now"):
         st.markdown("### Now", anchors=False)
+        labels = {one.name: one.label for one in providers if one.built_in}
         for name, value in described(now).items():
             if value:
-                st.markdown(f":gray[{name}]  \n{escape(value)}")
+                st.markdown(f":gray[{name}]  \n{escape(labels.get(value, value))}")
     with right, st.container(border=True, key="documents_change"):
         st.markdown("### Change to", anchors=False)
         return _fields(providers, now)
@@ -69,11 +70,13 @@ def _fields(providers: Sequence[ProviderInfo], now: GenerationChange) -> Generat
         with right:
             help_ = "Empty: the provider's own."
             model = st.text_input("Model", key="documents_change_model", placeholder=now.embedding_model or OWN, help=help_)
+        left, right = st.columns(2)
         with left:
             labels = {key: spec.label for key, spec in CHUNKERS.items()}
             chunker = _select("How documents are cut", CHUNKERS, labels, now.chunker)
         with right:
             store = _select("Store", stores, _labels(stores), now.store)
+        left, right = st.columns(2)
         with left:
             tokens = st.number_input(
                 "Passage size (tokens)", SMALLEST, LARGEST, now.chunk_tokens or None, key="documents_change_tokens",

@@ -190,8 +190,8 @@ def _config(key: str) -> Any:
         "Pages": column.NumberColumn(format="localized", width=60),
         "Passages": column.NumberColumn(format="localized", width=80),
         "Text": column.NumberColumn(format="percent", width=60, help=covered),
-        "Size": column.NumberColumn(format="bytes", width=75),
-        "Version": column.NumberColumn(width=70),
+        "Size": column.NumberColumn(format="bytes", width=70),
+        "Version": column.NumberColumn(width=60),
         "Last used": column.DatetimeColumn(
             format="D MMM YYYY", timezone="UTC", width=100, help="When an answer last cited it."
         ),

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from api.access import Writer, engine
 from api.receiving import received
-from engine.ingestion_views import OnDuplicate
+from engine.ingestion_views import FileReceipt, OnDuplicate
 from engine.views import DocumentInfo, UploadVerdict
 
 router = APIRouter(prefix="/collections", tags=["collections"])
@@ -39,6 +39,12 @@ class Uploaded(BaseModel):
     verdict: UploadVerdict
 
 
+class Unpacked(BaseModel):
+    """What became of each file of a zip archive; one that was refused has a `problem` and no document."""
+
+    files: list[FileReceipt]
+
+
 @router.post("/{collection_id}/documents", status_code=202, openapi_extra=_BODY)
 async def upload(
     request: Request,
@@ -50,10 +56,15 @@ async def upload(
     on_duplicate: Annotated[
         OnDuplicate, Query(description="what to do when the same bytes, or the same name, are there already")
     ] = OnDuplicate.ASK,
-) -> Uploaded:
-    """Store one file, sent as a raw body or as the field `file` of a form."""
+) -> Uploaded | Unpacked:
+    """Store one file, sent as a raw body or as the field `file` of a form; of a zip archive, every file in it."""
     state = request.app.state
     async with received(request, folder=state.incoming, max_bytes=state.max_bytes) as file:
         name = file.name or unquote(x_file_name) or "document"
+        if await engine(request).is_archive(file.path):
+            receipts = await engine(request).upload_archive(
+                principal, collection_id, name, file.path, on_duplicate=on_duplicate
+            )
+            return Unpacked(files=receipts)
         document, verdict = await engine(request).upload(principal, collection_id, name, file.path, on_duplicate=on_duplicate)
     return Uploaded(document=document, verdict=verdict)

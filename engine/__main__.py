@@ -6,7 +6,21 @@ import os
 
 import typer
 
-from engine.commands import access, audit, breakers, library, operations, providers, questions, upkeep, users, versions
+from engine.commands import (
+    access,
+    audit,
+    backup,
+    breakers,
+    generations,
+    keeping,
+    library,
+    operations,
+    providers,
+    questions,
+    upkeep,
+    users,
+    versions,
+)
 from engine.commands.evaluation import evaluate
 from engine.commands.worker import worker
 
@@ -24,13 +38,22 @@ for command in (
     versions.activate,
     evaluate,
     operations.grant,
+    backup.backup,
+    backup.verify,
+    backup.restore,
+    backup.export,
     providers.use,
     providers.migrate_store,
+    generations.reembed,
+    generations.generations,
+    generations.revert_generation,
+    keeping.reconcile,
     operations.health,
     operations.serve,
     worker,
 ):
     app.command()(command)
+app.command("import")(backup.import_)
 app.command("doctor", hidden=True)(operations.health)  # its former name
 app.add_typer(users.user, name="user")
 app.add_typer(access.group, name="group")

@@ -16,7 +16,6 @@ from engine.chat import Chat
 from engine.database import conversations
 from engine.database.models import Collection, Counter
 from engine.errors import EngineError
-from engine.ingesting import Ingesting
 from engine.pipelines.ask import Ask
 from engine.pipelines.chain import Chain
 from engine.pipelines.helpers import Helpers
@@ -31,6 +30,7 @@ from engine.services.quarantine import Quarantine
 from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
 from engine.settings import Settings, secrets_in_environment
+from engine.upholding import Upholding
 from engine.workbench import Workbench
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ PURGE_EVERY_SECONDS = 3600.0
 FOLLOW_SECONDS = 1.0
 
 
-class Assembly(Ingesting):
+class Assembly(Upholding):
     """The parts of one installation."""
 
     @cached_property
@@ -180,7 +180,7 @@ class Assembly(Ingesting):
             stack.push_async_callback(asyncio.to_thread, self.traces.close)
             # The last ones close first; the history takes the last numbers of those behind it.
             first = (self.cache, self.database, self.outgoing, self.history, self.keeper, self.breakers)
-            for part in (*first, self.parts, self.spaces, self.indexes, self.chat):
+            for part in (*first, self.parts, self.spaces, self.indexes, self.generations, self.chat):
                 stack.push_async_callback(part.close)
             stack.push_async_callback(self.worker.stop)
 

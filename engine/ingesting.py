@@ -1,38 +1,30 @@
-"""What takes documents in and keeps them: the library, the worker, indexes, generations, backups."""
+"""What takes documents in: the library, the worker and its kinds, indexes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from functools import cached_property, partial
-from typing import Any
+from pathlib import Path
 
 from sqlalchemy import select
 
 from engine import registry
+from engine.database.database import Database
 from engine.database.models import Collection
-from engine.ingestion_views import BulkAction
 from engine.loading import preview, sandbox
+from engine.loading.recognise import recognise
 from engine.operating import Operating
+from engine.pipelines.cutting import Cutting
 from engine.pipelines.ingest import Ingest
+from engine.pipelines.recognition import Recognition
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
-from engine.services.bulk import Action, Bulk
 from engine.services.collections import Collections
-from engine.services.folder_sync import FolderSync
-from engine.services.heartbeats import WORKER
 from engine.services.indexes import Indexes
-from engine.services.job_desk import JobDesk
 from engine.services.job_sweeper import JobSweeper
-from engine.services.keeping import Keeping
-from engine.services.legal_holds import LegalHolds
 from engine.services.library import Library
-from engine.services.moving import Moving
-from engine.services.retention import RetentionRules
 from engine.services.ringing import Ringing
 from engine.services.server_lock import ServerLock
-from engine.services.upload_checks import UploadChecks
 from engine.services.url_ingestion import UrlIngestion
-from engine.services.versions import Versions
 from engine.stores.snapshot import fingerprint
 from engine.vendors.celery import CeleryBell
 from engine.worker import Worker
@@ -50,13 +42,27 @@ class Ingesting(Operating):
     @cached_property
     def indexes(self) -> Indexes:
         """The projections of this process."""
+        return self._indexes_of(self.database, self.settings.data_dir / "indexes")
+
+    def _indexes_of(self, database: Database, folder: Path) -> Indexes:
         return Indexes(
-            self.database,
-            folder=self.settings.data_dir / "indexes",
+            database,
+            folder=folder,
             make_vectors=lambda name, size: registry.build(registry.STORES, "store", name, dimension=size),
             make_words=lambda path: TantivyIndex(path=path),
             fingerprint=fingerprint,
             spaces=self.spaces,
+        )
+
+    @cached_property
+    def cutting(self) -> Cutting:
+        """Versions to passages and vectors."""
+        return Cutting(
+            database=self.database,
+            embedders=self.parts.embedder_of,
+            chunkers=self.chunker_of,
+            bill=self.ledger.bill_embedding,
+            injection=self.settings.injection,
         )
 
     @cached_property
@@ -68,11 +74,16 @@ class Ingesting(Operating):
             sealer=self.sealer,
             parse=partial(sandbox.parse, limits=self.settings.limits),
             embedders=self.parts.embedder_of,
-            chunkers=self.chunker_of,
-            bill=self.ledger.bill_embedding,
-            injection=self.settings.injection,
+            cutting=self.cutting,
+            recognition=self._recognition,
             meter=self.meter,
         )
+
+    @property
+    def _recognition(self) -> Recognition:
+        rules = self.settings.ingestion
+        reader = partial(recognise, rules=rules, limits=self.settings.limits) if rules.ocr else None
+        return Recognition(reader, max_pages=rules.ocr_max_pages)
 
     @cached_property
     def worker(self) -> Worker:
@@ -156,75 +167,6 @@ class Ingesting(Operating):
     def urls(self) -> UrlIngestion:
         """Documents by their web address."""
         return UrlIngestion(database=self.database, library=self.library, rules=self.url_rules, limits=self.settings.egress)
-
-    @cached_property
-    def keeping(self) -> Keeping:
-        """What the facade hands on to."""
-        return Keeping(
-            jobs=self.job_desk,
-            sync=FolderSync(database=self.database, library=self.library),
-            retention=self.retention,
-            holds=LegalHolds(self.database),
-            versions=self.versions,
-            moving=Moving(database=self.database, wake=self.wake),
-            checks=self.upload_checks,
-            bulk=self.bulk,
-        )
-
-    @cached_property
-    def job_desk(self) -> JobDesk:
-        """Files on their way."""
-        return JobDesk(database=self.database, stalled_seconds=self.settings.ingestion.stalled_seconds, wake=self.wake)
-
-    @cached_property
-    def versions(self) -> Versions:
-        """Which content of a document answers."""
-        return Versions(database=self.database, blobs=self.blobs, wake=self.wake)
-
-    @cached_property
-    def upload_checks(self) -> UploadChecks:
-        """Forecasts of uploads."""
-        return UploadChecks(database=self.database, quotas=self.quotas, configured=self.configured, settings=self.settings)
-
-    @cached_property
-    def bulk(self) -> Bulk:
-        """One action on many documents."""
-        actions: dict[BulkAction, Action] = {
-            BulkAction.DELETE: self.library.delete,
-            BulkAction.RESTORE: self.library.restore,
-            BulkAction.CANCEL: self.job_desk.cancel,
-            BulkAction.RETRY: partial(self.library.reprocess, password=None),
-            BulkAction.ENABLE: self.versions.enable,
-            BulkAction.DISABLE: self.versions.disable,
-        }
-        return Bulk(database=self.database, actions=actions)
-
-    @cached_property
-    def retention(self) -> RetentionRules:
-        """What removes what is too old."""
-        return RetentionRules(database=self.database, trail=self.trail, forget=self.blobs.delete)
-
-    def purges(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-        """Return what removes what is out of date; each is called once in an hour."""
-        return (*super().purges(), self.retention.run, self.versions.purge)
-
-    def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-        """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        mode = self.settings.ingestion.worker
-        if mode == "child":
-            return (self.sweeper.run, self.worker_child.run)
-        return (self.sweeper.run, self.ringing.run) if mode == "celery" else (self.sweeper.run,)
-
-    def working_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-        """Return what runs in the background of a worker that is a process of its own; each runs until it is cancelled."""
-        return (self.sweeper.run, self.history.run, self.breakers.run, self._worker_beat)
-
-    async def _worker_beat(self) -> None:
-        heart = self.heart(WORKER, slots=self.settings.ingest_workers)
-        try:
-            await heart.run()
-        finally:
-            await heart.close()
 
 
 def chunker(name: str, *, embedder: Embedder, overlap_tokens: int) -> Chunker:

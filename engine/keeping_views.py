@@ -123,7 +123,7 @@ class ReconcileReport:
 class BackupInfo:
     """A backup. `state` is "running", "done" or "failed".
 
-    `tested_at` is when it was last restored for a test, which `test_detail` tells of.
+    `tested_at` is when it was last restored for a test, of which `detail` then tells.
     """
 
     id: str

@@ -28,10 +28,30 @@ LOADERS: Table = {
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": Spec(
         "engine.loading.xlsx:XlsxLoader", needs="lxml", label="Excel (.xlsx)"
     ),
+    "application/vnd.oasis.opendocument.text": Spec("engine.loading.odt:OdtLoader", needs="lxml", label="OpenDocument text"),
+    "application/vnd.oasis.opendocument.spreadsheet": Spec(
+        "engine.loading.ods:OdsLoader", needs="lxml", label="OpenDocument spreadsheet"
+    ),
+    "application/vnd.oasis.opendocument.presentation": Spec(
+        "engine.loading.odp:OdpLoader", needs="lxml", label="OpenDocument presentation"
+    ),
+    "application/rtf": Spec("engine.loading.rtf:RtfLoader", label="RTF"),
+    "application/epub+zip": Spec("engine.loading.epub:EpubLoader", needs="selectolax", label="EPUB"),
+    "message/rfc822": Spec("engine.loading.eml:EmlLoader", needs="selectolax", label="e-mail (.eml)"),
+    "application/json": Spec("engine.loading.json:JsonLoader", label="JSON"),
+    "application/x-ndjson": Spec("engine.loading.jsonl:JsonLinesLoader", label="JSON lines"),
+    "application/xml": Spec("engine.loading.xml:XmlLoader", needs="lxml", label="XML"),
     "text/html": Spec("engine.loading.html:HtmlLoader", needs="selectolax", label="HTML"),
     "text/markdown": Spec("engine.loading.markdown:MarkdownLoader", label="Markdown"),
     "text/csv": Spec("engine.loading.csv:CsvLoader", label="CSV, TSV"),
+    "text/x-source": Spec("engine.loading.source:SourceLoader", label="program code"),
     "text/plain": Spec("engine.loading.text:TextLoader", label="plain text"),
+    "image/png": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="PNG image"),
+    "image/jpeg": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="JPEG image"),
+    "image/gif": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="GIF image"),
+    "image/tiff": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="TIFF image, of one or more pages"),
+    "image/webp": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="WebP image"),
+    "image/bmp": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="BMP image"),
 }
 
 # constructor: (*, tokens: TokenCounter, embedder: Embedder, overlap_tokens: int)

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from engine import faults
 from engine.errors import ConfigError, MissingSecret
 from engine.sections import (
     AccountRules,
@@ -37,7 +38,7 @@ from engine.sections import (
 )
 
 PREFIX = "WORKBENCH_"
-NOT_SETTINGS = frozenset({"WORKBENCH_CONFIG", "WORKBENCH_TEST_DATA", "WORKBENCH_PROVIDER_KEY"})
+NOT_SETTINGS = frozenset({"WORKBENCH_CONFIG", "WORKBENCH_TEST_DATA", "WORKBENCH_PROVIDER_KEY", "WORKBENCH_FAULT"})
 MIN_SECRET_CHARS = 32
 KNOWN_SECRETS = frozenset({"changeme", "secret", "some_key", "t0p-s3cr3t", "your-secret-key", "admin", "password"})
 
@@ -105,6 +106,7 @@ class Settings(BaseSettings):
 def load_settings(**arguments: Any) -> Settings:
     """Read settings from all sources. Raises ConfigError that names the key, the problem and the known keys."""
     _refuse_unknown_environment()
+    faults.arm(os.environ.get("WORKBENCH_FAULT", ""))
     try:
         return Settings(**arguments)
     except ValidationError as error:

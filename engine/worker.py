@@ -156,11 +156,12 @@ class Worker:
             if job is None:
                 return None
             claim, worn_out = Claim(job.version_id, owner), job.crashes >= self._rules.attempts
+            self._held[claim] = None  # before the commit, which happens also when this task is cancelled meanwhile
         if worn_out:  # a file that takes the whole process with it must not be tried for ever
+            self._held.pop(claim, None)
             what = f"processing stopped without a word {self._rules.attempts} times"
             await self._fail(claim, what, "Split the file, or ask an operator to look at the log.")
             return None
-        self._held[claim] = None
         return claim
 
     async def _work(self, claim: Claim) -> None:

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 
 from engine.commands.console import LOCAL, complain, errors, out, print_json, run
 from engine.errors import EngineError, InputError, NotFound
-from engine.ingestion_views import OnDuplicate
+from engine.ingestion_views import FileReceipt, OnDuplicate
 from engine.views import DocumentInfo, UploadVerdict
 from engine.workbench import Workbench
 
@@ -34,34 +34,49 @@ def ingest(
     ] = OnDuplicate.ASK,
     as_json: AsJson = False,
 ) -> None:
-    """Add documents to a collection; it is made if there is none of that name. Files that are there already cost nothing."""
+    """Add documents to a collection; it is made if there is none of that name. Files that are there already cost nothing.
+
+    Every file of a zip archive becomes a document.
+    """
 
     async def work(workbench: Workbench) -> None:
         files = named_files(paths)
         collection_id = await workbench.collection_id(LOCAL, collection, create=True)
-        taken: list[tuple[str, str, UploadVerdict]] = []
+        receipts: list[FileReceipt] = []
         for name, path in files:
-            try:
-                info, verdict = await workbench.upload(
-                    LOCAL, collection_id, name, path, password=password or None, on_duplicate=on_duplicate
-                )
-                taken.append((name, info.id, verdict))
-            except (EngineError, OSError) as error:
-                complain(error if isinstance(error, EngineError) else InputError(f"{name}: {error}"))
+            receipts += await _taken(workbench, collection_id, name, path, password=password or None, on_duplicate=on_duplicate)
+        for one in receipts:
+            if one.verdict is None:
+                complain(InputError(f"{one.name}: {one.problem}", hint=one.hint))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=errors, transient=True) as progress:
             bar = progress.add_task("processing", total=await workbench.waiting(LOCAL, collection_id))
             await workbench.process(LOCAL, collection_id, done=lambda _: progress.advance(bar))
         infos = {info.id: info for info in await workbench.documents(LOCAL, collection_id)}
-        rows = [(name, infos[document_id], verdict) for name, document_id, verdict in taken if document_id in infos]
+        rows = [(one.name, infos[one.document_id], one.verdict) for one in receipts if one.verdict and one.document_id in infos]
         if as_json:
             print_json([{"file": name, **_row(info), "verdict": verdict.value} for name, info, verdict in rows])
         else:
             _show_ingested(rows)
-        if len(rows) < len(files) or any(info.state != "live" for _, info, _ in rows):
+        if len(rows) < len(receipts) or any(info.state != "live" for _, info, _ in rows):
             raise typer.Exit(1)
 
     run(work)
+
+
+async def _taken(
+    workbench: Workbench, collection_id: str, name: str, path: Path, *, password: str | None, on_duplicate: OnDuplicate
+) -> list[FileReceipt]:
+    """Hand one file over, or every file of an archive, and return what became of each."""
+    try:
+        if await workbench.is_archive(path):
+            return await workbench.upload_archive(LOCAL, collection_id, name, path, on_duplicate=on_duplicate)
+        info, verdict = await workbench.upload(LOCAL, collection_id, name, path, password=password, on_duplicate=on_duplicate)
+    except EngineError as error:
+        return [FileReceipt(name=name, problem=str(error), hint=error.hint)]
+    except OSError as error:
+        return [FileReceipt(name=name, problem=str(error))]
+    return [FileReceipt(name=name, document_id=info.id, verdict=verdict)]
 
 
 def fetch(

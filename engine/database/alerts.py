@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine.database import leases
 from engine.database.columns import new_id, now
-from engine.database.database import changed
-from engine.database.operations_models import AlertChannelRow, AlertRow, AlertRuleRow, Heartbeat
+from engine.database.operations_models import AlertChannelRow, AlertRow, AlertRuleRow
 from engine.operations_views import AlertChannel, AlertInfo, AlertRule
 
 LEASE = "lease:alerts"
@@ -144,20 +144,7 @@ def _info(row: AlertRow, names: Mapping[str, str]) -> AlertInfo:
 
 async def lead(session: AsyncSession, owner: str) -> bool:
     """Take or prolong the right to look at the rules: one process at a time has it, another takes over after a minute."""
-    moment, lease = now(), timedelta(seconds=LEASE_SECONDS)
-    # From the future: the clock was set back since; waiting for it to catch up would keep all alerts silent.
-    free = or_(Heartbeat.kind == owner, Heartbeat.at < moment - lease, Heartbeat.at > moment + lease)
-    mine = update(Heartbeat).where(Heartbeat.id == LEASE, free).values(kind=owner, at=moment)
-    if await changed(session, mine):
-        return True
-    if await session.get(Heartbeat, LEASE) is not None:
-        return False
-    try:
-        async with session.begin_nested():
-            session.add(Heartbeat(id=LEASE, kind=owner, started_at=moment, at=moment, facts={}))
-    except IntegrityError:
-        return False
-    return True
+    return await leases.take(session, LEASE, owner, seconds=LEASE_SECONDS)
 
 
 async def purge(session: AsyncSession) -> None:

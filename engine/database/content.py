@@ -10,9 +10,10 @@ import numpy as np
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine.database.ingestion_models import Cut, Generation
 from engine.database.models import IN_INDEXES, ChunkRow, Collection, DocumentRow, PageRow, VectorRow, Version
 from engine.database.quarantine import HELD, RELEASED
-from engine.documents import Block, Chunk, Finding, Page
+from engine.documents import Block, Chunk, Finding, Line, Page
 from engine.errors import NotFound
 from engine.protocols import Array
 
@@ -30,6 +31,8 @@ async def save_pages(session: AsyncSession, version_id: str, pages: Sequence[Pag
             "section": list(page.section),
             "blocks": [asdict(block) for block in page.blocks],
             "has_image": page.has_image,
+            "recognised": page.recognised,
+            "lines": [[line.start, line.end, *line.box] for line in page.lines],
         }
         for page in pages
     ]
@@ -58,26 +61,38 @@ def _page(row: PageRow) -> Page:
         section=tuple(row.section),
         blocks=tuple(Block(**block) for block in row.blocks),
         has_image=row.has_image,
+        recognised=row.recognised,
+        lines=tuple(Line(start=start, end=end, box=(a, b, c, d)) for start, end, a, b, c, d in row.lines),
     )
 
 
-async def save_chunks(session: AsyncSession, version_id: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Replace the chunks of a version; `rows` have the columns of ChunkRow."""
-    await session.execute(delete(ChunkRow).where(ChunkRow.version_id == version_id))
+async def save_chunks(session: AsyncSession, version_id: str, generation: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Replace the chunks that a generation has of a version; `rows` have the other columns of ChunkRow.
+
+    Whether they were recognised is known here.
+    """
+    query = select(PageRow.number).where(PageRow.version_id == version_id, PageRow.recognised)
+    recognised = set(await session.scalars(query))
+    await session.execute(delete(ChunkRow).where(ChunkRow.version_id == version_id, ChunkRow.generation == generation))
+    own = {"version_id": version_id, "generation": generation}
     if rows:
-        await session.execute(insert(ChunkRow), [dict(row) for row in rows])
+        told = [{**row, **own, "recognised": row["page"] in recognised} for row in rows]
+        await session.execute(insert(ChunkRow), told)
+    await session.merge(Cut(**own, chunks=len(rows), embedded=False))
 
 
-async def chunks(session: AsyncSession, version: Version) -> list[tuple[Chunk, str]]:
-    """Return (chunk, vector key) of a version in reading order."""
+async def chunks(session: AsyncSession, version: Version, generation: str) -> list[tuple[Chunk, str]]:
+    """Return (chunk, vector key) of a version as a generation cut it, in reading order."""
     document = await session.get_one(DocumentRow, version.document_id)
-    rows = await session.scalars(select(ChunkRow).where(ChunkRow.version_id == version.id).order_by(ChunkRow.ordinal))
+    mine = (ChunkRow.version_id == version.id) & (ChunkRow.generation == generation)
+    rows = await session.scalars(select(ChunkRow).where(mine).order_by(ChunkRow.ordinal))
     return [(_chunk(row, version, document), row.vector_sha256) for row in rows]
 
 
 async def live_chunks(session: AsyncSession, ids: Sequence[str], collection_ids: Sequence[str]) -> dict[str, tuple[Chunk, str]]:
     """Return id -> (chunk, vector key) for those of `ids` that are live in these collections now; others are absent.
 
+    Chunks of any generation: a question that is under way when a collection switches ends with those it began with.
     This is the second check of permissions, deletions and quarantine, on the truth, behind whatever an index answered.
     """
     found: dict[str, tuple[Chunk, str]] = {}
@@ -97,8 +112,8 @@ async def live_names(session: AsyncSession, ids: Sequence[str], collection_ids: 
     return found
 
 
-async def generations(session: AsyncSession, collection_ids: Sequence[str]) -> dict[str, tuple[int, int, tuple[str, ...]]]:
-    """Return collection id -> what moves when anything changes that an answer from this collection may rest on.
+async def moved(session: AsyncSession, collection_ids: Sequence[str]) -> dict[str, tuple[int, int, tuple[str, ...]]]:
+    """Return collection id -> what moves when its content changes, or what people decided about it.
 
     These are the newest numbers of the global order at which a version went live and went away, which are never given again
     (a document that is deleted and restored is at another number than before), and what people decided about passages.
@@ -112,6 +127,7 @@ async def generations(session: AsyncSession, collection_ids: Sequence[str]) -> d
     query = (
         select(Version.collection_id, ChunkRow.id, ChunkRow.quarantine)
         .join(Version, Version.id == ChunkRow.version_id)
+        .join(Collection, (Collection.id == Version.collection_id) & (Collection.generation == ChunkRow.generation))
         .where(
             ChunkRow.quarantine.in_([HELD, RELEASED]),
             ChunkRow.decided_by != "",
@@ -157,6 +173,7 @@ def _chunk(row: ChunkRow, version: Version, document: DocumentRow) -> Chunk:
         context=row.context,
         media_type=version.media_type,
         title=version.title,
+        recognised=row.recognised,
         findings=() if row.quarantine == RELEASED else tuple(Finding(**one) for one in row.findings),
     )
 
@@ -214,6 +231,17 @@ async def sweep_vectors(session: AsyncSession, keys: Iterable[str]) -> None:
     used = select(ChunkRow.vector_sha256).where(ChunkRow.vector_sha256 == VectorRow.text_sha256)
     for batch in _batches(sorted(keys)):
         await session.execute(delete(VectorRow).where(VectorRow.text_sha256.in_(batch), ~used.exists()))
+
+
+async def sweep_model(session: AsyncSession, model_id: str, keys: Iterable[str]) -> None:
+    """Remove those vectors of one model whose text is only in chunks that another model embeds."""
+    here = select(Collection.generation).where(Collection.model_id == model_id)
+    other = select(Generation.id).where(Generation.model_id == model_id)
+    same = ChunkRow.vector_sha256 == VectorRow.text_sha256
+    used = select(ChunkRow.vector_sha256).where(same, ChunkRow.generation.in_(here) | ChunkRow.generation.in_(other))
+    for batch in _batches(sorted(keys)):
+        mine = (VectorRow.model_id == model_id) & VectorRow.text_sha256.in_(batch)
+        await session.execute(delete(VectorRow).where(mine, ~used.exists()))
 
 
 def _batches(keys: Sequence[str]) -> list[Sequence[str]]:

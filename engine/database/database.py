@@ -16,7 +16,7 @@ from sqlalchemy import CursorResult, Dialect, Update, event, inspect, text, upda
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InvalidRequestError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from engine.database import mariadb
@@ -28,6 +28,8 @@ from engine.errors import ConfigError, DatabaseBusy, InputError, StoreError
 logger = logging.getLogger(__name__)
 
 MIGRATION_LOCK = 0x5242_4D49  # any number, the same in every process
+RESTORING = "restoring"
+"""A table that is there while a backup is restored: what is half there must not be served."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 # CURRENT_TIMESTAMP of each, but in UTC, to the microsecond, and as late as the statement.
 _CLOCKS = {
@@ -93,11 +95,32 @@ class Database:
                 yield session
                 await self.audit.append(session)
 
-    async def migrate(self) -> None:
-        """Bring the schema to the newest revision. Idempotent; two processes at once are safe."""
+    @asynccontextmanager
+    async def view(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection for reading much: all of its statements see the database as it was at the first one."""
+        with _translated():
+            async with self._engine.connect() as connection:
+                if not self.is_sqlite:  # there, every transaction has one view anyway
+                    await connection.execution_options(isolation_level="REPEATABLE READ")
+                yield connection
+
+    @asynccontextmanager
+    async def schema(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection for making and removing tables; for restoring a backup. Leaving it commits."""
         with _translated():
             async with self._engine.execution_options(immediate=True).begin() as connection:
-                await connection.run_sync(_upgrade)
+                yield connection
+
+    async def upgrade(self, revision: str = "head") -> None:
+        """Bring the schema to a revision, and begin no audit. Raises StoreError where a restore was left half-way."""
+        async with self.schema() as connection:
+            await connection.run_sync(_upgrade, revision)
+
+    async def migrate(self) -> None:
+        """Bring the schema to the newest revision. Idempotent; two processes at once are safe."""
+        async with self.schema() as connection:
+            await connection.run_sync(_refuse_half)
+        await self.upgrade()
         async with self.read() as session:
             begun = (await head_of(session)).hash
         if not begun:
@@ -112,7 +135,7 @@ class Database:
     async def migrated(self) -> bool:
         """Whether the schema is the newest that this version knows, or a newer one. Raises StoreError."""
         async with self.read() as session:
-            return str(await session.scalar(text("SELECT version_num FROM alembic_version"))) >= _newest_revision()
+            return str(await session.scalar(text("SELECT version_num FROM alembic_version"))) >= newest_revision()
 
     async def time(self) -> datetime:
         """Return what the database's clock says, in UTC. Raises StoreError."""
@@ -222,17 +245,23 @@ def _let_go(connection: Any, _entry: ConnectionPoolEntry, why: BaseException | N
         logger.debug("nothing to roll back: %s", error)
 
 
-def _newest_revision() -> str:
+def newest_revision() -> str:
+    """Return the newest revision of the schema that this version knows."""
     return max(path.name for path in (MIGRATIONS / "versions").glob("*.py")).split("_")[0]
 
 
-def _upgrade(connection: Any) -> None:
+def _refuse_half(connection: Any) -> None:
+    if inspect(connection).has_table(RESTORING):
+        raise StoreError("a restore of this database was interrupted", hint="Run `python -m engine restore` again.")
+
+
+def _upgrade(connection: Any, revision: str) -> None:
     dialect = connection.dialect.name
     if dialect == "postgresql":  # what BEGIN IMMEDIATE is for SQLite: others who migrate wait here
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
     with mariadb.migrating(connection) if dialect == "mariadb" else nullcontext():
         begun = inspect(connection).has_table("alembic_version")
-        if begun and connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == _newest_revision():
+        if begun and connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == newest_revision():
             return
         from alembic import command  # noqa: PLC0415 - 0.3 s that only the first start of a process pays
         from alembic.config import Config
@@ -240,4 +269,4 @@ def _upgrade(connection: Any) -> None:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)

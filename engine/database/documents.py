@@ -218,14 +218,6 @@ async def restore(session: AsyncSession, document: DocumentRow) -> None:
     await _bring_back(session, document)
 
 
-async def changed_since(session: AsyncSession, collection_id: str, seq: int) -> list[Version]:
-    """Return the versions of a collection that went live or went away after `seq`, oldest change first."""
-    rows = await session.scalars(
-        select(Version).where(Version.collection_id == collection_id, (Version.live_seq > seq) | (Version.dead_seq > seq))
-    )
-    return sorted(rows, key=last_change)
-
-
 def last_change(version: Version) -> int:
     """Return when, in the global order, this version last went live or away."""
     return max(version.live_seq or 0, version.dead_seq or 0)

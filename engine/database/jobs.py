@@ -24,11 +24,14 @@ LEASE = timedelta(seconds=60)
 OPEN = ("queued", "running")
 GONE = "its worker stopped without a word; another one goes on with it"
 SWEPT = 200  # jobs that are looked at in one go
+LONGEST_REST = timedelta(minutes=10)  # nothing is put off, or leased, for longer
 
 
 def _free(moment: datetime) -> ColumnElement[bool]:
-    rested = or_(Job.lease_until.is_(None), Job.lease_until < moment)
-    return or_((Job.state == "queued") & rested, (Job.state == "running") & (Job.lease_until < moment))
+    # From further in the future than any lease: the clock of whoever wrote it is wrong, and nobody waits for it to come true.
+    rested = or_(Job.lease_until.is_(None), Job.lease_until < moment, Job.lease_until > moment + LONGEST_REST)
+    lapsed = or_(Job.lease_until < moment, Job.lease_until > moment + LONGEST_REST)
+    return or_((Job.state == "queued") & rested, (Job.state == "running") & lapsed)
 
 
 async def free(session: AsyncSession, *, only: Sequence[str] | None = None, limit: int = 1) -> list[str]:

@@ -94,9 +94,15 @@ class Collection(Base):
     space: Mapped[str] = mapped_column(String(32), default="")
     previous_store: Mapped[str] = mapped_column(String(40), default="")
     previous_space: Mapped[str] = mapped_column(String(32), default="")
-    generation: Mapped[str] = mapped_column(String(32), default=new_id)
+    generation: Mapped[str] = mapped_column(String(32))
     created_by: Mapped[str] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+    def __init__(self, **columns: Any) -> None:
+        """Make a row; its first generation is called like the collection."""
+        columns.setdefault("id", new_id())
+        columns.setdefault("generation", columns["id"])
+        super().__init__(**columns)
 
 
 class Grant(Base):

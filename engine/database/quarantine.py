@@ -17,6 +17,9 @@ from engine.views import HeldPassage
 FLAGGED, HELD, RELEASED = "flagged", "held", "released"
 """Marked and used in answers; kept out of answers; judged harmless by a person. "" is a passage without findings."""
 
+IN_FORCE = (Collection.id == Version.collection_id) & (Collection.generation == ChunkRow.generation)
+"""The SQL condition of a chunk as its collection is cut now; there may be others of the same text beside it."""
+
 
 async def held_count(session: AsyncSession, collection_ids: Sequence[str]) -> int:
     """Return how many passages of these collections an index may find although they are kept out of answers."""
@@ -24,6 +27,7 @@ async def held_count(session: AsyncSession, collection_ids: Sequence[str]) -> in
         select(func.count())
         .select_from(ChunkRow)
         .join(Version, Version.id == ChunkRow.version_id)
+        .join(Collection, IN_FORCE)
         .where(ChunkRow.quarantine == HELD, Version.collection_id.in_(collection_ids), IN_INDEXES)
     )
     return await session.scalar(query) or 0
@@ -34,6 +38,7 @@ async def counts(session: AsyncSession, collection_ids: Sequence[str]) -> dict[s
     query = (
         select(Version.document_id, ChunkRow.quarantine, func.count())
         .join(Version, Version.id == ChunkRow.version_id)
+        .join(Collection, IN_FORCE)
         .where(ChunkRow.quarantine.in_([FLAGGED, HELD]), Version.collection_id.in_(collection_ids), IN_INDEXES)
         .group_by(Version.document_id, ChunkRow.quarantine)
     )
@@ -51,7 +56,7 @@ async def passages(
         select(ChunkRow, DocumentRow, Collection)
         .join(Version, Version.id == ChunkRow.version_id)
         .join(DocumentRow, DocumentRow.id == Version.document_id)
-        .join(Collection, Collection.id == DocumentRow.collection_id)
+        .join(Collection, IN_FORCE)
         .where(
             ChunkRow.quarantine != "",
             Version.collection_id.in_(collection_ids),
@@ -89,6 +94,7 @@ async def passage(session: AsyncSession, chunk_id: str) -> tuple[ChunkRow, Versi
             select(ChunkRow, Version)
             .join(Version, Version.id == ChunkRow.version_id)
             .join(DocumentRow, DocumentRow.id == Version.document_id)
+            .join(Collection, IN_FORCE)
             .where(ChunkRow.id == chunk_id, IN_INDEXES, DocumentRow.deleted_at.is_(None))
         )
     ).first()
@@ -108,3 +114,30 @@ async def keep_decisions(session: AsyncSession, version: Version) -> None:
     for text, state, name in decided.all():
         same = (ChunkRow.version_id == version.id) & (ChunkRow.text == text)
         await session.execute(update(ChunkRow).where(same).values(quarantine=state, decided_by=name))
+
+
+async def carry(session: AsyncSession, version_ids: Sequence[str], *, before: str, after: str) -> None:
+    """Repeat on the passages of one generation what people decided about those of another, version by version.
+
+    The passage with the same text gets the decision. Where the text is cut elsewhere, all that share a part of a held passage
+    are held, and what lies within a released one is released: in doubt nothing gets into answers that somebody kept out.
+    """
+    decided = list(
+        await session.scalars(
+            select(ChunkRow)
+            .where(ChunkRow.version_id.in_(version_ids), ChunkRow.generation == before, ChunkRow.decided_by != "")
+            .order_by(ChunkRow.quarantine == HELD, ChunkRow.version_id, ChunkRow.ordinal)  # held last: it has the last word
+        )
+    )
+    for old in decided:
+        page = (ChunkRow.version_id == old.version_id) & (ChunkRow.generation == after) & (ChunkRow.page == old.page)
+        there = list(await session.scalars(select(ChunkRow).where(page)))
+        for new in [one for one in there if one.text == old.text] or [one for one in there if _follows(one, old)]:
+            new.quarantine, new.decided_by = old.quarantine, old.decided_by
+        await session.flush()
+
+
+def _follows(new: ChunkRow, old: ChunkRow) -> bool:
+    if old.quarantine == HELD:
+        return new.start < old.end and old.start < new.end
+    return old.start <= new.start and new.end <= old.end

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from engine.database import content, holds
-from engine.database.models import ChunkRow, Collection, DocumentRow, Version, VersionState
+from engine.database import content, cuts, holds
+from engine.database.models import Collection, DocumentRow, Version, VersionState
 from engine.database.removal import remove_content
 from engine.errors import NotFound
 from engine.ingestion_views import VersionInfo
@@ -51,12 +51,9 @@ def info(row: Version) -> VersionInfo:
 
 async def ready(session: AsyncSession, collection: Collection, version: Version) -> bool:
     """Whether the passages of a version are those of its collection's present generation, with all of their vectors."""
-    other = select(ChunkRow.id).where(
-        ChunkRow.version_id == version.id, ChunkRow.generation.not_in(["", collection.generation])
-    )
-    if await session.scalar(other.limit(1)) is not None:
+    if not await cuts.has(session, version.id, collection.generation):
         return False
-    keys = [key for _, key in await content.chunks(session, version)]
+    keys = [key for _, key in await content.chunks(session, version, collection.generation)]
     whole = bool(keys) and len(keys) == version.chunks
     return whole and not await content.missing_vectors(session, collection.model_id, keys)
 

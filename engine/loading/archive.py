@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +12,7 @@ from lxml import etree
 
 from engine.errors import BrokenFile, FileTooLarge, PasswordNeeded
 from engine.loading.budget import BUDGET
+from engine.loading.zips import open_zip
 
 MAX_ENTRIES = 50_000
 _REL = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
@@ -30,7 +30,7 @@ class OfficeArchive:
     """An OOXML package (ECMA-376 part 2). Raises FileTooLarge, PasswordNeeded, BrokenFile, zipfile.BadZipFile."""
 
     def __init__(self, path: Path) -> None:
-        self._zip = zipfile.ZipFile(path)
+        self._zip = open_zip(path)
         self._budget = BUDGET.get()
         self._read = 0
         entries = self._zip.infolist()

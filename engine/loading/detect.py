@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import re
-import zipfile
 from pathlib import Path, PurePath
 from typing import NoReturn
 
-from engine.errors import BrokenFile, PasswordNeeded, UnsupportedFile
-from engine.loading.csv import sniff_delimiter
-from engine.loading.encoding import SAMPLE_BYTES, guess_encoding, looks_like_text
+from engine.errors import PasswordNeeded, UnsupportedFile
+from engine.loading.encoding import SAMPLE_BYTES, looks_like_text
+from engine.loading.text_kinds import text_type
+from engine.loading.zips import A_ZIP, ARCHIVE, DOCX, EPUB, MAGIC, ODP, ODS, ODT, PPTX, XLSB, XLSX, ZIP_HINT, kind_of_zip
 
-PDF, HTML, MARKDOWN, CSV, PLAIN = "application/pdf", "text/html", "text/markdown", "text/csv", "text/plain"
-_OOXML = "application/vnd.openxmlformats-officedocument."
-DOCX = _OOXML + "wordprocessingml.document"
-PPTX = _OOXML + "presentationml.presentation"
-XLSX = _OOXML + "spreadsheetml.sheet"
+PDF, RTF = "application/pdf", "application/rtf"
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_MAIN_PARTS = (
-    (re.compile(rb"wordprocessingml\.(document|template)\.main|word\.(document|template)\.macroEnabled"), DOCX),
-    (re.compile(rb"presentationml\.(presentation|slideshow|template)\.main|powerpoint\.\w+\.macroEnabled"), PPTX),
-    (re.compile(rb"spreadsheetml\.(sheet|template)\.main|excel\.(sheet|template)\.macroEnabled"), XLSX),
+# (offset, magic, media type)
+_IMAGES = (
+    (0, b"\x89PNG", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"GIF8", "image/gif"),
+    (0, b"II*\0", "image/tiff"),
+    (0, b"MM\0*", "image/tiff"),
+    (8, b"WEBP", "image/webp"),
 )
 # (offset, magic, what it is)
 _MAGIC = (
-    (0, b"{\\rtf", "an RTF document"),
-    (0, b"\x89PNG", "a PNG image"),
-    (0, b"\xff\xd8\xff", "a JPEG image"),
-    (0, b"GIF8", "a GIF image"),
-    (0, b"II*\0", "a TIFF image"),
-    (0, b"MM\0*", "a TIFF image"),
-    (8, b"WEBP", "a WebP image"),
     (4, b"ftyp", "a video or HEIC image"),
     (0, b"\x1f\x8b", "a gzip archive"),
     (0, b"BZh", "a bzip2 archive"),
@@ -52,33 +44,12 @@ _OLE_KINDS = (
     ("PowerPoint Document", "a PowerPoint 97-2003 file (.ppt)", "save it as .pptx and upload that"),
     ("Workbook", "an Excel 97-2003 workbook (.xls)", "save it as .xlsx and upload that"),
     ("Book", "an Excel 5.0/95 workbook (.xls)", "save it as .xlsx and upload that"),
-    ("__properties_version1.0", "an Outlook message (.msg)", "save the message as PDF or text and upload that"),
+    ("__properties_version1.0", "an Outlook message (.msg)", "save the message as .eml and upload that"),
 )
 _HINTS = {
-    "image": "run text recognition (OCR) on it first and upload the result",
-    "archive": "unpack it and upload the files in it",
+    "image": "save it as PNG or JPEG and upload that",
+    "archive": "unpack it and upload the files in it, or pack them as .zip",
 }
-_BY_SUFFIX = {
-    ".md": MARKDOWN,
-    ".markdown": MARKDOWN,
-    ".csv": CSV,
-    ".tsv": CSV,
-    ".tab": CSV,
-    ".txt": PLAIN,
-    ".text": PLAIN,
-    ".log": PLAIN,
-}
-_PLAIN_SUFFIXES = frozenset({".rst", ".org", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".py", ".sql", ".tex"})
-_HTML_START = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html[\s>])", re.IGNORECASE | re.DOTALL)
-_HTML_TAGS = re.compile(
-    r"\s*<(head|body|title|meta|script|style|div|table|p|h[1-6]|pre|ul|article|section)\b[^<>]*>", re.IGNORECASE
-)
-_MAIL = re.compile(
-    r"(?:(?:From|To|Subject|Date|MIME-Version|Received|Return-Path|Message-ID|Content-Type|X-[\w-]+):.*\n(?:[ \t].*\n)*){2}",
-    re.I,
-)
-_MARKDOWN = re.compile(r"^(#{1,6} \S|```|[-*+] \S|\|.+\|\s*$|\[[^\]]+\]\(|> )", re.MULTILINE)
-_MARKDOWN_SURE = re.compile(r"^(#{1,6} \S.*|```\w*)$", re.MULTILINE)
 
 
 def detect(path: Path, *, name: str) -> str:
@@ -87,19 +58,30 @@ def detect(path: Path, *, name: str) -> str:
         sample = file.read(SAMPLE_BYTES)
     if b"%PDF-" in sample[:1024]:
         return PDF
-    if sample.startswith(b"PK\x03\x04") or sample.startswith(b"PK\x05\x06"):
+    if sample.startswith(MAGIC):
         return _in_zip(path)
+    if sample.lstrip()[:5] == b"{\\rtf":
+        return RTF
     if sample.startswith(_OLE):
         _refuse_ole(path)
+    if image := _image(sample):
+        return image
     for offset, magic, what in _MAGIC:
         if sample.startswith(magic, offset):
             _refuse(what)
     if not looks_like_text(sample):
         raise UnsupportedFile(
             "the file is neither text nor a document type that we know",
-            hint="upload PDF, Word, PowerPoint, Excel, HTML, Markdown, CSV or text",
+            hint="upload PDF, Office, OpenDocument, EPUB, RTF, e-mail (.eml), HTML, Markdown, CSV, JSON, XML, code or text",
         )
-    return _text_type(sample, PurePath(name).suffix.lower())
+    return text_type(sample, PurePath(name).name.lower())
+
+
+def _image(sample: bytes) -> str:
+    """Return the media type of a picture; "" for anything else."""
+    if sample.startswith(b"BM") and not looks_like_text(sample):
+        return "image/bmp"
+    return next((media_type for offset, magic, media_type in _IMAGES if sample.startswith(magic, offset)), "")
 
 
 def _refuse(what: str, *, hint: str = "") -> NoReturn:
@@ -109,30 +91,14 @@ def _refuse(what: str, *, hint: str = "") -> NoReturn:
 
 
 def _in_zip(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-            kind = _member(archive, "mimetype", names)
-            types = _member(archive, "[Content_Types].xml", names)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
-        raise BrokenFile("the file is cut off or damaged (its zip directory cannot be read)") from error
-    if b"epub" in kind:
-        _refuse("an EPUB book")
-    if b"opendocument" in kind:
-        _refuse("an OpenDocument file", hint="save it as .docx, .xlsx or .pptx and upload that")
-    for pattern, media_type in _MAIN_PARTS:
-        if pattern.search(types):
-            return media_type
-    if b"macroEnabled" in types or b"ms-excel.sheet.binary" in types:
+    kind = kind_of_zip(path)
+    if kind == ARCHIVE:
+        raise UnsupportedFile(A_ZIP, hint=ZIP_HINT)
+    if kind == XLSB:
         _refuse("an Excel binary workbook (.xlsb)", hint="save it as .xlsx and upload that")
-    _refuse("a zip archive")
-
-
-def _member(archive: zipfile.ZipFile, name: str, names: set[str]) -> bytes:
-    if name not in names:
-        return b""
-    with archive.open(name) as file:
-        return file.read(1 << 20)
+    if kind not in {EPUB, ODT, ODS, ODP, DOCX, PPTX, XLSX}:
+        _refuse("an OpenDocument drawing or formula", hint="save it as PDF and upload that")
+    return kind
 
 
 def _refuse_ole(path: Path) -> NoReturn:
@@ -148,37 +114,3 @@ def _refuse_ole(path: Path) -> NoReturn:
         if f"{stream}\0".encode("utf-16-le") in data or (stream.startswith("__") and stream.encode("utf-16-le") in data):
             _refuse(what, hint=hint)
     _refuse("an old Office file", hint="save it as .docx, .xlsx or .pptx and upload that")
-
-
-def _text_type(sample: bytes, suffix: str) -> str:
-    text = sample.decode(guess_encoding(sample), "replace").lstrip("\ufeff")
-    if _HTML_START.match(text[:10_000]):
-        return HTML
-    if suffix in _BY_SUFFIX:
-        return _BY_SUFFIX[suffix]
-    if suffix in _PLAIN_SUFFIXES:
-        return PLAIN
-    if _HTML_TAGS.match(text) or suffix in {".html", ".htm", ".xhtml"}:
-        return HTML
-    _refuse_structured(text, suffix)
-    if _MARKDOWN_SURE.search(text) and len(_MARKDOWN.findall(text)) >= 2:
-        return MARKDOWN
-    return CSV if _is_table(text) else PLAIN
-
-
-def _refuse_structured(text: str, suffix: str) -> None:
-    start = text.lstrip()[:2000]
-    if start.startswith("<?xml") or suffix == ".xml":
-        _refuse("an XML file")
-    if suffix in {".json", ".ndjson", ".jsonl", ".geojson", ".ipynb"} or re.match(r'[\[{]\s*("|\{|\[)', start):
-        _refuse("a JSON file", hint="convert it to CSV or text and upload that")
-    if suffix in {".eml", ".mbox"} or _MAIL.match(start):
-        _refuse("an e-mail", hint="save the message as PDF or text and upload that")
-
-
-def _is_table(text: str) -> bool:
-    delimiter, share = sniff_delimiter(text)
-    lines = [line for line in text.splitlines() if line.strip()]
-    # Prose has commas too: without a name that says so, only strictly regular records count.
-    prose = 2 * len(re.findall(re.escape(delimiter) + r"\s", text)) > text.count(delimiter)
-    return len(lines) >= 3 and share >= 0.95 and not prose and all(delimiter in line for line in lines[:20])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import os
 import re
 from pathlib import Path
 
@@ -100,12 +99,15 @@ def _statistical(data: bytes) -> str:
 
 def read_text(path: Path, *, declared: str = "") -> tuple[str, tuple[str, ...]]:
     r"""Return the text of a file ("\n" line ends, no NUL) and warnings. Raises FileTooLarge before reading too much."""
-    budget = BUDGET.get()
-    budget.check_chars(os.path.getsize(path) // 4)  # no encoding needs more than four bytes for a character
-    data = path.read_bytes()
+    BUDGET.get().check_chars(path.stat().st_size // 4)  # no encoding needs more than four bytes for a character
+    return decode(path.read_bytes(), declared=declared)
+
+
+def decode(data: bytes, *, declared: str = "") -> tuple[str, tuple[str, ...]]:
+    r"""Return the bytes as text ("\n" line ends, no NUL) and warnings. Raises FileTooLarge."""
     encoding = guess_encoding(data, declared=declared)
     text = data.decode(encoding, "replace")
-    budget.check_chars(len(text))
+    BUDGET.get().check_chars(len(text))
     lost = text.count("\ufffd") - (data.count(b"\xef\xbf\xbd") if encoding.startswith("utf-8") else 0)
     warnings = (f"{lost} characters could not be decoded as {encoding}",) if lost > 0 else ()
     return clean(text.lstrip("\ufeff")), warnings

@@ -35,17 +35,21 @@ class HtmlLoader:
     def load(self, path: Path, *, name: str, password: str | None = None) -> Document:
         """See `engine.protocols.Loader`."""
         text, warnings = read_text(path)
-        tree = LexborHTMLParser(text)
-        hidden = Hidden()
-        mark_hidden(tree, hidden)
-        heading = tree.css_first("title")
-        title = one_line(heading.text())[:MAX_TITLE_CHARS] if heading is not None else ""
-        flow = Flow()
-        if tree.body is not None:
-            _Reader(flow).read(tree.body)
+        flow, hidden = Flow(), Hidden()
+        title = read_html(text, flow, hidden)
         return Document(
             name=name, media_type=MEDIA_TYPE, pages=flow.pages(), title=title, warnings=(*warnings, *hidden.warnings)
         )
+
+
+def read_html(text: str, flow: Flow, hidden: Hidden, *, where: str = "") -> str:
+    """Append what a reader of the page sees to `flow`, note the rest in `hidden`, and return its title."""
+    tree = LexborHTMLParser(text)
+    mark_hidden(tree, hidden, where=where)
+    heading = tree.css_first("title")
+    if tree.body is not None:
+        _Reader(flow).read(tree.body)
+    return one_line(heading.text())[:MAX_TITLE_CHARS] if heading is not None else ""
 
 
 class _Reader:

@@ -21,7 +21,7 @@ _TINY = re.compile(r"font-size:(?:0(?:\.\d+)?|1)(?:px|pt|em|rem|%)?(?![.\d])")
 _COLOR = re.compile(r"(?:^|;)color:([^;]+)")
 
 
-def mark_hidden(tree: LexborHTMLParser, hidden: Hidden) -> None:
+def mark_hidden(tree: LexborHTMLParser, hidden: Hidden, *, where: str = "") -> None:
     """Give what is not shown the attribute `hidden`, and note its text."""
     if tree.body is None:
         return
@@ -30,7 +30,7 @@ def mark_hidden(tree: LexborHTMLParser, hidden: Hidden) -> None:
         if reason := _reason(node, styled=styled):
             node.attrs["hidden"] = ""
             if hidden.passages < MAX_COUNTED and not _inside_hidden(node):
-                hidden.add(reason, node.text(separator=" "))
+                hidden.add(reason, node.text(separator=" "), where=where)
 
 
 def _reason(node: LexborNode, *, styled: bool) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pypdfium2.raw as pdfium
 
 from engine.errors import BrokenFile, FileTooLarge, PasswordNeeded, UnsupportedFile
+from engine.loading.memory_file import MemoryFile
 
 MAX_PAGE_CHARS = 2_000_000
 
@@ -19,7 +20,12 @@ MAX_PAGE_CHARS = 2_000_000
 def open_pdf(path: Path, *, password: str | None = None) -> Iterator[Any]:
     """Yield a document handle. Raises PasswordNeeded, UnsupportedFile, BrokenFile."""
     pdfium.FPDF_InitLibrary()
-    document = pdfium.FPDF_LoadDocument(str(path).encode(), password.encode() if password else None)
+    secret = password.encode() if password else None
+    if isinstance(path, MemoryFile):
+        data = path.read_bytes()  # PDFium reads on from it until the document is closed
+        document = pdfium.FPDF_LoadMemDocument64(data, len(data), secret)
+    else:
+        document = pdfium.FPDF_LoadDocument(str(path).encode(), secret)
     if not document:
         _refuse(pdfium.FPDF_GetLastError(), given=bool(password))
     try:

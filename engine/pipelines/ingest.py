@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import threading
-import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, replace
-from functools import lru_cache
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.chunking.wording import PREFIX_TOKENS, searchable_text
-from engine.database import content, documents
+from engine import faults
+from engine.database import content, cuts, documents
 from engine.database.audit import record
 from engine.database.blobs import Blobs
 from engine.database.database import Database
+from engine.database.ingestion_models import Cut
 from engine.database.jobs import JobLost
 from engine.database.models import Collection, DocumentRow, Version, VersionState
-from engine.database.quarantine import FLAGGED, HELD
 from engine.database.versions import remove_replaced
-from engine.documents import Chunk, Document, Page, Piece
-from engine.errors import BadResponse, EmptyDocument, StoreError
+from engine.documents import Document, Page
+from engine.errors import EmptyDocument, StoreError
 from engine.monitoring.timing import timing
-from engine.protocols import Chunker, Embedder, Meter
-from engine.sections import Injection
-from engine.security.injection import assess
+from engine.pipelines.cutting import Cutting, Embedders
+from engine.pipelines.recognition import Recognition
+from engine.protocols import Meter
 from engine.security.sealing import Sealer
-from engine.services.entries import chunk_id
 
 COMMANDING_TITLE = "The title in the file reads as a command to an assistant and was left out."
-EMBED_BATCH = 128  # texts per transaction: what a crash can cost, and how often progress moves
 
 Report = Callable[[str, int, int], Awaitable[None]]
 """`report(stage, done, total)` of pages or passages; the stage is "parse", "recognise", "chunk", "embed" or "index".
@@ -51,14 +44,6 @@ class Parse(Protocol):
         ...
 
 
-class Embedders(Protocol):
-    """Gives the embedder of a collection; with `verify` it is asked first whether it still makes the same space."""
-
-    def __call__(self, collection: Collection, *, verify: bool = False) -> Awaitable[Embedder]:
-        """Return it. Raises ProviderError, StoreError, ConfigError."""
-        ...
-
-
 class Ingest:
     """Runs the steps that a version still needs."""
 
@@ -70,9 +55,8 @@ class Ingest:
         sealer: Sealer,
         parse: Parse,
         embedders: Embedders,
-        chunkers: Callable[[Collection], Awaitable[Chunker]],
-        bill: Callable[[Collection, Sequence[str], Embedder, float], Awaitable[Callable[[AsyncSession], None]]],
-        injection: Injection,
+        cutting: Cutting,
+        recognition: Recognition,
         meter: Meter,
     ) -> None:
         self._database = database
@@ -80,11 +64,9 @@ class Ingest:
         self._sealer = sealer
         self._parse = parse
         self._embedders = embedders
-        self._chunkers = chunkers
-        self._bill = bill
-        self._injection = injection
+        self._cutting = cutting
+        self._recognition = recognition
         self._meter = meter
-        self._embedding: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)  # one batch a model at a time
 
     async def run(self, version_id: str, report: Report) -> None:
         """Bring a version to life. Raises InputError when the file is the reason, ProviderError, StoreError, JobLost."""
@@ -93,34 +75,51 @@ class Ingest:
             if version is None:
                 raise JobLost(version_id)  # its collection was deleted
             document = await session.get_one(DocumentRow, version.document_id)
-            collection = await session.get_one(Collection, version.collection_id)
         if version.state == VersionState.STORED:
             with timing(self._meter, "ingest_seconds", "parse"):
                 await self._load(version, document, report)
-        if version.state == VersionState.PARSED:
+            faults.point("ingest.parsed")
+        while version.state in (VersionState.PARSED, VersionState.CHUNKED, VersionState.EMBEDDED):
+            await self._step(version, document, report)
+
+    async def _step(self, version: Version, document: DocumentRow, report: Report) -> None:
+        """Bring a parsed version one step on, in the generation of its collection that is in force now."""
+        async with self._database.read() as session:
+            collection = await session.get(Collection, version.collection_id)
+            cut = collection is not None and await session.get(Cut, (version.id, collection.generation)) is not None
+        if collection is None:
+            raise JobLost(version.id)
+        if version.state == VersionState.PARSED or not cut:
             with timing(self._meter, "ingest_seconds", "chunk"):
                 await self._chunk(version, document, collection, report)
-        if version.state == VersionState.CHUNKED:
+            faults.point("ingest.chunked")
+        elif version.state == VersionState.CHUNKED:
             with timing(self._meter, "ingest_seconds", "embed"):
                 await self._embed(version, document, collection, report)
-        if version.state == VersionState.EMBEDDED:
+        else:
             with timing(self._meter, "ingest_seconds", "live"):
                 await report("index", 0, version.chunks)
-                await self._go_live(version, collection)
+                await self._go_live(version)
+            faults.point("ingest.live")
 
     async def _load(self, version: Version, document: DocumentRow, report: Report) -> None:
         await report("parse", 0, 0)
         password = self._sealer.open(version.sealed_password) if version.sealed_password else None
         stop = threading.Event()
+
+        async def progress(done: int, total: int) -> None:
+            await report("recognise", done, total)
+
         try:
             path = self._blobs.path(version.blob)
             parsed = await asyncio.to_thread(self._parse, path, name=document.name, password=password, stop=stop)
+            await report("parse", len(parsed.pages), len(parsed.pages))
+            parsed = await self._recognition.fill(path, parsed, password=password, stop=stop, progress=progress)
         finally:
             stop.set()  # when this task is cancelled, the parser must not run on for nobody
-        await report("parse", len(parsed.pages), len(parsed.pages))
         _refuse_empty(parsed)
         # A title stands in front of every passage that a model reads.
-        title = "" if self._commands(parsed.title) else parsed.title[:500]
+        title = "" if self._cutting.commands(parsed.title) else parsed.title[:500]
         async with self._database.write() as session:
             await content.save_pages(session, version.id, parsed.pages)
             await documents.advance(
@@ -141,61 +140,38 @@ class Ingest:
 
     async def _chunk(self, version: Version, document: DocumentRow, collection: Collection, report: Report) -> None:
         await report("chunk", 0, version.pages)
-        async with self._database.read() as session:
-            pages = await content.pages(session, version.id)
-        parsed = Document(name=document.name, media_type=version.media_type, title=version.title, pages=tuple(pages))
-        embedder = await self._embedders(collection)
-        limit = min(collection.chunk_tokens, (collection.max_tokens or embedder.max_tokens) - PREFIX_TOKENS)
-        pieces = await asyncio.to_thread((await self._chunkers(collection)).split, parsed, max_tokens=limit)
-        pieces = await asyncio.to_thread(lambda: [self._tamed(piece) for piece in pieces])
-        rows = await asyncio.to_thread(_chunk_rows, version, document, pieces, embedder, self._injection)
+        rows = await self._cutting.cut(collection, version, document)
         await report("chunk", version.pages, version.pages)
         async with self._database.write() as session:
-            await content.save_chunks(session, version.id, rows)
+            await content.save_chunks(session, version.id, collection.generation, rows)
             await documents.advance(
-                session, version, expected=VersionState.PARSED, chunks=len(rows), state=VersionState.CHUNKED
+                session, version, expected=VersionState(version.state), chunks=len(rows), state=VersionState.CHUNKED
             )
 
-    def _commands(self, text: str) -> bool:
-        return _score(text) >= self._injection.flag_score
-
-    def _tamed(self, piece: Piece) -> Piece:
-        """Return the piece without headings and table headers that command: they stand in front of it, outside its text."""
-        section = tuple(part for part in piece.section if not self._commands(part))
-        return replace(piece, section=section, context="" if self._commands(piece.context) else piece.context)
-
     async def _embed(self, version: Version, document: DocumentRow, collection: Collection, report: Report) -> None:
-        embedder = await self._embedders(collection, verify=True)
-        async with self._database.read() as session:
-            rows = await content.chunks(session, version)
-            missing = sorted(await content.missing_vectors(session, collection.model_id, [key for _, key in rows]))
-        texts = await asyncio.to_thread(lambda: {key: _searchable(version, document, chunk, embedder) for chunk, key in rows})
-        missing.sort(key=lambda key: len(texts[key]))  # texts of like length share a batch and waste no padding
-        await report("embed", 0, len(missing))
-        for start in range(0, len(missing), EMBED_BATCH):
-            keys = missing[start : start + EMBED_BATCH]
-            embedder = await self._embedders(collection)  # anew: an admin may have changed the provider meanwhile
-            async with self._embedding[collection.embedder, collection.embedding_model]:
-                started = time.perf_counter()
-                vectors = await asyncio.to_thread(embedder.embed_documents, [texts[key] for key in keys])
-            seconds = time.perf_counter() - started
-            if vectors.shape != (len(keys), collection.dimension):
-                raise BadResponse(
-                    f"the embedder gave vectors of shape {vectors.shape}, the collection has {collection.dimension} dimensions",
-                    hint="Nothing of it was kept. Test the provider, then process the document again.",
-                )
-            bill = await self._bill(collection, [texts[key] for key in keys], embedder, seconds)
-            async with self._database.write() as session:
-                await documents.hold(session, version)  # vectors of a document that was purged meanwhile would be nobody's
-                await content.save_vectors(session, collection.model_id, keys, vectors)
-                bill(session)
-            await report("embed", start + len(keys), len(missing))
+        await self._embedders(collection, verify=True)
+        texts = await self._cutting.texts(collection, version, document)
+
+        async def told(done: int, total: int) -> None:
+            await report("embed", done, total)
+
+        async def permitted(session: AsyncSession) -> None:
+            await documents.hold(session, version)  # vectors of a document that was purged meanwhile would be nobody's
+
+        await self._cutting.embed(collection, texts, told, permitted=permitted)
         async with self._database.write() as session:
+            await cuts.embedded(session, [version.id], collection.generation)
             await documents.advance(session, version, expected=VersionState.CHUNKED, state=VersionState.EMBEDDED)
 
-    async def _go_live(self, version: Version, collection: Collection) -> None:
+    async def _go_live(self, version: Version) -> None:
         async with self._database.write() as session:
-            rows = await content.chunks(session, version)
+            # The row is locked: either this version is live before its collection switches to another generation, and the
+            # switch sees it, or it is cut again for that one.
+            collection = await session.get_one(Collection, version.collection_id, with_for_update={"key_share": True})
+            if not await cuts.has(session, version.id, collection.generation):
+                await documents.advance(session, version, expected=VersionState.EMBEDDED, state=VersionState.PARSED)
+                return
+            rows = await content.chunks(session, version, collection.generation)
             lost = await content.missing_vectors(session, collection.model_id, [key for _, key in rows])
             if lost or len(rows) != version.chunks:
                 raise StoreError(f"{len(lost)} vectors are missing after embedding", hint="Process the document again.")
@@ -215,17 +191,13 @@ class Ingest:
             await asyncio.to_thread(self._blobs.delete, key)
 
 
-@lru_cache(maxsize=1000)
-def _score(text: str) -> float:
-    return assess(text).score
-
-
 def _refuse_empty(document: Document) -> None:
     if document.text_coverage > 0:
         return
     scanned = sum(page.has_image for page in document.pages)
     what = f"all {len(document.pages)} pages are pictures without text" if scanned else "there is no text in the file"
-    raise EmptyDocument(f"nothing to index: {what}")
+    hint = next((text for text in document.warnings if text.startswith("Text recognition")), "")
+    raise EmptyDocument(f"nothing to index: {what}", hint=hint)
 
 
 def _coverage_warning(pages: tuple[Page, ...]) -> list[str]:
@@ -236,44 +208,3 @@ def _coverage_warning(pages: tuple[Page, ...]) -> list[str]:
     scans = sum(page.has_image for page in pages if not page.has_text)
     kind = "scanned pictures" if scans == len(empty) else "empty or scanned" if scans else "empty"
     return [f"{len(empty)} of {len(pages)} pages have no text ({kind}): {shown}. They cannot be found or cited."]
-
-
-def _chunk_rows(
-    version: Version, document: DocumentRow, pieces: list[Piece], embedder: Embedder, injection: Injection
-) -> list[dict[str, object]]:
-    return [
-        {
-            "id": chunk_id(version.id, ordinal),
-            "version_id": version.id,
-            "ordinal": ordinal,
-            "page": piece.page,
-            "start": piece.start,
-            "end": piece.end,
-            "text": piece.text,
-            "section": list(piece.section),
-            "context": piece.context,
-            "vector_sha256": hashlib.sha256(_searchable(version, document, piece, embedder).encode()).hexdigest(),
-            **_suspicion(piece.text, injection),
-        }
-        for ordinal, piece in enumerate(pieces)
-    ]
-
-
-def _suspicion(text: str, injection: Injection) -> dict[str, object]:
-    found = assess(text)
-    if found.score < injection.flag_score or not found.findings:
-        return {"suspicion": found.score, "findings": [], "quarantine": ""}
-    state = HELD if found.score >= injection.hold_score else FLAGGED
-    return {"suspicion": found.score, "findings": [asdict(one) for one in found.findings], "quarantine": state}
-
-
-def _searchable(version: Version, document: DocumentRow, piece: Piece | Chunk, embedder: Embedder) -> str:
-    return searchable_text(
-        document_name=document.name,
-        title=version.title,
-        section=piece.section,
-        context=piece.context,
-        text=piece.text,
-        tokens=embedder.tokens,
-        max_tokens=embedder.max_tokens,
-    )

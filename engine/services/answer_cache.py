@@ -107,7 +107,7 @@ class AnswerCache:
             return ""
         async with self._database.read() as session:
             rows = await collections.readable(session, asked.principal, asked.collection_ids)
-            moved = await content.generations(session, [row.id for row in rows])
+            moved = await content.moved(session, [row.id for row in rows])
         choices = (await self._configured.current()).choices
         shared = self._rules.share_answers
         # The model saw the text as it was typed: what one user did with white space must not shape what others are given.
@@ -121,7 +121,7 @@ class AnswerCache:
             text,
             [[message.role, message.text] for message in asked.history],
             [asdict(condition) for condition in asked.where],
-            sorted([row.id, row.model_id, *moved[row.id]] for row in rows),
+            sorted([row.id, row.model_id, row.generation, *moved[row.id]] for row in rows),
             # A change of a provider or a price is a new version; the choices stand beside it for those of the settings file.
             [choices.version, [asdict(link) for link in choices.chain]],
             [asdict(one) if one else None for one in (choices.rewrite, choices.rerank)],

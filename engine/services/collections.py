@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from datetime import timedelta
 
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import update
 
 from engine import registry
 from engine.database import collections, content, documents, holds, users
@@ -15,20 +13,20 @@ from engine.database.audit import record
 from engine.database.blobs import Blobs
 from engine.database.columns import new_id, now
 from engine.database.database import Database
-from engine.database.models import Collection, Grant, User, VectorRow
+from engine.database.models import Collection, Grant, User
 from engine.database.provider_models import SpaceRow
 from engine.errors import AccessDenied, InputError, NotFound
 from engine.services.configuration import Configured
 from engine.services.indexes import Indexes
 from engine.services.naming import clean_name
-from engine.services.parts import Parts, same_space
+from engine.services.parts import Parts
+from engine.services.space_names import short_name, space_name
 from engine.services.spaces import Spaces
 from engine.settings import Settings
-from engine.types import Principal, Right, Role, Space
+from engine.types import Principal, Right, Role
 from engine.views import CollectionInfo
 
 NAME_CHARS = 200
-MODEL_ID_CHARS = 120
 SWEEP_SECONDS = 5.0
 
 
@@ -76,7 +74,7 @@ class Collections:
             if await collections.name_taken(session, name):
                 raise InputError(f"there is already a collection {name!r}", hint="Choose another name.")
             local = choices.embedding.provider == "local"  # its name holds the checksum of its weights
-            model_id = found.model_id if local else await _space_name(session, found)
+            model_id = found.model_id if local else await space_name(session, found)
             row = Collection(
                 name=name,
                 description=description.strip()[:2000],
@@ -103,7 +101,7 @@ class Collections:
                     raise AccessDenied("collections belong to users, and this is none any more", hint="Sign in again.")
                 session.add(Grant(collection_id=row.id, user_id=principal.user_id, right=Right.OWNER))
             await record(session, principal, "collection.create", row.id, name=name, chunker=chunker)
-        if model_id != _short(found.model_id):
+        if model_id != short_name(found.model_id):
             self._parts.distrust()
         return next(one for one in await self.all(principal) if one.id == row.id)
 
@@ -116,7 +114,14 @@ class Collections:
         if row is not None:
             return row.id
         if create:
-            return (await self.create(principal, name, description="", chunker="")).id
+            try:
+                return (await self.create(principal, name, description="", chunker="")).id
+            except InputError:  # another process may have made it just now; else the name is taken by one that is not ours
+                async with self._database.read() as session:
+                    made = await collections.by_name(session, principal, name)
+                if made is None:
+                    raise
+                return made.id
         raise NotFound(
             f"there is no collection {name!r}",
             hint=f"known: {', '.join(known)}" if known else "make one by ingesting documents into it",
@@ -172,24 +177,3 @@ class Collections:
         # A store that hangs must not hold up whoever deletes; the hourly sweep tries again.
         swept = asyncio.create_task(self._spaces.sweep(older_than=timedelta(0), collection_id=collection_id))
         await asyncio.wait([swept], timeout=SWEEP_SECONDS)
-
-
-async def _space_name(session: AsyncSession, found: Space) -> str:
-    """Return the name that vectors of a space are kept under in SQL.
-
-    Names of models are not enough: other weights may stand behind the same name. So a name is shared only by collections
-    whose probe vectors agree, and another space gets a name of its own.
-    """
-    name = _short(found.model_id)
-    for row in await session.scalars(select(Collection).where(Collection.model_id.startswith(name, autoescape=True))):
-        if same_space(row.probe, found.probe) or (row.probe is None and row.model_id == found.model_id):
-            return row.model_id
-    taken = await session.scalar(select(VectorRow.model_id).where(VectorRow.model_id == name).limit(1))
-    other = taken or await session.scalar(select(Collection.id).where(Collection.model_id == name).limit(1))
-    return name if not other or not found.probe else f"{name[: MODEL_ID_CHARS - 9]}~{new_id()[:8]}"
-
-
-def _short(model_id: str) -> str:
-    # The column is part of a key, and a model's name may be a long path.
-    digest = hashlib.sha256(model_id.encode()).hexdigest()[:16]
-    return model_id if len(model_id) <= MODEL_ID_CHARS else f"{model_id[: MODEL_ID_CHARS - 17]}#{digest}"

@@ -10,16 +10,18 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine import faults
 from engine.database import collections, content, document_list, documents, holds
 from engine.database.audit import record
 from engine.database.blobs import Blob, Blobs
 from engine.database.columns import now
 from engine.database.database import Database
-from engine.database.models import DocumentRow, Version, VersionState
+from engine.database.models import Collection, DocumentRow, Version, VersionState
 from engine.database.receiving import receive
 from engine.documents import Chunk, Page, PageImage
 from engine.errors import AccessDenied, EngineError, InputError, NotFound, QuotaExceeded
 from engine.ingestion_views import OnDuplicate
+from engine.loading.zips import refuse_archive
 from engine.security.sealing import Sealer
 from engine.services.quotas import Quotas
 from engine.services.visible import visible
@@ -67,15 +69,17 @@ class Library:
         """Store a file and queue it. When this returns, the file survives a crash.
 
         Its SHA-256 is taken while it is stored, and what is there already is found before anything is read of it.
-        Raises InputError, QuotaExceeded, AccessDenied.
+        Raises InputError (UnsupportedFile for an archive), QuotaExceeded, AccessDenied.
         """
         name = clean_file_name(name)
         async with self._database.read() as session:
             await collections.require(session, principal, collection_id, Right.WRITE)
+        await asyncio.to_thread(refuse_archive, data)
         limit = self._settings.limits.max_file_mb << 20
         blob = await asyncio.to_thread(self._blobs.put, data, max_bytes=limit)
         try:
             version, verdict = await self._receive(principal, collection_id, name, blob, password, on_duplicate)
+            faults.point("upload.stored")
         except (InputError, AccessDenied) as error:
             # Refused before anything was written. After an interruption the row may be there all the same, and an original
             # too many is better than a document without one.
@@ -148,7 +152,8 @@ class Library:
         async with self._database.read() as session:
             await visible(session, principal, document_id)
             row = await documents.version_of(session, document_id)
-            return [chunk for chunk, _ in await content.chunks(session, row)]
+            collection = await session.get_one(Collection, row.collection_id)
+            return [chunk for chunk, _ in await content.chunks(session, row, collection.generation)]
 
     async def page_image(
         self,
@@ -164,6 +169,7 @@ class Library:
         async with self._database.read() as session:
             await visible(session, principal, document_id)
             row = _kept(await documents.version_of(session, document_id, version))
+            lines = (await content.page(session, row.id, number)).lines if highlight else ()
         password = self._sealer.open(row.sealed_password) if row.sealed_password else None
         return await asyncio.to_thread(
             self._render,
@@ -171,6 +177,7 @@ class Library:
             media_type=row.media_type,
             page=number,
             highlight=list(highlight),
+            lines=lines,
             width=width,
             password=password,
         )

@@ -88,7 +88,7 @@ async def _move(session: AsyncSession, row: DocumentRow, source: Collection, tar
         new = _copy(old, row.id, target.id)
         session.add(new)
         await session.flush()
-        await _hand_over(session, old, new, (source.generation, target.generation if alike else source.generation))
+        await _hand_over(session, old, new, target, (source.generation, target.generation if alike else source.generation))
         if old.state == VersionState.LIVE:
             live = new
             _enter(new, seq, alike=alike, disabled=row.disabled_at is not None)
@@ -115,8 +115,13 @@ def _copy(old: Version, document_id: str, collection_id: str) -> Version:
     return Version(document_id=document_id, collection_id=collection_id, **values)
 
 
-async def _hand_over(session: AsyncSession, old: Version, new: Version, generations: tuple[str, str]) -> None:
-    """Give what belongs to a version to its copy. The ids of passages are derived from their version's, so these change."""
+async def _hand_over(
+    session: AsyncSession, old: Version, new: Version, target: Collection, generations: tuple[str, str]
+) -> None:
+    """Give what belongs to a version to its copy. The ids of passages are derived from their version's, so these change.
+
+    Its cuts stay, too: the indexes that hold its passages derive from them what to remove.
+    """
     for table in (PageRow, Job, JobEventRow):
         await session.execute(update(table).where(table.version_id == old.id).values(version_id=new.id))
     before, after = generations
@@ -124,7 +129,7 @@ async def _hand_over(session: AsyncSession, old: Version, new: Version, generati
     chunks = select(ChunkRow).where(ChunkRow.version_id == old.id)
     rows = [
         {name: getattr(row, name) for name in names}
-        | {"id": chunk_id(new.id, row.ordinal), "version_id": new.id, "generation": after}
+        | {"id": chunk_id(target, new.id, row.ordinal), "version_id": new.id, "generation": after}
         for row in await session.scalars(chunks.where(ChunkRow.generation.in_(["", before])))
     ]
     await session.execute(delete(ChunkRow).where(ChunkRow.version_id == old.id))
@@ -133,4 +138,3 @@ async def _hand_over(session: AsyncSession, old: Version, new: Version, generati
     cut = await session.get(Cut, (old.id, before))
     if cut is not None:
         session.add(Cut(version_id=new.id, generation=after, chunks=cut.chunks, embedded=cut.embedded))
-    await session.execute(delete(Cut).where(Cut.version_id == old.id))

@@ -19,6 +19,7 @@ from engine.provider_views import Choice
 from engine.resilience.protected import ProtectedGenerator, Protection
 from engine.security.sealing import Sealer
 from engine.services.configuration import Configured, Live
+from engine.services.foreign_vectors import is_foreign
 from engine.services.outgoing import Outgoing
 from engine.services.provider_input import unbound
 from engine.specs import Spec
@@ -59,7 +60,7 @@ class Parts:
         self._made: dict[tuple[str, ...], tuple[int, Any]] = {}
         self._given: dict[tuple[str, str], Any] = {}
         self._version = 0
-        self._verified: dict[tuple[str, int], float] = {}  # (collection, revision of its provider) -> when
+        self._verified: dict[tuple[str, int], float] = {}  # (generation, revision of its provider) -> when
         self._closing: set[asyncio.Task[None]] = set()
 
     def use(self, role: str, name: str, part: Any) -> None:
@@ -87,8 +88,8 @@ class Parts:
         Raises ProviderError when it cannot be asked, StoreError when it makes other vectors than it did.
         """
         embedder = await self.embedder(Choice(provider=collection.embedder, model=collection.embedding_model))
-        key = (collection.id, await self.revision(collection.embedder))
-        if collection.probe is None or collection.embedder == "local":
+        key = (collection.generation, await self.revision(collection.embedder))
+        if collection.probe is None or (collection.embedder == "local" and not is_foreign(collection.model_id)):
             model_id = await asyncio.to_thread(lambda: embedder.model_id)
             _require_same(collection, Space(model_id=model_id, dimension=collection.dimension, max_tokens=0, normalised=True))
         elif verify or time.monotonic() - self._verified.get(key, -VERIFY_SECONDS) >= VERIFY_SECONDS:

@@ -49,11 +49,15 @@ PERMITS: dict[str, Permit] = {
     **dict.fromkeys(("conversations", "create_conversation", "rename_conversation", "delete_conversation"), _ASK),
     **dict.fromkeys(("set_scope", "messages", "message", "send", "stop", "citation_states"), _ASK),
     **dict.fromkeys(("create_collection", "delete_collection", "upload", "process", "reprocess"), _WRITE),
-    **dict.fromkeys(("delete_document", "restore_document", "upload_url", "release_passage", "hold_passage"), _WRITE),
+    **dict.fromkeys(
+        ("delete_document", "restore_document", "upload_url", "upload_archive", "release_passage", "hold_passage"), _WRITE
+    ),
     **dict.fromkeys(("grants", "grant", "grant_group", "shareable"), _WRITE),
     **dict.fromkeys(("provider_kinds", "providers", "add_provider", "edit_provider", "remove_provider"), _ADMIN),
     **dict.fromkeys(("test_provider", "provider_models", "choices", "choose", "impact", "simulate"), _ADMIN),
     **dict.fromkeys(("offers", "accept_offer", "prices", "set_price", "usage", "move_store", "revert_store"), _ADMIN),
+    **dict.fromkeys(("plan_generation", "start_generation", "generations", "cancel_generation"), _ADMIN),
+    **dict.fromkeys(("switch_generation", "revert_generation"), _ADMIN),
     # Not here: making users, roles, and resetting passwords and second factors. Each of them ends in somebody's sign-in, and
     # through it a key of an admin would become an admin without an end.
     **dict.fromkeys(("users", "delete_user", "disable_user", "enable_user", "unlock_user"), _ADMIN),
@@ -63,8 +67,11 @@ PERMITS: dict[str, Permit] = {
     **dict.fromkeys(("silence_alert_rule", "alerts", "acknowledge_alert", "alert_channels", "incidents"), _OPERATE),
     **dict.fromkeys(("save_alert_channel", "delete_alert_channel", "test_alert_channel", "support_bundle"), _OPERATE),
     **dict.fromkeys(("audit_facets", "audit_verify", "audit_export", "audit_sources"), _ADMIN),
+    **dict.fromkeys(("backup", "start_backup", "verify_backup", "test_backup"), _ADMIN),
+    "backups": _OPERATE,
+    **dict.fromkeys(("export_collection", "import_collection"), _WRITE),
     "clear_cache": _ADMIN,
-    **dict.fromkeys(("metrics", "measurements", "measurements_csv"), _OPERATE),
+    **dict.fromkeys(("metrics", "measurements", "measurements_csv", "reconcile"), _OPERATE),
     **dict.fromkeys(("breakers", "command_breaker"), _OPERATE),
     **dict.fromkeys(("issue_token", "revoke_token"), _ANY_KEY),
     "note_denied": Permit(frozenset(Scope), preview=True),

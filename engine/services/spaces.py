@@ -13,34 +13,32 @@ import asyncio
 import contextvars
 import logging
 import time
-import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TypeVar
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.database import content, documents
+from engine import faults
+from engine.database import content, cuts, documents
 from engine.database.columns import now
-from engine.database.database import Database, changed
+from engine.database.cuts import Change
+from engine.database.database import Database
+from engine.database.ingestion_models import Cut
 from engine.database.models import IN_INDEXES, ChunkRow, Collection, Version
 from engine.database.provider_models import SpaceRow
 from engine.errors import EngineError, StoreError
 from engine.protocols import VectorStore
 from engine.services.entries import batches, entry, gone_ids
 from engine.services.parts import Parts
+from engine.services.space_leases import SWEEP_SECONDS, SpaceLeases
 
 logger = logging.getLogger(__name__)
 
-LEASE_SECONDS = 45.0  # what the other replicas wait for after a crash
-WAIT_SECONDS = 60.0
-POLL_SECONDS = 0.1
 QUESTION_SECONDS = 8.0
 REST_SECONDS = 5.0  # after a failure
 COMPARED = 200_000  # up to so many entries ids are compared, not only counted, when a space is opened
-SWEEP_SECONDS = 3600.0
 
 T = TypeVar("T")
 
@@ -51,7 +49,7 @@ class Spaces:
     def __init__(self, *, database: Database, parts: Parts) -> None:
         self._database = database
         self._parts = parts
-        self._me = uuid.uuid4().hex
+        self._leases = SpaceLeases(database)
         self._open: dict[str, tuple[int, VectorStore]] = {}
         self._tasks: dict[str, asyncio.Task[VectorStore]] = {}
         self._failed: dict[str, tuple[float, int, str]] = {}
@@ -66,13 +64,7 @@ class Spaces:
         if failed == revision and time.monotonic() - at < REST_SECONDS:
             raise StoreError(why, hint="It is tried again in a few seconds.")
         while True:
-            task, joined = self._tasks.get(space), True
-            if task is None:
-                # In a context of its own: the time limit of the question that begins it is not that of the following.
-                followed = self._followed(collection, revision)
-                task, joined = asyncio.create_task(followed, context=contextvars.Context()), False
-                self._tasks[space] = task
-                task.add_done_callback(lambda done: self._done(space, done))
+            task, joined = self._following(collection, revision)
             try:
                 store = await asyncio.wait_for(asyncio.shield(task), QUESTION_SECONDS)
             except TimeoutError as error:
@@ -83,13 +75,57 @@ class Spaces:
             if not joined or not await self._behind(collection, space):
                 return store
 
+    async def settled(self, collection: Collection) -> None:
+        """Have a space follow SQL, however long it takes. Raises StoreError, ConfigError, CallNotPermitted."""
+        while True:
+            task, _ = self._following(collection, await self._parts.revision(collection.store))
+            await asyncio.shield(task)
+            if not await self._behind(collection, collection.space):
+                return
+
+    def _following(self, collection: Collection, revision: int) -> tuple[asyncio.Task[VectorStore], bool]:
+        """Return what follows for all who wait for a space, and whether it was at it already."""
+        space = collection.space
+        task = self._tasks.get(space)
+        if task is not None:
+            return task, True
+        # In a context of its own: the time limit of the question that begins it is not that of the following.
+        task = asyncio.create_task(self._followed(collection, revision), context=contextvars.Context())
+        self._tasks[space] = task
+        task.add_done_callback(lambda done: self._done(space, done))
+        return task, False
+
     async def follow(
         self, collection: Collection, space: str, store: VectorStore, *, note: Callable[[int], None] = lambda _: None
     ) -> None:
         """Write into a space what changed in SQL since its row was moved. Raises StoreError."""
         while await self._behind(collection, space):
-            async with self._leased(space):
+            async with self._leases.held(space):
                 await self._catch_up(collection, space, store, note)
+
+    async def lost(self, collection: Collection) -> bool:
+        """Whether the store counts otherwise than SQL. Its ids are then compared with the next question. Raises StoreError."""
+        known = self._open.get(collection.space)
+        if known is None:
+            return False
+        async with self._database.read() as session:
+            expected = await cuts.live_chunks(session, collection)
+        if await asyncio.to_thread(known[1].count) == expected:
+            return False
+        await self._forget(collection.space)
+        return True
+
+    async def mend(self, collection: Collection, *, orphans: Iterable[str], versions: Iterable[str]) -> None:
+        """Take these ids out of a collection's space and write these versions again where they are live. Raises StoreError."""
+        store = await self.current(collection)
+        async with self._leases.held(collection.space):
+            async with self._database.read() as session:
+                live = await live_ids(session, collection)
+                have = await cuts.counts(session, wanted := sorted(set(versions)), collection.generation)
+                rows = [await session.get(Version, one) for one in wanted]
+            await _finished(store.delete, sorted(set(orphans) - live.keys()))
+            for batch in batches(Change(row, have[row.id]) for row in rows if row is not None and row.id in have):
+                await self._put(collection, store, batch)
 
     async def sweep(self, *, older_than: timedelta, collection_id: str = "") -> None:
         """Remove retired spaces from their stores; one that cannot be reached now is tried again next time."""
@@ -97,7 +133,7 @@ class Spaces:
         async with self._database.read() as session:
             rows = list(await session.scalars(query.where(SpaceRow.collection_id == collection_id) if collection_id else query))
         for row in rows:
-            if not await self._claimed(row.id, seconds=SWEEP_SECONDS, retired=True):
+            if not await self._leases.claimed(row.id, seconds=SWEEP_SECONDS, retired=True):
                 continue  # another process is at it, or somebody just went back to it
             try:
                 await self._forget(row.id)
@@ -108,7 +144,7 @@ class Spaces:
                     await _finished(store.close)
             except EngineError as error:
                 logger.warning("space %s of store %s could not be removed yet: %s", row.id, row.store, error)
-                await self._release(row.id)
+                await self._leases.release(row.id)
                 continue
             async with self._database.write() as session:
                 await _forget_previous(session, row.id)
@@ -157,65 +193,33 @@ class Spaces:
     async def _behind(self, collection: Collection, space: str) -> bool:
         async with self._database.read() as session:
             row = await _row(session, space)
-            return bool(await documents.changed_since(session, collection.id, row.seq))
-
-    # --- leases ------------------------------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def _leased(self, space: str) -> AsyncIterator[None]:
-        end = time.monotonic() + WAIT_SECONDS
-        while not await self._claimed(space, seconds=LEASE_SECONDS):
-            if time.monotonic() > end:
-                raise StoreError("another process is writing to the vector store for long", hint="Try again in a moment.")
-            await asyncio.sleep(POLL_SECONDS)
-        beat = asyncio.create_task(self._beat(space))
-        try:
-            yield
-        finally:
-            beat.cancel()
-            await self._release(space)
-
-    async def _beat(self, space: str) -> None:
-        while True:
-            await asyncio.sleep(LEASE_SECONDS / 3)
-            try:
-                await self._claimed(space, seconds=LEASE_SECONDS)
-            except StoreError as error:
-                logger.warning("the lease of space %s could not be prolonged: %s", space, error)
-
-    async def _claimed(self, space: str, *, seconds: float, retired: bool = False) -> bool:
-        free = or_(SpaceRow.owner == "", SpaceRow.owner == self._me, SpaceRow.lease_until < now())
-        which = (SpaceRow.id == space) & free & (SpaceRow.retired_at.is_not(None) if retired else True)
-        async with self._database.write() as session:
-            values = {"owner": self._me, "lease_until": now() + timedelta(seconds=seconds)}
-            return await changed(session, update(SpaceRow).where(which).values(**values)) > 0
-
-    async def _release(self, space: str) -> None:
-        async with self._database.write() as session:
-            await session.execute(update(SpaceRow).where(SpaceRow.id == space, SpaceRow.owner == self._me).values(owner=""))
+            return bool(await cuts.changed_since(session, collection, row.seq))
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
     async def _catch_up(self, collection: Collection, space: str, store: VectorStore, note: Callable[[int], None]) -> None:
         async with self._database.read() as session:
-            changes = await documents.changed_since(session, collection.id, (await _row(session, space)).seq)
-        gone = gone_ids(changes)
+            changes = await cuts.changed_since(session, collection, (await _row(session, space)).seq)
+        gone = gone_ids(collection, changes)
         if gone:
             await _finished(store.delete, gone)
-        for batch in batches(version for version in changes if documents.is_live(version)):
+        for batch in batches(changes):
             note(await self._put(collection, store, batch))
         # Last, so that an interruption repeats the work instead of believing in it.
-        newest = max((documents.last_change(version) for version in changes), default=0)
+        newest = max((documents.last_change(one.version) for one in changes), default=0)
         async with self._database.write() as session:
             row = await _row(session, space)
             row.seq = max(row.seq, newest)
+        faults.point("space.moved")
 
     async def _put(self, collection: Collection, store: VectorStore, versions: list[Version]) -> int:
         async with self._database.read() as session:
-            rows = [row for version in versions for row in await content.chunks(session, version)]
+            rows = [row for version in versions for row in await content.chunks(session, version, collection.generation)]
             keys = [key for _, key in rows]
             vectors = await content.vectors(session, collection.model_id, keys, dimension=collection.dimension)
+        faults.point("space.upsert")
         await _finished(store.upsert, [entry(chunk) for chunk, _ in rows], vectors)
+        faults.point("space.upserted")
         return len(rows)
 
     async def _mended(self, collection: Collection, space: str, store: VectorStore) -> bool:
@@ -223,21 +227,22 @@ class Spaces:
 
         Opened for the first time: a store that lost a volume, or was restored from a backup, differs.
         """
-        async with self._leased(space):
+        async with self._leases.held(space):
             count = await asyncio.to_thread(store.count)
             there = set(await asyncio.to_thread(store.ids)) if count <= COMPARED else None
             async with self._database.read() as session:
-                live = await live_ids(session, collection.id)
-                if await documents.changed_since(session, collection.id, (await _row(session, space)).seq):
+                live = await live_ids(session, collection)
+                if await cuts.changed_since(session, collection, (await _row(session, space)).seq):
                     return False
                 if there == live.keys() or (there is None and count == len(live)):
                     return True
                 there = set(await asyncio.to_thread(store.ids)) if there is None else there
                 missing = sorted({version_id for one, version_id in live.items() if one not in there})
-                versions = [await session.get_one(Version, one) for one in missing]
+                have = await cuts.counts(session, missing, collection.generation)
+                again = [cuts.Change(await session.get_one(Version, one), have.get(one, 0)) for one in missing]
             logger.warning("space %s differs from SQL (%d there, %d in SQL) and is mended", space, len(there), len(live))
             await _finished(store.delete, sorted(there - live.keys()))
-            for batch in batches(versions):
+            for batch in batches(again):
                 await self._put(collection, store, batch)
         return True
 
@@ -252,12 +257,14 @@ async def _finished(call: Callable[..., T], *arguments: object) -> T:
         raise
 
 
-async def live_ids(session: AsyncSession, collection_id: str) -> dict[str, str]:
-    """Return chunk id -> version id of everything that is in the indexes of a collection."""
+async def live_ids(session: AsyncSession, collection: Collection) -> dict[str, str]:
+    """Return chunk id -> version id of everything that is in the indexes of a generation of a collection."""
+    has = (Cut.version_id == Version.id) & (Cut.generation == ChunkRow.generation) & Cut.embedded
     query = (
         select(ChunkRow.id, ChunkRow.version_id)
         .join(Version, Version.id == ChunkRow.version_id)
-        .where(Version.collection_id == collection_id, IN_INDEXES)
+        .join(Cut, has)
+        .where(Version.collection_id == collection.id, IN_INDEXES, ChunkRow.generation == collection.generation)
     )
     return {chunk: version for chunk, version in await session.execute(query)}
 

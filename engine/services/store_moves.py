@@ -145,8 +145,8 @@ class StoreMoves:
             current = await session.get(Collection, row.id)
             if current is None:
                 raise NotFound("the collection was deleted meanwhile")
-            if (current.store, current.space) != (row.store, row.space):
-                raise StoreError("somebody else moved the collection meanwhile", hint="Look where it is now.")
+            if (current.store, current.space, current.generation) != (row.store, row.space, row.generation):
+                raise StoreError("somebody else changed the collection meanwhile", hint="Look where it is now.")
             await _retire(session, current.space, retired=True)
             await _retire(session, space, retired=False)
             current.previous_store, current.previous_space = current.store, current.space
@@ -180,7 +180,7 @@ class StoreMoves:
     async def _truth(self, row: Collection) -> _Truth:
         """Return what SQL holds, by rising id."""
         async with self._database.read() as session:
-            ids = sorted(await live_ids(session, row.id))
+            ids = sorted(await live_ids(session, row))
             keys = dict[str, str]()
             for start in range(0, len(ids), BATCH):
                 query = select(ChunkRow.id, ChunkRow.vector_sha256).where(ChunkRow.id.in_(ids[start : start + BATCH]))

@@ -104,7 +104,7 @@ async def test_what_an_answer_shows_is_looked_up_once_more_before_it_is_given(
     async def unmoved(_session: object, ids: list[str]) -> dict[str, tuple[int, int, tuple[str, ...]]]:
         return dict.fromkeys(ids, (1, 0, ()))
 
-    monkeypatch.setattr(content, "generations", unmoved)
+    monkeypatch.setattr(content, "moved", unmoved)
     info = await add(workbench, handbook, "leave.txt", LEAVE)
     assert not await now_kept(workbench, handbook)
     if change == "held":

@@ -23,7 +23,7 @@ from engine.database.columns import Base, new_id, now
 from engine.database.operations_models import AlertRow
 from engine.errors import AccessDenied, AddressDenied, EngineError, NotFound
 from engine.ingestion_views import BulkAction, UploadCheck
-from engine.keeping_views import RetentionKind, RetentionRule
+from engine.keeping_views import GenerationChange, RetentionKind, RetentionRule
 from engine.operations_views import AlertChannel, AlertRule, BreakerCommand, Range
 from engine.provider_views import Choice
 from engine.security.passwords import BcryptHasher
@@ -31,6 +31,7 @@ from engine.security.totp import STEP_SECONDS, code_at
 from engine.testing import ADMIN, offline_workbench
 from engine.types import Principal, Right, Role
 from engine.workbench import Workbench
+from tests.fixtures.loading.tiny_more import packed
 
 TABLE = Path(__file__).with_name("facade_matrix.csv")
 WHO = ("stranger", "owner", "reader", "other", "operator", "admin",
@@ -283,6 +284,13 @@ ARGUMENTS: dict[str, Arguments] = {
     "usage": args(),
     "move_store": args(C, "memory"),
     "revert_store": args(C),
+    "plan_generation": args(C, GenerationChange(chunk_tokens=50)),
+    "start_generation": args(C, GenerationChange(chunk_tokens=50)),
+    "generations": args(C),
+    "cancel_generation": args("nothing of this id"),
+    "switch_generation": args("nothing of this id"),
+    "revert_generation": args(C),
+    "build_generation": args("nothing of this id"),
     "users": args(),
     "create_user": args(World.name, PASSWORD, Role.ANALYST),
     "audit": args(),
@@ -345,6 +353,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "quarantine": args(C),
     "release_passage": args(World.passage),
     "hold_passage": args(World.passage),
+    "upload_archive": args(C, "b.zip", packed({"a.txt": b"The wombat digs."})),
     "upload_url": args(C, "http://127.0.0.1/a.txt"),
     "measurements": args(Range.HOUR),
     "measurements_csv": args("15 min"),
@@ -352,7 +361,15 @@ ARGUMENTS: dict[str, Arguments] = {
     "set_preference": args("health_range", World.name),
     "breakers": args(),
     "clear_cache": args(),
+    "reconcile": args(check=True),
     "command_breaker": args(World.breaker, BreakerCommand.HOLD),
+    "backup": args(),
+    "start_backup": args(),
+    "backups": args(),
+    "verify_backup": args(Path("none.tar")),
+    "test_backup": args("none"),
+    "export_collection": args(C, lambda world: Path(tempfile.mkdtemp(), "x.tar")),
+    "import_collection": args(Path("/nowhere.tar")),
     "sync_folder": args(C, Path("/nowhere")),
     "retention_rules": args(),
     "save_retention_rule": args(RetentionRule(id="", kind=RetentionKind.CHATS, days=30_000, enabled=False)),

@@ -78,3 +78,11 @@ def test_what_keys_did_is_in_the_audit_with_address_and_request(alice, root, see
     assert (denied["actor"], denied["ip"]) == ("alice", "127.0.0.1")
     for key in seed["keys"].values():
         assert key not in str(rows)
+
+
+def test_a_collection_leaves_as_one_file_for_its_owner_and_nothing_stays_on_the_server(alice, url, seed):
+    answer = alice.get(f"/collections/{seed['collection_id']}/export")
+    assert (answer.status_code, len(answer.content)) == (200, int(answer.headers["content-length"]))
+    assert b"manifest.json" in answer.content
+    with client(url, seed["keys"]["bob"]) as bob:
+        assert bob.get(f"/collections/{seed['collection_id']}/export").status_code == 404

@@ -52,7 +52,6 @@ ADDED: 'tuple[tuple[str, sa.Column[object]], ...]' = (
 def upgrade() -> None:
     for table, column in ADDED:  # not in batch mode: it drops the table, and with it every row that refers to it
         op.add_column(table, column)
-    _fill()
     op.create_index(op.f('ix_jobs_updated_at'), 'jobs', ['updated_at'])
     op.create_table(
         'job_events',
@@ -87,6 +86,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint('version_id', 'generation', name=op.f('pk_cuts')),
     )  # fmt: skip
     op.create_index(op.f('ix_cuts_generation'), 'cuts', ['generation'])
+    _fill()
     op.create_table(
         'sources',
         _text('id', 32), _text('collection_id', 32), _text('document_id', 32), _text('root', 500),
@@ -128,8 +128,11 @@ def _fill() -> None:
     """What is there becomes the first generation of its collection, which is called like the collection."""
     op.execute('UPDATE collections SET generation = id')
     op.execute('UPDATE chunks SET generation = (SELECT collection_id FROM versions WHERE versions.id = chunks.version_id)')
+    op.execute('UPDATE snapshots SET generation = collection_id')
     op.execute(
-        'UPDATE snapshots SET generation = collection_id'
+        'INSERT INTO cuts (version_id, generation, chunks, embedded) '
+        "SELECT id, collection_id, chunks, state IN ('embedded', 'live', 'replaced', 'deleted') FROM versions "
+        "WHERE state NOT IN ('stored', 'parsed')"
     )
 
 

@@ -249,6 +249,19 @@ async def test_decisions_about_passages_survive_in_any_cut(workbench: Workbench,
     assert "note.txt" not in await found(workbench, handbook, mode="lexical")
 
 
+async def test_a_decision_while_a_generation_waits_is_known_to_it_when_it_is_switched_to(
+    workbench: Workbench, handbook: str
+) -> None:
+    await add(workbench, handbook, "note.txt", DEMAND)
+    info = await workbench.start_generation(ADMIN, handbook, CHANGE, switch=False)
+    await workbench.build_generation(ADMIN, info.id)
+    [passage] = await workbench.quarantine(ADMIN, handbook)
+    await workbench.release_passage(ADMIN, passage.chunk_id)
+    await workbench.switch_generation(ADMIN, info.id)
+    [passage] = await workbench.quarantine(ADMIN, handbook)
+    assert (passage.state, passage.decided_by) == ("released", "ada")
+
+
 async def test_cancelling_leaves_nothing_and_the_present_one_alone(
     workbench: Workbench, handbook: str, other: OtherWords
 ) -> None:

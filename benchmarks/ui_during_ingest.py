@@ -89,6 +89,8 @@ def main() -> None:
     parser.add_argument("--worker", default="child")
     options = parser.parse_args()
     files = sorted(options.data.glob("*.pdf"))[: options.documents or None]
+    if not files:
+        parser.error(f"there are no PDFs in {options.data}")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

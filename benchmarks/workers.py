@@ -149,6 +149,8 @@ async def main() -> int:
     parser.add_argument("--no-kill", action="store_true")
     options = parser.parse_args()
     files = sorted(options.data.glob("*.pdf"), key=lambda file: file.stat().st_size)[: options.documents or None]
+    if not files:
+        parser.error(f"there are no PDFs in {options.data}")
     print(f"{len(files)} files, {os.cpu_count()} cores, {options.threads} thread(s) a worker, load {os.getloadavg()[0]:.1f}")
     found = []
     for workers in options.workers:

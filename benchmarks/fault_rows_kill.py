@@ -26,7 +26,7 @@ POINTS = {
     "ingest.live": (1, 3, 6),
     "space.upserted": (1, 1, 1),
     "space.moved": (1, 1, 1),
-    "index.renamed": (1, 1, 1),
+    "snapshot.renamed": (1, 1, 1),
 }
 FILES = (6, 7, 8)
 WHOLE_SECONDS = 900.0  # for what is left of 200 documents; the limit after a kill is LIMIT_SECONDS

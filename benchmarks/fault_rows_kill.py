@@ -19,7 +19,7 @@ from engine.pipelines.ingest import EMBED_BATCH
 POINTS = {
     "blob.written": (1, 3, 6),
     "blob.renamed": (1, 3, 6),
-    "upload.stored": (1, 3, 6),
+    "original.stored": (1, 3, 6),
     "ingest.parsed": (1, 3, 6),
     "ingest.chunked": (1, 3, 6),
     "ingest.embedded": (1, 3, 6),

@@ -22,7 +22,7 @@ POINTS = frozenset(
     {
         "blob.written",  # the original is in its temporary file
         "blob.renamed",  # and under its own name, before SQL knows
-        "upload.stored",  # SQL knows the upload; the client was not told yet
+        "original.stored",  # SQL knows the upload; the client was not told yet
         "ingest.parsed",
         "ingest.chunked",
         "ingest.embedded",  # after each batch

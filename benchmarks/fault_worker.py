@@ -12,14 +12,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from engine import worker as working
 from engine.assembly import Assembly
 from engine.database import columns, jobs
 from engine.errors import EngineError, StoreError
 from engine.provider_views import Choice
 from engine.services import space_leases
 from engine.settings import load_settings
-from engine.testing import HashedWords
 from engine.types import Principal, Role
 from engine.workbench import Workbench
 
@@ -33,7 +31,6 @@ def run(options: dict[str, Any], work: Callable[[Assembly, Workbench, Tell], Awa
     """Open the workbench of this process and do the work; what happens is told in lines of JSON."""
     os.environ["WORKBENCH_FAULT"] = options.get("fault", "")
     skew = timedelta(hours=options.get("hours", 0))
-    jobs.LEASE, working.BEAT_SECONDS = LEASE, LEASE.total_seconds() / 3
     space_leases.LEASE_SECONDS = LEASE.total_seconds()
     if skew:
         for module in (columns, jobs):
@@ -45,10 +42,8 @@ def run(options: dict[str, Any], work: Callable[[Assembly, Workbench, Tell], Awa
         file.flush()
 
     async def whole() -> None:
-        settings = {"database_url": options["database_url"]} if options.get("database_url") else {}
-        assembly = Assembly(load_settings(data_dir=Path(options["data"]), **settings))
-        if options.get("hashed"):
-            assembly.use_embedder("local", HashedWords())
+        ingestion = {"stalled_seconds": LEASE.total_seconds(), "worker": "inside"}
+        assembly = Assembly(load_settings(data_dir=Path(options["data"]), ingestion=ingestion))
         async with assembly.opened(serve=False) as workbench:
             await work(assembly, workbench, tell)
 
@@ -86,6 +81,15 @@ def work(options: dict[str, Any]) -> None:
             except StoreError:
                 await asyncio.sleep(0.2)
         tell("done", len(hits))
+
+    run(options, story)
+
+
+def upload(options: dict[str, Any]) -> None:
+    """Upload, and leave the work to others."""
+
+    async def story(_: Assembly, workbench: Workbench, tell: Tell) -> None:
+        await taken(workbench, Path(options["files"]), tell)
 
     run(options, story)
 

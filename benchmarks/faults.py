@@ -56,13 +56,12 @@ def main() -> int:
             row.seconds = time.perf_counter() - started
             rows.append(row)
             print(row.line(), flush=True)
+            for problem in row.problems:
+                print(f"     VIOLATION: {problem}", flush=True)
     print()
     print("| # | fault | tried | figures | s | |\n|---|---|---|---|---|---|")
     for row in rows:
         print(row.cells())
-    for row in rows:
-        for problem in row.problems:
-            print(f"VIOLATION {row.name}: {problem}")
     return 1 if violated(rows) else 0
 
 

@@ -13,12 +13,12 @@ from engine.database.models import Collection
 from engine.loading import preview, sandbox
 from engine.loading.recognise import recognise
 from engine.operating import Operating
-from engine.pipelines.cutting import Cutting
 from engine.pipelines.ingest import Ingest
 from engine.pipelines.recognition import Recognition
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
 from engine.services.collections import Collections
+from engine.services.cutting import Cutting
 from engine.services.indexes import Indexes
 from engine.services.job_sweeper import JobSweeper
 from engine.services.library import Library

@@ -30,7 +30,7 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=sorted(set(FORMATS.values()))) as image:
+            with path.open("rb") as file, Image.open(file, formats=sorted(set(FORMATS.values()))) as image:
                 yield image
     except EngineError:
         raise

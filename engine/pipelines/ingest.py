@@ -22,10 +22,10 @@ from engine.database.versions import remove_replaced
 from engine.documents import Document, Page
 from engine.errors import EmptyDocument, StoreError
 from engine.monitoring.timing import timing
-from engine.pipelines.cutting import Cutting, Embedders
 from engine.pipelines.recognition import Recognition
 from engine.protocols import Meter
 from engine.security.sealing import Sealer
+from engine.services.cutting import Cutting, Embedders
 
 COMMANDING_TITLE = "The title in the file reads as a command to an assistant and was left out."
 

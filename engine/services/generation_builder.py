@@ -25,7 +25,7 @@ from engine.database.ingestion_models import Cut, Generation
 from engine.database.models import Collection, DocumentRow, Version, VersionState
 from engine.errors import CallNotPermitted, EngineError, StoreError
 from engine.keeping_views import GenerationState
-from engine.pipelines.cutting import Cutting, Embedders, Row
+from engine.services.cutting import Cutting, Embedders, Row
 from engine.services.generation_recall import GenerationRecall
 from engine.services.indexes import Indexes
 from engine.services.spaces import Spaces

@@ -37,7 +37,10 @@ class AskRequest(BaseModel):
 
 
 class Passage(BaseModel):
-    """A passage that was found: `text` is characters `start` to `end` of the text of `page`. A higher score is better."""
+    """A passage that was found: `text` is characters `start` to `end` of the text of `page`. A higher score is better.
+
+    `recognised`: the text was read from a picture (OCR) and may hold mistakes.
+    """
 
     chunk_id: str
     collection_id: str
@@ -50,6 +53,7 @@ class Passage(BaseModel):
     text: str
     score: float
     scores: dict[str, float]
+    recognised: bool
 
 
 class Served(BaseModel):
@@ -125,4 +129,5 @@ def _passage(hit: Hit) -> Passage:
         text=chunk.text,
         score=hit.score,
         scores=dict(hit.scores),
+        recognised=chunk.recognised,
     )

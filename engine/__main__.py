@@ -12,6 +12,7 @@ from engine.commands import (
     backup,
     breakers,
     generations,
+    keeping,
     library,
     operations,
     providers,
@@ -21,6 +22,7 @@ from engine.commands import (
     versions,
 )
 from engine.commands.evaluation import evaluate
+from engine.commands.worker import worker
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 for command in (
@@ -45,8 +47,10 @@ for command in (
     generations.reembed,
     generations.generations,
     generations.revert_generation,
+    keeping.reconcile,
     operations.health,
     operations.serve,
+    worker,
 ):
     app.command()(command)
 app.command("import")(backup.import_)

@@ -14,9 +14,8 @@ from sqlalchemy import select
 
 from engine.chat import Chat
 from engine.database import conversations
-from engine.database.models import Collection
+from engine.database.models import Collection, Counter
 from engine.errors import EngineError
-from engine.ingesting import Ingesting
 from engine.pipelines.ask import Ask
 from engine.pipelines.chain import Chain
 from engine.pipelines.helpers import Helpers
@@ -31,6 +30,7 @@ from engine.services.quarantine import Quarantine
 from engine.services.retriever import Retriever
 from engine.services.store_moves import StoreMoves
 from engine.settings import Settings, secrets_in_environment
+from engine.upholding import Upholding
 from engine.workbench import Workbench
 
 logger = logging.getLogger(__name__)
@@ -39,9 +39,10 @@ THREADS = 32
 UNDO_PERIOD = timedelta(days=1)
 REVERT_PERIOD = timedelta(days=7)
 PURGE_EVERY_SECONDS = 3600.0
+FOLLOW_SECONDS = 1.0
 
 
-class Assembly(Ingesting):
+class Assembly(Upholding):
     """The parts of one installation."""
 
     @cached_property
@@ -120,6 +121,23 @@ class Assembly(Ingesting):
     @asynccontextmanager
     async def opened(self, *, serve: bool) -> AsyncIterator[Workbench]:
         """Migrate, give the facade, and close everything at the end, whatever happened."""
+        async with self._open(self.start if serve else None):
+            yield self.workbench
+
+    @asynccontextmanager
+    async def working(self, *, polling: bool) -> AsyncIterator[None]:
+        """As `opened`, for a process that only works on documents; with `polling` it looks for them itself."""
+
+        async def start() -> list[asyncio.Task[None]]:
+            if polling:
+                self.worker.start()
+            return [asyncio.create_task(work()) for work in self.working_tasks()]
+
+        async with self._open(start):
+            yield
+
+    @asynccontextmanager
+    async def _open(self, start: Callable[[], Awaitable[list[asyncio.Task[None]]]] | None) -> AsyncIterator[None]:
         background: list[asyncio.Task[None]] = []
         # Calls of remote stores and embedders wait in threads: a few slow ones must not take all that two cores are given.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="engine"))
@@ -127,9 +145,9 @@ class Assembly(Ingesting):
             await self.database.migrate()
             await self.breakers.sync()  # before the first call: what an operator took out of use stays so
             self.operations.readiness.migrated()
-            if serve:
-                background = await self.start()
-            yield self.workbench
+            if start is not None:
+                background = await start()
+            yield
         finally:
             self.operations.readiness.leave()
             for task in background:
@@ -138,13 +156,18 @@ class Assembly(Ingesting):
             await self.close()
 
     async def start(self) -> list[asyncio.Task[None]]:
-        """Begin to serve: mend what a crash left, offer the first set-up, work on jobs. Returns background tasks."""
+        """Begin to serve: mend what a crash left, offer the first set-up, work on jobs. Returns background tasks.
+
+        Raises ConfigError when another server has the data folder and must be the only one.
+        """
+        if await self.one_server_only():
+            self.server_lock.take()
         await self.keeper.started()
         async with self.database.write() as session:
             await conversations.interrupted(session)
         await self.accounts.offer_setup()
-        self.worker.start()
-        self._news.set()
+        if self.settings.ingestion.worker == "inside":
+            self.worker.start()
         return [
             asyncio.create_task(work())
             for work in (self._purge, self._follow, self.keeper.run, *self.operating_tasks(), *self.ingesting_tasks())
@@ -153,6 +176,7 @@ class Assembly(Ingesting):
     async def close(self) -> None:
         """Stop what runs, keep what is there, save snapshots."""
         async with AsyncExitStack() as stack:  # each runs whatever became of the ones before it
+            stack.callback(self.server_lock.release)
             stack.push_async_callback(asyncio.to_thread, self.traces.close)
             # The last ones close first; the history takes the last numbers of those behind it.
             first = (self.cache, self.database, self.outgoing, self.history, self.keeper, self.breakers)
@@ -176,21 +200,24 @@ class Assembly(Ingesting):
             await asyncio.sleep(PURGE_EVERY_SECONDS)
 
     async def _follow(self) -> None:
-        # Indexes take in new documents as they go live, and are opened at the start, so that no question waits for it.
+        # Indexes take in new documents as they go live, and are opened at the start, so that no question waits for it. Whoever
+        # works on documents, in whatever process: the sequence moves when one goes live.
+        seen = -1
         while True:
-            await self._news.wait()
-            self._news.clear()
             try:
                 async with self.database.read() as session:
-                    rows = list(await session.scalars(select(Collection)))
+                    reached = await session.scalar(select(Counter.value).where(Counter.name == "sequence")) or 0
+                    rows = list(await session.scalars(select(Collection))) if reached != seen else []
+                seen = reached
             except EngineError as error:  # the next question tries again, and says so
-                logger.warning("the indexes could not follow: %s", error)
-                continue
+                logger.debug("the indexes could not follow: %s", error)
+                rows = []
             for row in rows:
                 try:
                     await self.indexes.current(row)
                 except EngineError as error:
                     logger.warning("the indexes of %s could not follow: %s", row.id, error)
+            await asyncio.sleep(FOLLOW_SECONDS)
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -10,9 +11,10 @@ from engine.monitoring.health import HealthChecks
 from engine.operations_views import BreakerInfo
 from engine.services.checks.answering import answering_check
 from engine.services.checks.audit import audit_check
+from engine.services.checks.backlog import backlog_check
 from engine.services.checks.backup import backup_check
 from engine.services.checks.certificates import Endpoint, certificates_check, endpoints
-from engine.services.checks.disk import disk_check
+from engine.services.checks.disk import disk_check, require_room
 from engine.services.checks.evidence import REFUSING
 from engine.services.checks.keys import keys_check
 from engine.services.checks.parts import embedder_check, packages_check
@@ -39,6 +41,7 @@ class Checking(Foundation):
             answering_check(database, configured, self.breaker_infos),
             embedder_check(self.parts.local),
             worker_check(database),
+            backlog_check(database),
             disk_check(self.settings.data_dir),
             clock_check(database, self.redis_time),
             keys_check(database),
@@ -52,7 +55,7 @@ class Checking(Foundation):
     @cached_property
     def readiness(self) -> Readinesses:
         """Whether this process can serve."""
-        return Readinesses(ping=self.database.migrated, problems=self._problems)
+        return Readinesses(ping=self._able, problems=self._problems)
 
     @property
     def redis_time(self) -> RedisTime | None:
@@ -62,6 +65,10 @@ class Checking(Foundation):
     def breaker_infos(self) -> Sequence[BreakerInfo]:
         """Return the breakers of this process as they are now."""
         return [guard.info() for guard in self.guards.all()]
+
+    async def _able(self) -> None:
+        await self.database.migrated()
+        await asyncio.to_thread(require_room, self.settings.data_dir)
 
     def _problems(self) -> list[str]:
         refusing = [str(one.dependency) for one in self.breaker_infos() if one.state in REFUSING]

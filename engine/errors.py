@@ -102,7 +102,7 @@ class FileTooLarge(InputError):
 class EmptyDocument(InputError):
     """There is no text to index."""
 
-    default_hint = "If these are scanned pages, run text recognition (OCR) first and upload the result."
+    default_hint = "If these are scanned pages, scan them again, sharper and upright, or upload a version that holds its text."
 
 
 class QuestionRejected(InputError):

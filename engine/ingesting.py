@@ -1,58 +1,38 @@
-"""What takes documents in and keeps them: the library, the worker, indexes, generations, backups."""
+"""What takes documents in: the library, the worker and its kinds, indexes."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+
+from sqlalchemy import select
 
 from engine import registry
 from engine.database.database import Database
 from engine.database.models import Collection
-from engine.ingestion_views import BulkAction
 from engine.loading import preview, sandbox
+from engine.loading.recognise import recognise
 from engine.operating import Operating
-from engine.pipelines.cutting import Cutting
 from engine.pipelines.ingest import Ingest
+from engine.pipelines.recognition import Recognition
 from engine.protocols import Chunker, Embedder
 from engine.retrieval.lexical import TantivyIndex
-from engine.retrieval.search import HybridSearch
-from engine.security.passwords import Hasher
-from engine.services.archives import Archives
-from engine.services.backup_schedule import BackupSchedule
-from engine.services.backups import Backups
-from engine.services.bulk import Action, Bulk
 from engine.services.collections import Collections
-from engine.services.folder_sync import FolderSync
-from engine.services.generation_builder import GenerationBuilder
-from engine.services.generation_plan import GenerationPlanner
-from engine.services.generation_recall import GenerationRecall
-from engine.services.generation_removal import GenerationRemoval
-from engine.services.generations import Generations
+from engine.services.cutting import Cutting
 from engine.services.indexes import Indexes
-from engine.services.keeping import Keeping
-from engine.services.legal_holds import LegalHolds
+from engine.services.job_sweeper import JobSweeper
 from engine.services.library import Library
-from engine.services.moving import Moving
-from engine.services.portable import Portable
-from engine.services.portable_filling import Filling
-from engine.services.retention import RetentionRules
-from engine.services.upload_checks import UploadChecks
+from engine.services.ringing import Ringing
+from engine.services.server_lock import ServerLock
 from engine.services.url_ingestion import UrlIngestion
-from engine.services.versions import Versions
-from engine.settings import Settings
 from engine.stores.snapshot import fingerprint
+from engine.vendors.celery import CeleryBell
 from engine.worker import Worker
+from engine.worker_child import WorkerChild
 
 
 class Ingesting(Operating):
     """The part of `engine.assembly.Assembly` about documents."""
-
-    def __init__(self, settings: Settings, *, hasher: Hasher | None = None) -> None:
-        super().__init__(settings, hasher=hasher)
-        self._news = asyncio.Event()
 
     async def chunker_of(self, collection: Collection) -> Chunker:
         """Return the chunker that a collection was made with; it counts in the tokens of the collection's embedder."""
@@ -95,8 +75,15 @@ class Ingesting(Operating):
             parse=partial(sandbox.parse, limits=self.settings.limits),
             embedders=self.parts.embedder_of,
             cutting=self.cutting,
+            recognition=self._recognition,
             meter=self.meter,
         )
+
+    @property
+    def _recognition(self) -> Recognition:
+        rules = self.settings.ingestion
+        reader = partial(recognise, rules=rules, limits=self.settings.limits) if rules.ocr else None
+        return Recognition(reader, max_pages=rules.ocr_max_pages)
 
     @cached_property
     def worker(self) -> Worker:
@@ -107,8 +94,48 @@ class Ingesting(Operating):
             meter=self.meter,
             traces=self.traces,
             slots=self.settings.ingest_workers,
-            finished=lambda _: self._news.set(),
+            rules=self.settings.ingestion,
+            name=self.replica.process,
         )
+
+    @cached_property
+    def ringing(self) -> Ringing:
+        """Who tells Celery's workers."""
+        url, prefix = self.settings.ingestion.broker_url.get_secret_value(), self.settings.caching.prefix
+        bell = CeleryBell(url, prefix=prefix, lease_seconds=self.settings.ingestion.stalled_seconds)
+        return Ringing(database=self.database, bell=bell)
+
+    @cached_property
+    def worker_child(self) -> WorkerChild:
+        """The worker beside this server."""
+        return WorkerChild(self.settings)
+
+    def wake(self) -> None:
+        """Say that there may be a job. Workers that are processes of their own look into the database every second."""
+        if self.settings.ingestion.worker == "inside":
+            self.worker.wake()
+        elif self.settings.ingestion.worker == "celery":
+            self.ringing.wake()
+
+    @cached_property
+    def sweeper(self) -> JobSweeper:
+        """Who finds jobs whose worker is gone."""
+        every = self.settings.ingestion.stalled_seconds / 3
+        return JobSweeper(database=self.database, every_seconds=every, found=self.wake)
+
+    @cached_property
+    def server_lock(self) -> ServerLock:
+        """What keeps a second server out of the data folder."""
+        return ServerLock(self.settings.data_dir)
+
+    async def one_server_only(self) -> bool:
+        """Whether something that is in use can have one writer only: SQLite, or an index in a file."""
+        if self.database.is_sqlite:
+            return True
+        async with self.database.read() as session:
+            stores = set(await session.scalars(select(Collection.store).distinct()))
+        stores.add((await self.configured.current()).choices.store)
+        return not all([await self.parts.on_a_server(store) for store in sorted(stores)])
 
     @cached_property
     def collections(self) -> Collections:
@@ -133,153 +160,13 @@ class Ingesting(Operating):
             render=partial(preview.render, limits=self.settings.limits),
             settings=self.settings,
             quotas=self.quotas,
-            wake=self.worker.wake,
+            wake=self.wake,
         )
 
     @cached_property
     def urls(self) -> UrlIngestion:
         """Documents by their web address."""
         return UrlIngestion(database=self.database, library=self.library, rules=self.url_rules, limits=self.settings.egress)
-
-    @cached_property
-    def generation_builder(self) -> GenerationBuilder:
-        """Who builds a collection anew beside itself."""
-        recall = GenerationRecall(
-            database=self.database,
-            indexes=self.indexes,
-            embedders=self.parts.embedder_of,
-            search=HybridSearch(settings=self.settings.retrieval),
-            ledger=self.ledger,
-        )
-        return GenerationBuilder(
-            database=self.database,
-            cutting=self.cutting,
-            embedders=self.parts.embedder_of,
-            indexes=self.indexes,
-            spaces=self.spaces,
-            recall=recall,
-            switched=self._news.set,
-        )
-
-    @cached_property
-    def generation_removal(self) -> GenerationRemoval:
-        """Who removes generations out of use."""
-        return GenerationRemoval(database=self.database, spaces=self.spaces)
-
-    @cached_property
-    def generations(self) -> Generations:
-        """Changes of embedder, chunker or store."""
-        planner = GenerationPlanner(database=self.database, configured=self.configured, parts=self.parts, cutting=self.cutting)
-        return Generations(
-            database=self.database,
-            parts=self.parts,
-            planner=planner,
-            builder=self.generation_builder,
-            removal=self.generation_removal,
-        )
-
-    @cached_property
-    def archives(self) -> Archives:
-        """Documents by the zip."""
-        return Archives(
-            database=self.database,
-            take=self.library.upload,
-            folder=self.settings.data_dir / "incoming",
-            limits=self.settings.limits,
-            ingestion=self.settings.ingestion,
-        )
-
-    @cached_property
-    def keeping(self) -> Keeping:
-        """What the facade hands on to."""
-        return Keeping(
-            backups=self.backups,
-            portable=self.portable,
-            generations=self.generations,
-            sync=FolderSync(database=self.database, library=self.library),
-            retention=self.retention,
-            holds=LegalHolds(self.database),
-            versions=self.versions,
-            moving=Moving(database=self.database, wake=self.worker.wake),
-            checks=self.upload_checks,
-            bulk=self.bulk,
-            archives=self.archives,
-        )
-
-    @cached_property
-    def versions(self) -> Versions:
-        """Which content of a document answers."""
-        return Versions(database=self.database, blobs=self.blobs, wake=self.worker.wake)
-
-    @cached_property
-    def upload_checks(self) -> UploadChecks:
-        """Forecasts of uploads."""
-        return UploadChecks(database=self.database, quotas=self.quotas, configured=self.configured, settings=self.settings)
-
-    @cached_property
-    def bulk(self) -> Bulk:
-        """One action on many documents."""
-        actions: dict[BulkAction, Action] = {
-            BulkAction.DELETE: self.library.delete,
-            BulkAction.RESTORE: self.library.restore,
-            BulkAction.RETRY: partial(self.library.reprocess, password=None),
-            BulkAction.ENABLE: self.versions.enable,
-            BulkAction.DISABLE: self.versions.disable,
-        }
-        return Bulk(database=self.database, actions=actions)
-
-    @cached_property
-    def retention(self) -> RetentionRules:
-        """What removes what is too old."""
-        return RetentionRules(database=self.database, trail=self.trail, forget=self.blobs.delete)
-
-    @cached_property
-    def backups(self) -> Backups:
-        """What makes backups."""
-        return Backups(
-            database=self.database,
-            blobs=self.blobs,
-            settings=self.settings,
-            secret=self._secret,
-            indexes_of=self._indexes_of,
-        )
-
-    @cached_property
-    def backup_schedule(self) -> BackupSchedule:
-        """What makes them at set times."""
-        return BackupSchedule(database=self.database, backups=self.backups, rules=self.settings.backups)
-
-    @cached_property
-    def portable(self) -> Portable:
-        """Collections as files."""
-        return Portable(
-            database=self.database,
-            blobs=self.blobs,
-            settings=self.settings,
-            filling=Filling(
-                database=self.database,
-                blobs=self.blobs,
-                collections=self.collections,
-                parts=self.parts,
-                quotas=self.quotas,
-                settings=self.settings,
-                wake=self.worker.wake,
-            ),
-        )
-
-    def purges(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-        """Return what removes what is out of date; each is called once in an hour."""
-        return (*super().purges(), self.retention.run, self.versions.purge, self.generation_removal.purge)
-
-    def ingesting_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-        """Return what runs in the background while the server serves; each runs until it is cancelled."""
-        return (self.generation_builder.serve, self.backup_schedule.run, self._end_backups)
-
-    async def _end_backups(self) -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await self.backups.close()
 
 
 def chunker(name: str, *, embedder: Embedder, overlap_tokens: int) -> Chunker:

@@ -12,6 +12,7 @@ import engine
 from engine.checking import Checking
 from engine.errors import EngineError
 from engine.operations_views import AlertInfo, Incident, Measurements, Range
+from engine.services import heartbeats
 from engine.services.alert_channels import AlertChannels
 from engine.services.alert_watch import AlertWatch
 from engine.services.alertable import Alertable
@@ -131,9 +132,14 @@ class Operating(Checking):
 
     @cached_property
     def heartbeats(self) -> Heartbeats:
-        """That this process is alive."""
-        facts = {"version": engine.__version__, "slots": self.settings.ingest_workers, "host": self.replica.host}
-        return Heartbeats(database=self.database, replica=self.replica, facts=facts)
+        """That this server is alive."""
+        slots = self.settings.ingest_workers if self.settings.ingestion.worker == "inside" else 0
+        return self.heart(heartbeats.SERVER, slots=slots)
+
+    def heart(self, kind: str, *, slots: int) -> Heartbeats:
+        """Return the heart of a process of this kind that works on so many documents at a time."""
+        facts = {"version": engine.__version__, "slots": slots, "host": self.replica.host}
+        return Heartbeats(database=self.database, replica=self.replica, facts=facts, kind=kind)
 
     def operating_tasks(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         """Return what runs in the background while the server serves; each runs until it is cancelled."""

@@ -199,6 +199,10 @@ class LexicalIndex(Protocol):
         """Return the number of entries."""
         ...
 
+    def ids(self) -> list[str]:
+        """Return all ids, rising."""
+        ...
+
     def save(self, path: Path) -> None:
         """Copy the files of the index to the new folder `path`, in a state that opens again. Raises StoreError."""
         ...

@@ -46,6 +46,12 @@ LOADERS: Table = {
     "text/csv": Spec("engine.loading.csv:CsvLoader", label="CSV, TSV"),
     "text/x-source": Spec("engine.loading.source:SourceLoader", label="program code"),
     "text/plain": Spec("engine.loading.text:TextLoader", label="plain text"),
+    "image/png": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="PNG image"),
+    "image/jpeg": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="JPEG image"),
+    "image/gif": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="GIF image"),
+    "image/tiff": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="TIFF image, of one or more pages"),
+    "image/webp": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="WebP image"),
+    "image/bmp": Spec("engine.loading.image:ImageLoader", needs="Pillow", label="BMP image"),
 }
 
 # constructor: (*, tokens: TokenCounter, embedder: Embedder, overlap_tokens: int)

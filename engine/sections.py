@@ -160,8 +160,9 @@ class Ingestion(Section):
     stalled_seconds: float = Field(default=60.0, gt=0, description="a lease that is not prolonged ends after this")
     ocr: bool = Field(default=True, description="read the text of pages that are pictures")
     ocr_dpi: int = Field(default=200, ge=72, le=600)
-    ocr_page_seconds: float = Field(default=60.0, gt=0, description="wall time of one page")
+    ocr_page_seconds: float = Field(default=180.0, gt=0, description="wall time of one page")
     ocr_max_pages: int = Field(default=1000, ge=1, description="pictures of one file that are read")
+    reconcile_minutes: float = Field(default=30.0, ge=0, description="indexes are compared with SQL so often; 0 = when asked")
     archive_files: int = Field(default=2000, ge=1, description="files in one archive")
 
 

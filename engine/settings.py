@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from engine import faults
 from engine.errors import ConfigError, MissingSecret
 from engine.sections import (
     AccountRules,
@@ -37,7 +38,7 @@ from engine.sections import (
 )
 
 PREFIX = "WORKBENCH_"
-NOT_SETTINGS = frozenset({"WORKBENCH_CONFIG", "WORKBENCH_TEST_DATA", "WORKBENCH_PROVIDER_KEY"})
+NOT_SETTINGS = frozenset({"WORKBENCH_CONFIG", "WORKBENCH_TEST_DATA", "WORKBENCH_PROVIDER_KEY", "WORKBENCH_FAULT"})
 MIN_SECRET_CHARS = 32
 KNOWN_SECRETS = frozenset({"changeme", "secret", "some_key", "t0p-s3cr3t", "your-secret-key", "admin", "password"})
 
@@ -105,6 +106,7 @@ class Settings(BaseSettings):
 def load_settings(**arguments: Any) -> Settings:
     """Read settings from all sources. Raises ConfigError that names the key, the problem and the known keys."""
     _refuse_unknown_environment()
+    faults.arm(os.environ.get("WORKBENCH_FAULT", ""))
     try:
         return Settings(**arguments)
     except ValidationError as error:
@@ -165,6 +167,28 @@ def server_environment(settings: Settings) -> dict[str, str]:
         # Uvicorn would believe X-Forwarded-For of any local client, and the sign-in lock counts addresses.
         "FORWARDED_ALLOW_IPS": os.environ.get("FORWARDED_ALLOW_IPS", ""),
     }
+
+
+def settings_text(settings: Settings) -> str:
+    """Return all settings as one line of JSON that `load_settings(**json.loads(line))` takes, secrets included.
+
+    For a pipe to a process of our own, never for a file or a log.
+    """
+
+    def plain(value: object) -> str:
+        if isinstance(value, SecretStr):
+            return value.get_secret_value()
+        if isinstance(value, Path):
+            return str(value)
+        raise TypeError(type(value).__name__)
+
+    return json.dumps(settings.model_dump() | {"data_dir": settings.data_dir.resolve()}, default=plain)
+
+
+def child_environment() -> dict[str, str]:
+    """Return the environment of a process that runs this engine: this one, with the engine's folder to import from."""
+    paths = [str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def load_secrets(settings: Settings) -> dict[str, SecretStr]:

@@ -80,8 +80,9 @@ class HashedWords:
 
 
 def offline_settings(folder: Path, **changes: Any) -> Settings:
-    """Return settings with everything below `folder`."""
-    return load_settings(data_dir=folder, **changes)
+    """Return settings with everything below `folder`; a server works on documents itself, with the embedder of the test."""
+    ingestion = {"worker": "inside", **changes.pop("ingestion", {})}
+    return load_settings(data_dir=folder, ingestion=ingestion, **changes)
 
 
 @asynccontextmanager

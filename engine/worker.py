@@ -1,4 +1,4 @@
-"""Claims ingestion jobs and runs them: inside the server, or for one command of the command line."""
+"""Claims ingestion jobs and runs them: in a process of its own, inside the server, or for one command of the command line."""
 
 from __future__ import annotations
 
@@ -7,27 +7,31 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
-from engine.database import documents, jobs
+from engine.database import documents, job_events, jobs
 from engine.database.audit import record
 from engine.database.database import Database
-from engine.database.jobs import MAX_ATTEMPTS, JobLost
+from engine.database.jobs import JobLost
 from engine.database.models import Version
 from engine.errors import CallNotPermitted, EngineError, StoreError
 from engine.monitoring.tracing import Traces
 from engine.pipelines.ingest import Ingest
 from engine.protocols import Meter
+from engine.sections import Ingestion
 from engine.services import outcomes
+from engine.services.job_progress import JobProgress
 
 logger = logging.getLogger(__name__)
 
-IDLE_SECONDS = 5.0  # how long a job that another process queued may wait to be seen
-BEAT_SECONDS = 20.0
+IDLE_SECONDS = 1.0  # how long a job that another process queued may wait to be seen
+LOOK_SECONDS = 1.0  # how soon a job that was cancelled, or went to somebody else, is stopped
+BEATS = 3  # in the time of a lease
 WAIT_SECONDS = 0.2
+STORE_ATTEMPTS = 3
 OUTAGE_ATTEMPTS, OUTAGE_SECONDS = 16, 120.0  # together about twenty minutes
 REFUSED_SECONDS = 5.0  # after a call that was not permitted, where nobody knows when it will be
-WORN_OUT = f"processing stopped without a word {MAX_ATTEMPTS} times"
 
 
 class Claim(NamedTuple):
@@ -48,21 +52,27 @@ class Worker:
         meter: Meter,
         traces: Traces,
         slots: int,
-        finished: Callable[[str], None] = lambda _: None,
+        rules: Ingestion,
+        name: str = "",
     ) -> None:
-        """`finished` is called with a version's id after its job ended well; it must not block or raise."""
-        self._finished = finished
+        """`name` is this process's, for people."""
         self._database = database
         self._ingest = ingest
         self._meter = meter
         self._traces = traces
         self._slots = slots
+        self._rules = rules
+        self._lease = timedelta(seconds=rules.stalled_seconds)
+        self._name = name
         self._bell = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._held: set[Claim] = set()
+        self._stopping = False
+        self._held: dict[Claim, asyncio.Task[None] | None] = {}
+        self._looking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Work in the background until `stop`."""
+        self._stopping = False
         self._tasks = [asyncio.create_task(self._serve(), name=f"ingest-{slot}") for slot in range(self._slots)]
 
     def wake(self) -> None:
@@ -71,9 +81,27 @@ class Worker:
 
     async def stop(self) -> None:
         """Interrupt and give jobs back."""
-        await _cancelled(self._tasks)
+        self._stopping = True
+        await _cancelled([*self._tasks, *([self._looking] if self._looking else [])])
         self._tasks = []
         await self._release()
+
+    async def run_one(self, version_id: str) -> None:
+        """Work on this version, if nobody else has it. Raises CancelledError when `stop` comes first, StoreError."""
+        if self._stopping:
+            raise asyncio.CancelledError
+        task = asyncio.create_task(self._once(version_id))
+        self._tasks.append(task)
+        try:
+            await task
+        finally:
+            if task in self._tasks:
+                self._tasks.remove(task)
+
+    async def _once(self, version_id: str) -> None:
+        claim = await self._claim([version_id])
+        if claim is not None:
+            await self._work(claim)
 
     async def run(self, version_ids: Sequence[str], *, done: Callable[[str], None] = lambda _: None) -> None:
         """Work on these versions in the caller's task until all are finished; `done` is called after each.
@@ -119,29 +147,35 @@ class Worker:
                 await asyncio.wait_for(self._bell.wait(), IDLE_SECONDS)
 
     async def _claim(self, only: Sequence[str] | None = None) -> Claim | None:
+        async with self._database.read() as session:  # idle workers look often, and must not take the writers' lock for it
+            if not await jobs.free(session, only=only):
+                return None
         owner = uuid.uuid4().hex
         async with self._database.write() as session:
-            job = await jobs.claim(session, owner, only=only)
+            job = await jobs.claim(session, owner, only=only, lease=self._lease, worker=self._name)
             if job is None:
                 return None
-            claim, worn_out = Claim(job.version_id, owner), job.crashes >= MAX_ATTEMPTS
+            claim, worn_out = Claim(job.version_id, owner), job.crashes >= self._rules.attempts
+            self._held[claim] = None  # before the commit, which happens also when this task is cancelled meanwhile
         if worn_out:  # a file that takes the whole process with it must not be tried for ever
-            await self._fail(claim, WORN_OUT, "Split the file, or ask an operator to look at the log.")
+            self._held.pop(claim, None)
+            what = f"processing stopped without a word {self._rules.attempts} times"
+            await self._fail(claim, what, "Split the file, or ask an operator to look at the log.")
             return None
-        self._held.add(claim)
         return claim
 
     async def _work(self, claim: Claim) -> None:
-        beat = asyncio.create_task(self._beat(claim))
+        progress = JobProgress(database=self._database, version_id=claim.version_id, owner=claim.owner, lease=self._lease)
+        beat = asyncio.create_task(self._beat(claim, progress))
         try:
             with self._traces.trace("ingestion"):
-                await self._ingest.run(claim.version_id, lambda progress: self._report(claim, progress))
+                await self._ingested(claim, progress)
             async with self._database.write() as session:
                 await jobs.finish(session, claim.version_id, claim.owner, "done")
+                await progress.ended(session)
             self._meter.counted("documents_total", ("live",))
-            self._finished(claim.version_id)
         except JobLost:
-            logger.info("version %s is in other hands", claim.version_id)
+            logger.info("version %s was stopped, or is in other hands", claim.version_id)
         except EngineError as error:
             outcomes.failed(self._meter, error)
             if (
@@ -159,31 +193,59 @@ class Worker:
             await self._fail(claim, what, "Process it again; if it stays, ask an operator to look at the log.")
         finally:
             await _cancelled([beat])
-        self._held.discard(claim)  # not reached when interrupted: `_release` gives it back
+        self._held.pop(claim, None)  # not reached when interrupted: `_release` gives it back
 
-    async def _beat(self, claim: Claim) -> None:
-        while True:
-            await asyncio.sleep(BEAT_SECONDS)
+    async def _ingested(self, claim: Claim, progress: JobProgress) -> None:
+        """Run the steps. Raises JobLost when `_look` finds that they are not wanted any more."""
+        steps = asyncio.create_task(self._ingest.run(claim.version_id, progress.report))
+        self._held[claim] = steps
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name="ingest-look")
+        try:
+            await asyncio.wait([steps])
+        except asyncio.CancelledError:  # this worker is stopped
+            await _cancelled([steps])
+            raise
+        if steps.cancelled():
+            raise JobLost(claim.version_id)
+        steps.result()
+
+    async def _look(self) -> None:
+        """Stop the steps of jobs that were cancelled, deleted or taken over, as long as there are any."""
+        while self._held:
+            await asyncio.sleep(LOOK_SECONDS)
+            held = dict(self._held)
             try:
-                await self._report(claim, None)
+                async with self._database.read() as session:
+                    owners = await jobs.owners(session, [claim.version_id for claim in held])
+            except EngineError as error:  # the beat says so, too, and the next look tries again
+                logger.debug("it is not known whether jobs are still wanted: %s", error)
+                continue
+            for claim, steps in held.items():
+                if steps is not None and owners.get(claim.version_id) != claim.owner and claim in self._held:
+                    steps.cancel()
+
+    async def _beat(self, claim: Claim, progress: JobProgress) -> None:
+        while True:
+            await asyncio.sleep(self._rules.stalled_seconds / BEATS)
+            try:
+                await progress.beat()
             except JobLost:
                 logger.warning("the lease of version %s was lost", claim.version_id)
-                return  # the next step of the pipeline finds the version moved, and stops
+                return  # the next look stops the steps
             except EngineError as error:
                 logger.warning("the lease of version %s could not be prolonged: %s", claim.version_id, error)
-
-    async def _report(self, claim: Claim, progress: float | None) -> None:
-        async with self._database.write() as session:
-            if not await jobs.beat(session, claim.version_id, claim.owner, progress=progress):
-                raise JobLost(claim.version_id)
 
     async def _give_back(self, claim: Claim, error: EngineError) -> None:
         await asyncio.sleep(WAIT_SECONDS)
         if isinstance(error, StoreError):
-            limit, asked = MAX_ATTEMPTS, 0.0
+            limit, asked = STORE_ATTEMPTS, 0.0
         else:  # a provider that is away comes back: the document waits, and the slot is free for others
             limit, asked = OUTAGE_ATTEMPTS, min(getattr(error, "retry_after_seconds", None) or 1.0, OUTAGE_SECONDS)
         async with self._database.write() as session:
+            if (await jobs.owners(session, [claim.version_id])).get(claim.version_id) != claim.owner:
+                return
+            await job_events.add(session, claim.version_id, f"tried again later: {error}", level="warning")
             if isinstance(error, CallNotPermitted):  # nothing was tried, so nothing counts, however long it lasts
                 wait = min(max(error.retry_after_seconds, REFUSED_SECONDS), OUTAGE_SECONDS)
                 await jobs.postpone(session, claim.version_id, claim.owner, seconds=wait)
@@ -204,6 +266,7 @@ class Worker:
             async with self._database.write() as session:
                 await jobs.finish(session, claim.version_id, claim.owner, "failed")
                 await documents.fail(session, claim.version_id, reason=reason, hint=hint)
+                await job_events.add(session, claim.version_id, f"failed: {reason}", level="error")
                 row = await session.get_one(Version, claim.version_id)
                 await record(session, None, "document.fail", row.document_id, outcome="failure", version=row.number)
             self._meter.counted("documents_total", ("failed",))
@@ -212,7 +275,8 @@ class Worker:
         if self._held:
             async with self._database.write() as session:
                 for claim in self._held:
-                    await jobs.release(session, claim.owner)
+                    if await jobs.release(session, claim.owner):
+                        await job_events.add(session, claim.version_id, "its worker was stopped: it waits for the next one")
             self._held.clear()
 
 

@@ -2,28 +2,23 @@
 
 import streamlit as st
 
-from ui.components.collections import collection_bar
-from ui.components.document_actions import pending_action
-from ui.components.document_view import document_view
-from ui.components.documents import document_list
-from ui.components.quarantine import quarantine_view
-from ui.components.upload import upload_box
+from ui.components.documents.collections import collection_bar
+from ui.components.documents.page import collection_page
+from ui.components.documents.reindex import reindex_page
+from ui.components.documents.state import documents_state
+from ui.components.documents.view import document_view
 from ui.failures import friendly_errors
 from ui.session import open_page
 
 desk = open_page()
+state = documents_state(desk)
 
 with friendly_errors():
     if "document" in st.query_params:
         document_view(desk)
+    elif "reindex" in st.query_params:
+        reindex_page(desk, state)
     else:
-        st.title("Documents", anchor=False)
         collection = collection_bar(desk, desk.call(desk.workbench.collections))
         if collection:
-            documents, quarantine = st.tabs(["Documents", "Quarantine"])
-            with documents:
-                upload_box(desk, collection)
-                pending_action(desk)
-                document_list(desk, collection)
-            with quarantine:
-                quarantine_view(desk, collection)
+            collection_page(desk, state, collection)

@@ -18,11 +18,13 @@ def routes() -> list[Route]:
 
 
 async def document_original(request: Request) -> Response:
-    """GET /files/documents/{id}: the document as it was uploaded."""
+    """GET /files/documents/{id}?version=n: the document as it was uploaded; without a version, the newest."""
     try:
         principal = request.scope["state"]["principal"]
         document = await server.workbench().document(principal, request.path_params["document_id"])
-        return download(document.name, await server.workbench().original(principal, document.id))
+        asked = request.query_params.get("version", "")
+        version = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 10 else None
+        return download(document.name, await server.workbench().original(principal, document.id, version=version))
     except EngineError as error:
         return refused(error)
 

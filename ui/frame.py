@@ -13,6 +13,7 @@ from ui.components.account import account_menu
 from ui.components.bell import health_entry
 from ui.components.people.state import forget_other_pages
 from ui.components.style import page_style
+from ui.components.tray import tray
 from ui.session import open_page
 
 st.set_page_config(page_title="RAG Workbench", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide")
@@ -42,5 +43,6 @@ def _page(roles: frozenset[Role], name: str, icon: str) -> StreamlitPage:
 account = _page(NOBODY, "account", ":material/account_circle:")
 page = st.navigation([*(_page(*one) for one in PAGES), account], position="top")
 forget_other_pages(page.url_path)
+tray(desk)
 page.run()
 account_menu(desk.principal, account)

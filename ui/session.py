@@ -39,12 +39,18 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one uploaded file; an `outcome` of None means that it was refused, for `reason`."""
+    """What became of one uploaded file; an `outcome` of None means that it was refused, for `reason`.
+
+    The numbers are estimates.
+    """
 
     name: str
     outcome: UploadVerdict | None
     reason: str = ""
     hint: str = ""
+    chunks: int | None = None
+    seconds: float | None = None
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +80,11 @@ class State:
     collections_made: int = 0
     chunk_id: str = ""
     pending: tuple[str, str] | None = None
-    deleted: dict[str, str] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
     uploads: int = 0
     sharing: str = ""
     shared: str = ""
+    tray_idle: int = 0
 
 
 @dataclass(frozen=True, slots=True)

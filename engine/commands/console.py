@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import signal
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -43,6 +44,9 @@ def run(work: Callable[[Workbench], Awaitable[Result]]) -> Result:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
 
     async def whole(settings: Settings) -> Result:
+        # An order to stop ends the work as Ctrl-C does: jobs go back to the queue, indexes are saved.
+        if task := asyncio.current_task():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         async with build_workbench(settings) as workbench:
             return await work(workbench)
 
@@ -51,7 +55,7 @@ def run(work: Callable[[Workbench], Awaitable[Result]]) -> Result:
     except EngineError as error:
         complain(error)
         raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         errors.print("Interrupted. What was finished is kept; run the same command again to go on.")
         raise typer.Exit(1) from None
 

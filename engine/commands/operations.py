@@ -16,6 +16,7 @@ from engine.commands.console import LOCAL, complain, errors, out, print_json, ru
 from engine.commands.library import AsJson
 from engine.errors import ConfigError
 from engine.monitoring.logs import configure_logging
+from engine.services.server_lock import ServerLock
 from engine.settings import load_settings, server_environment
 from engine.types import Right
 from engine.workbench import Workbench
@@ -73,6 +74,10 @@ def serve(
         settings = load_settings()
         configure_logging(settings.monitoring.log_format)
         environment = server_environment(settings)
+        with ServerLock(
+            settings.data_dir
+        ):  # the server itself takes it for good; here it can still be told to whoever starts it
+            pass
     except ConfigError as error:
         complain(error)
         raise typer.Exit(2) from None

@@ -144,7 +144,7 @@ def _info(row: AlertRow, names: Mapping[str, str]) -> AlertInfo:
 
 async def lead(session: AsyncSession, owner: str) -> bool:
     """Take or prolong the right to look at the rules: one process at a time has it, another takes over after a minute."""
-    return await leases.take(session, LEASE, owner, seconds=LEASE_SECONDS, moment=now())
+    return await leases.take(session, LEASE, owner, seconds=LEASE_SECONDS)
 
 
 async def purge(session: AsyncSession) -> None:

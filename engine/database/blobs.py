@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -10,9 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import FileTooLarge, NotFound
+from engine import faults
+from engine.errors import FileTooLarge, NotFound, StoreError
 
 PART_BYTES = 1 << 20
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,22 +34,31 @@ class Blobs:
         self._folder = folder
 
     def put(self, source: bytes | Path, *, max_bytes: int) -> Blob:
-        """Store a copy and return it once it is safely on disk. Raises FileTooLarge and leaves nothing behind."""
+        """Store a copy and return it once it is safely on disk. Raises FileTooLarge, and StoreError for a full disk.
+
+        Then nothing is left behind.
+        """
         key = uuid.uuid4().hex
         target = self.path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_suffix(".part")
         try:
             blob = self._copy(source, temporary, key=key, max_bytes=max_bytes)
+            faults.point("blob.written")
             temporary.replace(target)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise StoreError(
+                f"the file could not be stored: {error.strerror}",
+                hint="Nothing of it was kept and nothing else is lost. An operator has to make room; then upload it again.",
+            ) from error
         finally:
             temporary.unlink(missing_ok=True)
-        # The name itself must survive a power cut before SQL is told of it.
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        # The name itself must survive a power cut before SQL is told of it, and so must that of a folder made for it.
+        for folder in (target.parent, self._folder):
+            _sync(folder)
+        faults.point("blob.renamed")
         return blob
 
     def _copy(self, source: bytes | Path, temporary: Path, *, key: str, max_bytes: int) -> Blob:
@@ -79,10 +91,40 @@ class Blobs:
         """Remove a blob; quiet when it is gone."""
         self.path(key).unlink(missing_ok=True)
 
+    def holds(self, key: str, *, size_bytes: int, sha256: str = "") -> bool:
+        """Whether a blob is there with this size and, when given, this SHA-256 (hexadecimal)."""
+        path = self.path(key)
+        try:
+            if path.stat().st_size != size_bytes:
+                return False
+            with path.open("rb") as file:
+                return not sha256 or hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        except OSError:
+            return False
+
+    def files(self, *, before: float) -> list[Path]:
+        """Return all files in the folder, temporary ones too, that were last written before that moment (Unix seconds)."""
+        found = []
+        for path in self._folder.glob("*/*"):
+            try:
+                if path.stat().st_mtime < before:
+                    found.append(path)
+            except FileNotFoundError:  # an upload that ended just now
+                continue
+        return found
+
     def free_bytes(self) -> int:
         """Return the free space of the disk that holds the originals."""
         self._folder.mkdir(parents=True, exist_ok=True)
         return shutil.disk_usage(self._folder).free
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _parts(source: bytes | Path) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from engine.database.ingestion_models import Cut, Generation
 from engine.database.models import IN_INDEXES, ChunkRow, Collection, DocumentRow, PageRow, VectorRow, Version
 from engine.database.quarantine import HELD, RELEASED
-from engine.documents import Block, Chunk, Finding, Page
+from engine.documents import Block, Chunk, Finding, Line, Page
 from engine.errors import NotFound
 from engine.protocols import Array
 
@@ -31,6 +31,8 @@ async def save_pages(session: AsyncSession, version_id: str, pages: Sequence[Pag
             "section": list(page.section),
             "blocks": [asdict(block) for block in page.blocks],
             "has_image": page.has_image,
+            "recognised": page.recognised,
+            "lines": [[line.start, line.end, *line.box] for line in page.lines],
         }
         for page in pages
     ]
@@ -59,15 +61,23 @@ def _page(row: PageRow) -> Page:
         section=tuple(row.section),
         blocks=tuple(Block(**block) for block in row.blocks),
         has_image=row.has_image,
+        recognised=row.recognised,
+        lines=tuple(Line(start=start, end=end, box=(a, b, c, d)) for start, end, a, b, c, d in row.lines),
     )
 
 
 async def save_chunks(session: AsyncSession, version_id: str, generation: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Replace the chunks that a generation has of a version; `rows` have the other columns of ChunkRow."""
+    """Replace the chunks that a generation has of a version; `rows` have the other columns of ChunkRow.
+
+    Whether they were recognised is known here.
+    """
+    query = select(PageRow.number).where(PageRow.version_id == version_id, PageRow.recognised)
+    recognised = set(await session.scalars(query))
     await session.execute(delete(ChunkRow).where(ChunkRow.version_id == version_id, ChunkRow.generation == generation))
     own = {"version_id": version_id, "generation": generation}
     if rows:
-        await session.execute(insert(ChunkRow), [{**row, **own} for row in rows])
+        told = [{**row, **own, "recognised": row["page"] in recognised} for row in rows]
+        await session.execute(insert(ChunkRow), told)
     await session.merge(Cut(**own, chunks=len(rows), embedded=False))
 
 
@@ -163,6 +173,7 @@ def _chunk(row: ChunkRow, version: Version, document: DocumentRow) -> Chunk:
         context=row.context,
         media_type=version.media_type,
         title=version.title,
+        recognised=row.recognised,
         findings=() if row.quarantine == RELEASED else tuple(Finding(**one) for one in row.findings),
     )
 

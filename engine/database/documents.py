@@ -112,6 +112,13 @@ async def advance(session: AsyncSession, version: Version, *, expected: VersionS
         setattr(version, name, value)
 
 
+async def hold(session: AsyncSession, version: Version) -> None:
+    """Keep a version in its state until this transaction ends. Raises JobLost when it is in another one by now, or gone."""
+    there = select(Version.id).where(Version.id == version.id, Version.state == version.state).with_for_update()
+    if await session.scalar(there) is None:
+        raise JobLost(version.id)
+
+
 async def fail(session: AsyncSession, version_id: str, *, reason: str, hint: str) -> None:
     """Note why a version could not be processed; one that is live by now stays what it is."""
     working = (Version.id == version_id) & Version.state.in_(WORKING)
@@ -169,8 +176,9 @@ async def activate(session: AsyncSession, document: DocumentRow, version: Versio
 
 
 async def delete(session: AsyncSession, document: DocumentRow) -> None:
-    """Take the document out of every answer at once; `restore` brings it back until it is purged."""
+    """Take the document out of every answer at once, and stop its processing; `restore` undoes both until it is purged."""
     document.deleted_at = now()
+    await jobs.cancel(session, await jobs.on_their_way(session, document.id))
     await _take_out(session, document)
 
 
@@ -206,6 +214,7 @@ async def restore(session: AsyncSession, document: DocumentRow) -> None:
     if await named(session, document.collection_id, document.name) is not None:
         raise InputError(f"there is another {document.name!r} by now", hint="Delete or keep that one.")
     document.deleted_at = None
+    await jobs.resume(session, await jobs.on_their_way(session, document.id))
     await _bring_back(session, document)
 
 

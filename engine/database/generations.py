@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database import content, cuts, quarantine
 from engine.database.columns import now
-from engine.database.database import changed
+from engine.database.database import changed, next_sequence
 from engine.database.ingestion_models import Cut, Generation
 from engine.database.models import ChunkRow, Collection, Version, VersionState
 from engine.database.provider_models import SpaceRow
@@ -142,6 +142,7 @@ async def switch(session: AsyncSession, row: Generation) -> str:
     await session.execute(
         versions.values(chunks=count, updated_at=Version.updated_at), execution_options={"synchronize_session": False}
     )
+    await next_sequence(session)  # every process that looks at it opens the new indexes, so that no question waits for that
     await session.flush()
     return former.id
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine.database import job_events
+from engine.database.collections import WORKING
 from engine.database.columns import now
 from engine.database.database import changed
 from engine.database.models import Job, Version
@@ -19,23 +21,67 @@ class JobLost(Exception):  # noqa: N818 - a signal between worker and pipeline, 
 
 
 LEASE = timedelta(seconds=60)
-MAX_ATTEMPTS = 3
+OPEN = ("queued", "running")
+GONE = "its worker stopped without a word; another one goes on with it"
+SWEPT = 200  # jobs that are looked at in one go
+LONGEST_REST = timedelta(minutes=10)  # nothing is put off, or leased, for longer
 
 
-async def claim(session: AsyncSession, owner: str, *, only: Sequence[str] | None = None) -> Job | None:
-    """Lease the oldest job that waits or whose lease is over, and return it; `only` limits to these versions."""
-    moment = now()
-    rested = or_(Job.lease_until.is_(None), Job.lease_until < moment)
-    free = or_((Job.state == "queued") & rested, (Job.state == "running") & (Job.lease_until < moment))
-    query = select(Job).where(free).order_by(Job.created_at, Job.id).limit(1).with_for_update(skip_locked=True)
+def _free(moment: datetime) -> ColumnElement[bool]:
+    # From further in the future than any lease: the clock of whoever wrote it is wrong, and nobody waits for it to come true.
+    rested = or_(Job.lease_until.is_(None), Job.lease_until < moment, Job.lease_until > moment + LONGEST_REST)
+    lapsed = or_(Job.lease_until < moment, Job.lease_until > moment + LONGEST_REST)
+    return or_((Job.state == "queued") & rested, (Job.state == "running") & lapsed)
+
+
+async def free(session: AsyncSession, *, only: Sequence[str] | None = None, limit: int = 1) -> list[str]:
+    """Return the versions whose job could be claimed now, oldest first; `only` limits to these versions. Locks nothing."""
+    query = select(Job.version_id).where(_free(now())).order_by(Job.created_at, Job.id).limit(limit)
     if only is not None:
         query = query.where(Job.version_id.in_(only[:500]))  # a database bounds the parameters of a statement
+    return list(await session.scalars(query))
+
+
+async def claim(
+    session: AsyncSession, owner: str, *, only: Sequence[str] | None = None, lease: timedelta = LEASE, worker: str = ""
+) -> Job | None:
+    """Lease the oldest job that waits or whose lease is over, and return it; `only` limits to these versions.
+
+    `worker` is the name of the process, for people.
+    """
+    moment = now()
+    query = select(Job).where(_free(moment)).order_by(Job.created_at, Job.id).limit(1).with_for_update(skip_locked=True)
+    if only is not None:
+        query = query.where(Job.version_id.in_(only[:500]))
     job = await session.scalar(query)
     if job is not None:
         if job.state == "running":
-            job.crashes += 1  # whoever had it never gave it back
-        job.state, job.lease_owner, job.lease_until, job.attempts = "running", owner, moment + LEASE, job.attempts + 1
+            await _orphaned(session, job)
+        job.state, job.lease_owner, job.lease_until, job.attempts = "running", owner, moment + lease, job.attempts + 1
+        job.worker, job.started_at = worker, moment
+        job.stage, job.stage_at, job.done, job.total = "", None, 0, 0
     return job
+
+
+async def _orphaned(session: AsyncSession, job: Job) -> None:
+    job.crashes += 1  # whoever had it never gave it back
+    await job_events.add(session, job.version_id, GONE, stage=job.stage, level="warning")
+
+
+async def stalled(session: AsyncSession) -> bool:
+    """Whether there is a job whose worker is gone. Locks nothing."""
+    query = select(Job.id).where(Job.state == "running", Job.lease_until < now()).limit(1)
+    return await session.scalar(query) is not None
+
+
+async def sweep(session: AsyncSession) -> list[str]:
+    """Put jobs whose worker is gone back into the queue, and return their versions."""
+    query = select(Job).where(Job.state == "running", Job.lease_until < now()).order_by(Job.created_at).limit(SWEPT)
+    rows = list(await session.scalars(query.with_for_update(skip_locked=True)))
+    for job in rows:
+        await _orphaned(session, job)
+        job.state, job.lease_owner, job.lease_until = "queued", "", None
+    return [job.version_id for job in rows]
 
 
 class Depth(NamedTuple):
@@ -48,7 +94,7 @@ class Depth(NamedTuple):
 
 async def depth(session: AsyncSession) -> Depth:
     """Return how long the queue is now."""
-    query = select(Job.state, func.count(), func.min(Job.created_at)).where(Job.state.in_(["queued", "running"]))
+    query = select(Job.state, func.count(), func.min(Job.created_at)).where(Job.state.in_(OPEN))
     rows = {state: (count, oldest) for state, count, oldest in await session.execute(query.group_by(Job.state))}
     ages = [(now() - oldest).total_seconds() for _, oldest in rows.values()]
     counts = {state: count for state, (count, _) in rows.items()}
@@ -60,18 +106,38 @@ async def unfinished(session: AsyncSession, version_ids: Sequence[str]) -> set[s
     found: set[str] = set()
     for start in range(0, len(version_ids), 500):
         batch = version_ids[start : start + 500]
-        query = select(Job.version_id).where(Job.version_id.in_(batch), Job.state.in_(["queued", "running"]))
+        query = select(Job.version_id).where(Job.version_id.in_(batch), Job.state.in_(OPEN))
         found |= set(await session.scalars(query))
     return found
 
 
-async def beat(session: AsyncSession, version_id: str, owner: str, *, progress: float | None = None) -> bool:
-    """Prolong the lease and note progress (0..1); False when somebody else has the job by now."""
-    values: dict[str, object] = {"lease_until": now() + LEASE}
-    if progress is not None:
-        values["progress"] = progress
+async def beat(session: AsyncSession, version_id: str, owner: str, *, lease: timedelta = LEASE, **values: object) -> bool:
+    """Prolong the lease and note these columns; False when the job is not this owner's any more, or was cancelled."""
     mine = (Job.version_id == version_id) & (Job.lease_owner == owner) & (Job.state == "running")
-    return await changed(session, update(Job).where(mine).values(**values)) > 0
+    return await changed(session, update(Job).where(mine).values(lease_until=now() + lease, **values)) > 0
+
+
+async def owners(session: AsyncSession, version_ids: Sequence[str], *, alive_at: datetime | None = None) -> dict[str, str]:
+    """Return version -> who has its job, for those that are in work; with `alive_at` only where the lease lasts until then."""
+    query = select(Job.version_id, Job.lease_owner).where(Job.version_id.in_(version_ids), Job.state == "running")
+    if alive_at is not None:
+        query = query.where(Job.lease_until >= alive_at)
+    return {version_id: owner for version_id, owner in await session.execute(query)}
+
+
+async def on_their_way(session: AsyncSession, document_id: str) -> list[str]:
+    """Return the ids of the versions of a document that are not live yet, and have not failed."""
+    query = select(Version.id).where(Version.document_id == document_id, Version.state.in_(WORKING))
+    return list(await session.scalars(query))
+
+
+async def cancel(session: AsyncSession, version_ids: Sequence[str]) -> list[str]:
+    """End the jobs of these versions that wait or run, and return which. Who works on one notices that it has lost it."""
+    query = select(Job).where(Job.version_id.in_(version_ids), Job.state.in_(OPEN)).with_for_update()
+    rows = list(await session.scalars(query))
+    for job in rows:
+        job.state, job.lease_owner, job.lease_until, job.cancelled_at = "cancelled", "", None, now()
+    return [job.version_id for job in rows]
 
 
 async def finish(session: AsyncSession, version_id: str, owner: str, state: str) -> None:
@@ -87,7 +153,7 @@ async def give_back(
     version_id: str,
     owner: str,
     *,
-    limit: int = MAX_ATTEMPTS,
+    limit: int,
     wait: Callable[[int], float] = lambda _: 0.0,
 ) -> bool:
     """Put one job back into the queue and return False; True, and it stays, when it was tried `limit` times.
@@ -111,13 +177,11 @@ async def postpone(session: AsyncSession, version_id: str, owner: str, *, second
     await session.execute(update(Job).where(mine).values(attempts=Job.attempts - 1, **values))
 
 
-async def release(session: AsyncSession, owner: str) -> None:
-    """Give all jobs of a worker that stops back to the queue; the interrupted attempt does not count."""
-    await session.execute(
-        update(Job)
-        .where(Job.lease_owner == owner, Job.state == "running")
-        .values(state="queued", lease_owner="", lease_until=None, attempts=Job.attempts - 1)
-    )
+async def release(session: AsyncSession, owner: str) -> bool:
+    """Give a job back to the queue because its worker stops; the attempt does not count. False: it is not its job any more."""
+    mine = (Job.lease_owner == owner) & (Job.state == "running")
+    values = {"state": "queued", "lease_owner": "", "lease_until": None}
+    return await changed(session, update(Job).where(mine).values(attempts=Job.attempts - 1, **values)) > 0
 
 
 async def queue_again(session: AsyncSession, version: Version) -> None:
@@ -127,4 +191,11 @@ async def queue_again(session: AsyncSession, version: Version) -> None:
         session.add(Job(version_id=version.id))
     else:
         job.state, job.attempts, job.progress, job.lease_owner, job.lease_until = "queued", 0, 0.0, "", None
-        job.crashes, job.created_at = 0, now()
+        job.crashes, job.created_at, job.cancelled_at = 0, now(), None
+
+
+async def resume(session: AsyncSession, version_ids: Sequence[str]) -> None:
+    """Queue the jobs of these versions that were cancelled; they go on where they stopped."""
+    mine = Job.version_id.in_(version_ids) & (Job.state == "cancelled")
+    values = {"state": "queued", "attempts": 0, "cancelled_at": None, "created_at": now()}
+    await session.execute(update(Job).where(mine).values(**values))

@@ -8,14 +8,18 @@ from sqlalchemy import delete, or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine.database.columns import now
 from engine.database.database import changed
 from engine.database.operations_models import Heartbeat
 
 
-async def take(session: AsyncSession, name: str, owner: str, *, seconds: float, moment: datetime) -> bool:
-    """Take or prolong the lease `name`, and tell whether `owner` has it; another takes over `seconds` after the last time."""
-    lease = timedelta(seconds=seconds)
-    # From the future: the clock was set back since; waiting for it to catch up would keep everybody out.
+async def take(session: AsyncSession, name: str, owner: str, *, seconds: float, moment: datetime | None = None) -> bool:
+    """Take or prolong the right `name` ("lease:..."): one owner has it, another takes over after `seconds` of silence.
+
+    `owner` has at most 20 characters; `moment` is now, unless a clock of its own says otherwise.
+    """
+    moment, lease = moment or now(), timedelta(seconds=seconds)
+    # From the future: the clock was set back since; waiting for it to catch up would leave the work undone for as long.
     free = or_(Heartbeat.kind == owner, Heartbeat.at < moment - lease, Heartbeat.at > moment + lease)
     if await changed(session, update(Heartbeat).where(Heartbeat.id == name, free).values(kind=owner, at=moment)):
         return True

@@ -237,7 +237,7 @@ class Snapshot(Base):
 class Job(Base):
     """A piece of ingestion work. Leased: a worker that dies is replaced when its lease ends.
 
-    `done` of `total` units (pages, passages) of `stage`, which began at `stage_at`; `cancelled_at`: somebody wants it to stop.
+    `done` of `total` units (pages, passages) of `stage`, which began at `stage_at`; its worker claimed it at `started_at`.
     """
 
     __tablename__ = "jobs"
@@ -254,6 +254,7 @@ class Job(Base):
     stage_at: Mapped[datetime | None]
     done: Mapped[int] = mapped_column("units_done", default=0)
     total: Mapped[int] = mapped_column("units_total", default=0)
+    started_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
-    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now, index=True)

@@ -95,7 +95,7 @@ class AlertRow(Base):
 class Heartbeat(Base):
     """A process that serves (`kind` "server"), and when it last said so; `facts` hold its version, slots and host.
 
-    The row `engine.database.alerts.LEASE` is a lease instead: `kind` is the process that looks at the alert rules.
+    Rows `lease:...` are leases instead (`engine.database.leases`): `kind` is the process that has it.
     """
 
     __tablename__ = "heartbeats"

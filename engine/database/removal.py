@@ -19,8 +19,11 @@ async def remove_content(session: AsyncSession, versions: Sequence[Version]) -> 
     await session.flush()  # first: whoever cuts a version just now waits for its row, and then sees that it is gone
     keys: set[str] = set()
     for version_id in ids:
+        await session.execute(delete(Job).where(Job.version_id == version_id))
+        # Locked: an embedder that is still at it writes before, and is swept, or finds the version gone.
+        await session.execute(select(Version.id).where(Version.id == version_id).with_for_update())
         keys |= set(await session.scalars(select(ChunkRow.vector_sha256).where(ChunkRow.version_id == version_id)))
-        for table in (PageRow, ChunkRow, Job):
+        for table in (PageRow, ChunkRow):
             await session.execute(delete(table).where(table.version_id == version_id))
     await content.sweep_vectors(session, keys)
     wanted = {row.blob for row in versions}

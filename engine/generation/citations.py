@@ -178,4 +178,5 @@ def snapshot(n: int, span: Span, hit: Hit) -> Citation:
         score=hit.score,
         section=chunk.section,
         context=chunk.context,
+        recognised=chunk.recognised,
     )

@@ -1,7 +1,7 @@
 """The process that reads one untrusted file: limits first, then the loader; the result leaves as JSON lines.
 
-Started by `engine.loading.process` with a job on stdin. Records: {"page": ...}* and {"end": ...}, or {"image": ...};
-{"error": ...} may come at any time.
+Started by `engine.loading.process` with a job on stdin. Records: {"page": ...}* and {"end": ...}, or {"image": ...},
+or {"recognised": ...}*; {"error": ...} may come at any time.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import json
 import os
 import resource
 import sys
+from base64 import b64encode
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from engine import errors
+from engine.documents import PageImage
 from engine.loading.budget import BUDGET, Budget
 
 _FORBIDDEN = (
@@ -99,12 +101,31 @@ def load(out: IO[str], *, path: str, name: str, media_type: str | None, password
 
 def render(out: IO[str], **arguments: Any) -> None:
     """Render a PDF page and write it as one record."""
-    from base64 import b64encode
-
     from engine.loading.pdf_image import render_page
 
-    image = dataclasses.asdict(render_page(**arguments))
-    _write(out, {"image": {**image, "png": b64encode(image["png"]).decode()}})
+    _write_image(out, render_page(**arguments))
+
+
+def render_picture(out: IO[str], **arguments: Any) -> None:
+    """Draw a page of an image file and write it as one record."""
+    from engine.loading import picture
+
+    _write_image(out, picture.render_picture(**arguments))
+
+
+def recognise(out: IO[str], **arguments: Any) -> None:
+    """Write the recognised text of each page as soon as it is read."""
+    from engine.loading.ocr import Recogniser
+    from engine.loading.ocr_page import recognised
+
+    for page in recognised(Recogniser(), **arguments):
+        _write(out, {"recognised": page})
+        out.flush()  # the time of the next page counts from here
+
+
+def _write_image(out: IO[str], image: PageImage) -> None:
+    values = dataclasses.asdict(image)
+    _write(out, {"image": {**values, "png": b64encode(image.png).decode()}})
 
 
 def _write(out: IO[str], record: dict[str, Any]) -> None:
@@ -112,4 +133,4 @@ def _write(out: IO[str], record: dict[str, Any]) -> None:
     out.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
-TASKS = {"load": load, "render": render}
+TASKS = {"load": load, "render": render, "render_picture": render_picture, "recognise": recognise}

@@ -13,14 +13,17 @@ from engine.loading.zips import A_ZIP, ARCHIVE, DOCX, EPUB, MAGIC, ODP, ODS, ODT
 PDF, RTF = "application/pdf", "application/rtf"
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+# (offset, magic, media type)
+_IMAGES = (
+    (0, b"\x89PNG", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"GIF8", "image/gif"),
+    (0, b"II*\0", "image/tiff"),
+    (0, b"MM\0*", "image/tiff"),
+    (8, b"WEBP", "image/webp"),
+)
 # (offset, magic, what it is)
 _MAGIC = (
-    (0, b"\x89PNG", "a PNG image"),
-    (0, b"\xff\xd8\xff", "a JPEG image"),
-    (0, b"GIF8", "a GIF image"),
-    (0, b"II*\0", "a TIFF image"),
-    (0, b"MM\0*", "a TIFF image"),
-    (8, b"WEBP", "a WebP image"),
     (4, b"ftyp", "a video or HEIC image"),
     (0, b"\x1f\x8b", "a gzip archive"),
     (0, b"BZh", "a bzip2 archive"),
@@ -44,7 +47,7 @@ _OLE_KINDS = (
     ("__properties_version1.0", "an Outlook message (.msg)", "save the message as .eml and upload that"),
 )
 _HINTS = {
-    "image": "run text recognition (OCR) on it first and upload the result",
+    "image": "save it as PNG or JPEG and upload that",
     "archive": "unpack it and upload the files in it, or pack them as .zip",
 }
 
@@ -61,6 +64,8 @@ def detect(path: Path, *, name: str) -> str:
         return RTF
     if sample.startswith(_OLE):
         _refuse_ole(path)
+    if image := _image(sample):
+        return image
     for offset, magic, what in _MAGIC:
         if sample.startswith(magic, offset):
             _refuse(what)
@@ -70,6 +75,13 @@ def detect(path: Path, *, name: str) -> str:
             hint="upload PDF, Office, OpenDocument, EPUB, RTF, e-mail (.eml), HTML, Markdown, CSV, JSON, XML, code or text",
         )
     return text_type(sample, PurePath(name).name.lower())
+
+
+def _image(sample: bytes) -> str:
+    """Return the media type of a picture; "" for anything else."""
+    if sample.startswith(b"BM") and not looks_like_text(sample):
+        return "image/bmp"
+    return next((media_type for offset, magic, media_type in _IMAGES if sample.startswith(magic, offset)), "")
 
 
 def _refuse(what: str, *, hint: str = "") -> NoReturn:

@@ -113,7 +113,9 @@ class _Mail:
             self._warnings.append(f"the attachment {shown!r} was not read: {error}")
             return
         if not any(page.has_text for page in pages):
-            self._warnings.append(f"the attachment {shown!r} holds no text that can be read")
+            scan = any(page.has_image for page in pages)
+            way = ": it is a picture; upload it by itself, and its text is recognised" if scan else ""
+            self._warnings.append(f"the attachment {shown!r} holds no text that can be read{way}")
             return
         self._warnings += [f"{shown}: {warning}" for warning in warnings]
         self._add(pages, (f"attachment: {shown}",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from engine.loading.budget import BUDGET
 from engine.loading.flow import MAX_TITLE_CHARS, one_line
 from engine.loading.hidden import Hidden
 from engine.loading.pdf_file import open_page, open_pdf, wide_string
+from engine.loading.pdf_hidden import PICTURE_SHARE
 from engine.loading.pdf_outline import Sections, bookmarks
 from engine.loading.pdf_text import form_environment, read_page
 
@@ -57,23 +59,32 @@ def _page(handle: Any, index: int, form: Any, sections: Sections, hidden: Hidden
     for reason, unseen in read.hidden:
         hidden.add(reason, unseen, where=f"page {index + 1}")
     path, blocks = sections.of(index, text, height=pdfium.FPDF_GetPageHeightF(handle))
-    page = Page(number=index + 1, text=text, section=path, blocks=blocks)
-    if page.has_text or not _has_image(handle):
-        return page
-    return Page(number=page.number, text=text, section=path, blocks=blocks, has_image=True)
+    headed = [table for table in read.tables if all(one.end <= table.start or table.end <= one.start for one in blocks)]
+    blocks = tuple(sorted((*blocks, *headed), key=lambda block: block.start))
+    lettered = any(character.isalpha() for character in text)
+    picture = not lettered and _has_image(handle, of=0.0 if not any(map(str.isalnum, text)) else PICTURE_SHARE)
+    return Page(number=index + 1, text=text, section=path, blocks=blocks, has_image=picture)
 
 
-def _has_image(page: Any) -> bool:
+def _has_image(page: Any, *, of: float) -> bool:
+    """Return whether a picture covers more than this share of the page."""
+    area = pdfium.FPDF_GetPageWidthF(page) * pdfium.FPDF_GetPageHeightF(page)
     objects = [(pdfium.FPDFPage_GetObject(page, i), 0) for i in range(min(pdfium.FPDFPage_CountObjects(page), 1000))]
     while objects:
         one, depth = objects.pop()
         kind = pdfium.FPDFPageObj_GetType(one)
-        if kind == pdfium.FPDF_PAGEOBJ_IMAGE:
+        if kind == pdfium.FPDF_PAGEOBJ_IMAGE and _area(one) >= of * area:
             return True
         if kind == pdfium.FPDF_PAGEOBJ_FORM and depth < 3:
             count = min(pdfium.FPDFFormObj_CountObjects(one), 1000)
             objects += [(pdfium.FPDFFormObj_GetObject(one, i), depth + 1) for i in range(count)]
     return False
+
+
+def _area(one: Any) -> float:
+    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+    known = pdfium.FPDFPageObj_GetBounds(one, left, bottom, right, top)
+    return (right.value - left.value) * (top.value - bottom.value) if known else 0.0
 
 
 def _title(document: Any) -> str:

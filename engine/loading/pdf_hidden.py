@@ -1,4 +1,4 @@
-"""Which text of a PDF page nobody sees: off the page, invisible, white on white, or too small.
+"""Which text of a PDF page nobody sees: off the page, invisible, in the colour of its ground, covered, or too small.
 
 Whole text objects are judged, not characters, so that a page without any costs little. In doubt text stays: invisible text
 over a picture is what text recognition leaves, and white text over anything drawn may be seen.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pypdfium2.raw as pdfium
@@ -16,10 +17,19 @@ MIN_POINTS = 1.5
 PICTURE_SHARE = 0.4
 """Share of the page that a picture covers at which invisible text is taken for recognised text."""
 MAX_OBJECTS = 50_000
+MAX_SHEETS = 200  # filled rectangles that are compared with text
+MIN_SHEET = 6.0  # points: what is thinner is a rule and hides no line of text
 _INVISIBLE = frozenset({pdfium.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium.FPDF_TEXTRENDERMODE_CLIP})
+
+# PDFium writes into these; made once, for each of a page's objects is asked. PDFium is not thread-safe anyway.
+_SIDES = tuple(ctypes.c_float() for _ in range(4))
+_PARTS = tuple(ctypes.c_uint() for _ in range(4))
+_SIZE, _MATRIX = ctypes.c_float(), pdfium.FS_MATRIX()
 
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top, in points."""
+Fill = tuple[int, int, int, int]
+"""Red, green, blue, opacity; 0 to 255."""
 
 
 def hidden_objects(page: Any) -> dict[int, str]:
@@ -32,18 +42,45 @@ def hidden_objects(page: Any) -> dict[int, str]:
     white: list[tuple[int, Box]] = []
     drawn: list[Box] = []
     recognised = False
-    for one in _objects(page):
+    sheets: list[tuple[int, Any, Box]] = []  # large paths, and where in the order of painting
+    texts: list[tuple[int, Any, Box, Fill | None]] = []
+    for order, one in enumerate(_objects(page)):
         kind, box = pdfium.FPDFPageObj_GetType(one), _box(one)
         if kind != pdfium.FPDF_PAGEOBJ_TEXT:
+            if box and kind == pdfium.FPDF_PAGEOBJ_PATH and len(sheets) < MAX_SHEETS and _is_large(box):
+                sheets.append((order, one, box))
             if box and _paints(one, kind):
                 drawn.append(box)
             recognised = recognised or bool(box and kind == pdfium.FPDF_PAGEOBJ_IMAGE and _share(box, bounds) > PICTURE_SHARE)
         elif reason := _reason(one, box, bounds):
             found[_address(one)] = reason
-        elif box and _is_white(one):
-            white.append((_address(one), box))
+        elif box:
+            fill = _fill(one)
+            if fill and (min(fill[:3]) >= 250 or fill[3] < 8) and not _is_stroked(one):
+                white.append((_address(one), box))
+            texts.append((order, one, box, fill))
     found |= {key: "white text" for key, box in white if not any(_covers(other, box) for other in drawn)}
+    found |= _behind(texts, sheets, drawn) if sheets else {}
     return {key: reason for key, reason in found.items() if not (recognised and reason == "invisible text")}
+
+
+def _behind(
+    texts: list[tuple[int, Any, Box, Fill | None]], sheets: list[tuple[int, Any, Box]], drawn: list[Box]
+) -> dict[int, str]:
+    """Return the texts that a later rectangle covers, or that have the colour of the one rectangle that they stand on."""
+    found: dict[int, str] = {}
+    for order, one, box, fill in texts:
+        # Most pages paint their grounds first, and black text stands on none that is black.
+        first = next((at for at in range(len(sheets), 0, -1) if sheets[at - 1][0] < order), 0)
+        if any(_holds(sheet, box) and _opaque(path) for _, path, sheet in sheets[first:]):
+            found[_address(one)] = "covered text"
+            continue
+        under = [path for _, path, sheet in sheets[:first] if _holds(sheet, box)]
+        # Anything else there, or another sheet on top, may set the text off.
+        same = under and fill and fill == _fill(under[-1]) == _opaque(under[-1])
+        if same and sum(_covers(other, box) for other in drawn) == len(under):
+            found[_address(one)] = "text in the colour of what it stands on"
+    return found
 
 
 def hidden_characters(text_page: Any, raw: str, objects: dict[int, str]) -> Iterator[tuple[int, str]]:
@@ -67,8 +104,10 @@ def _address(one: Any) -> int:
 
 
 def _box(one: Any) -> Box | None:
-    values = [ctypes.c_float() for _ in range(4)]
-    return tuple(value.value for value in values) if pdfium.FPDFPageObj_GetBounds(one, *values) else None  # type: ignore[return-value]
+    if not pdfium.FPDFPageObj_GetBounds(one, *_SIDES):
+        return None
+    left, bottom, right, top = _SIDES
+    return left.value, bottom.value, right.value, top.value
 
 
 def _reason(one: Any, box: Box | None, page: Box) -> str:
@@ -80,22 +119,20 @@ def _reason(one: Any, box: Box | None, page: Box) -> str:
 
 
 def _points(one: Any) -> float:
-    size, matrix = ctypes.c_float(), pdfium.FS_MATRIX()
-    if not pdfium.FPDFTextObj_GetFontSize(one, size) or not pdfium.FPDFPageObj_GetMatrix(one, matrix):
+    if not pdfium.FPDFTextObj_GetFontSize(one, _SIZE) or not pdfium.FPDFPageObj_GetMatrix(one, _MATRIX):
         return 0.0
-    return float(abs(size.value) * abs(matrix.a * matrix.d - matrix.b * matrix.c) ** 0.5)
+    return float(abs(_SIZE.value) * abs(_MATRIX.a * _MATRIX.d - _MATRIX.b * _MATRIX.c) ** 0.5)
 
 
-def _fill(one: Any) -> tuple[int, int, int, int] | None:
-    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
-    known = pdfium.FPDFPageObj_GetFillColor(one, red, green, blue, alpha)
-    return (red.value, green.value, blue.value, alpha.value) if known else None
+def _fill(one: Any) -> Fill | None:
+    if not pdfium.FPDFPageObj_GetFillColor(one, *_PARTS):
+        return None
+    red, green, blue, alpha = _PARTS
+    return red.value, green.value, blue.value, alpha.value
 
 
-def _is_white(one: Any) -> bool:
-    fill = _fill(one)
-    stroked = pdfium.FPDFTextObj_GetTextRenderMode(one) in {1, 2, 5, 6}
-    return fill is not None and not stroked and (min(fill[:3]) >= 250 or fill[3] < 8)
+def _is_stroked(one: Any) -> bool:
+    return pdfium.FPDFTextObj_GetTextRenderMode(one) in {1, 2, 5, 6}
 
 
 def _paints(one: Any, kind: int) -> bool:
@@ -107,6 +144,44 @@ def _paints(one: Any, kind: int) -> bool:
         return False
     fill = _fill(one)
     return fill is None or min(fill[:3]) < 250
+
+
+def _is_large(box: Box) -> bool:
+    return box[2] - box[0] >= MIN_SHEET and box[3] - box[1] >= MIN_SHEET
+
+
+def _opaque(one: Any) -> Fill | None:
+    """Return the fill of a plain filled rectangle that lets nothing through and is not clipped; in doubt None."""
+    if not 4 <= pdfium.FPDFPath_CountSegments(one) <= 6:
+        return None
+    mode, stroke = ctypes.c_int(), ctypes.c_int()
+    if not pdfium.FPDFPath_GetDrawMode(one, mode, stroke) or mode.value == pdfium.FPDF_FILLMODE_NONE:
+        return None
+    fill = _fill(one)
+    if fill is None or fill[3] < 255 or pdfium.FPDFPageObj_HasTransparency(one) or not _is_rectangle(one):
+        return None
+    clip = pdfium.FPDFPageObj_GetClipPath(one)
+    return None if clip and pdfium.FPDFClipPath_CountPaths(clip) > 0 else fill
+
+
+def _is_rectangle(one: Any) -> bool:
+    """Return whether the path has only level and upright sides."""
+    matrix, x, y = pdfium.FS_MATRIX(), ctypes.c_float(), ctypes.c_float()
+    if not pdfium.FPDFPageObj_GetMatrix(one, matrix) or (matrix.b, matrix.c) != (0, 0):
+        return False
+    points = []
+    for index in range(pdfium.FPDFPath_CountSegments(one)):
+        segment = pdfium.FPDFPath_GetPathSegment(one, index)
+        if pdfium.FPDFPathSegment_GetType(segment) == pdfium.FPDF_SEGMENT_BEZIERTO:
+            return False
+        pdfium.FPDFPathSegment_GetPoint(segment, x, y)
+        points.append((x.value, y.value))
+    level = all(one[0] == two[0] or one[1] == two[1] for one, two in pairwise([*points, points[0]]))
+    return level and len({x for x, _ in points}) == len({y for _, y in points}) == 2
+
+
+def _holds(sheet: Box, box: Box) -> bool:
+    return sheet[0] <= box[0] and sheet[1] <= box[1] and sheet[2] >= box[2] and sheet[3] >= box[3]
 
 
 def _covers(one: Box, other: Box) -> bool:

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import ctypes
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pypdfium2.raw as pdfium
-from PIL import Image, ImageChops
+from PIL import Image
 
 from engine.documents import PageImage
 from engine.errors import BrokenFile, NotFound
 from engine.loading.pdf_file import open_page, open_pdf, open_text
 from engine.loading.pdf_text import PageText, form_environment, read_page
+from engine.loading.picture import MAX_PIXELS, Box, marked
 
-MAX_PIXELS = 16_000_000
-_INK = (255, 236, 110)
 # PDFium maps to whole device units: a large device gives fractions exact to a millionth of the page.
 _UNITS = 1_000_000
 
-Box = tuple[float, float, float, float]
-
 
 def render_page(
-    *, path: str, page: int, highlight: Sequence[tuple[int, int]], width: int, password: str | None = None
+    *,
+    path: str,
+    page: int,
+    highlight: Sequence[tuple[int, int]],
+    boxes: Sequence[Box] = (),
+    width: int,
+    password: str | None = None,
 ) -> PageImage:
-    """Return page `page` (from 1), `width` pixels wide, with the character spans of `highlight` marked.
+    """Return page `page` (from 1), `width` pixels wide, with the character spans of `highlight`, or `boxes`, marked.
 
     `boxes` are one a line of each span, in the order of the spans. Raises NotFound, BrokenFile, PasswordNeeded.
     """
@@ -37,21 +40,23 @@ def render_page(
         with open_page(document, page - 1) as handle:
             if not handle:
                 raise BrokenFile(f"page {page} is damaged")
-            boxes = [box for span in highlight for box in span_boxes(handle, span, form=form)]
+            places = list(boxes) or [box for span in highlight for box in span_boxes(handle, span, form=form)]
             image = _paint(handle, form, width)
-    for left, top, right, bottom in boxes:
-        area = (
-            max(0, round(left * image.width) - 1),
-            max(0, round(top * image.height) - 1),
-            min(image.width, round(right * image.width) + 1),
-            min(image.height, round(bottom * image.height) + 1),
-        )
-        if area[0] < area[2] and area[1] < area[3]:
-            part = image.crop(area)
-            image.paste(ImageChops.multiply(part, Image.new("RGB", part.size, _INK)), area[:2])
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return PageImage(png=buffer.getvalue(), width=image.width, height=image.height, boxes=tuple(boxes))
+    return marked(image, places)
+
+
+@contextmanager
+def page_painter(path: Path, *, password: str | None = None) -> Iterator[Callable[[int, int], Image.Image | None]]:
+    """Yield a function (page from 1, dots per inch) -> picture, or None for a page that is damaged or not there."""
+    with open_pdf(path, password=password) as document, form_environment(document) as form:
+
+        def paint(number: int, dpi: int) -> Image.Image | None:
+            if not 1 <= number <= pdfium.FPDF_GetPageCount(document):
+                return None
+            with open_page(document, number - 1) as handle:
+                return _paint(handle, form, round(pdfium.FPDF_GetPageWidthF(handle) / 72 * dpi)) if handle else None
+
+        yield paint
 
 
 def span_boxes(page: Any, span: tuple[int, int], *, form: Any = None) -> list[Box]:
@@ -67,12 +72,13 @@ def _character_boxes(page: Any, text: PageText, start: int, end: int) -> Iterato
         return
     rect = pdfium.FS_RECTF()
     with open_text(page) as text_page:
-        first = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, text.unit_offset(start))
-        last = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, text.unit_offset(end - 1))
-        for index in range(first, last + 1) if first >= 0 else ():
-            blank = pdfium.FPDFText_GetUnicode(text_page, index) in {0, 9, 10, 13, 32, 160}
-            if not blank and pdfium.FPDFText_GetLooseCharBox(text_page, index, rect):
-                yield _on_page(page, (rect.left, rect.top, rect.right, rect.bottom))
+        for begin, stop in text.pieces(start, end):
+            first = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, text.unit_offset(begin))
+            last = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, text.unit_offset(stop - 1))
+            for index in range(first, last + 1) if first >= 0 else ():
+                blank = pdfium.FPDFText_GetUnicode(text_page, index) in {0, 9, 10, 13, 32, 160}
+                if not blank and pdfium.FPDFText_GetLooseCharBox(text_page, index, rect):
+                    yield _on_page(page, (rect.left, rect.top, rect.right, rect.bottom))
 
 
 def _on_page(page: Any, rect: Box) -> Box:

@@ -8,18 +8,21 @@ from __future__ import annotations
 import ctypes
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Any
 
 import pypdfium2.raw as pdfium
 
+from engine.documents import Block
 from engine.loading.flow import one_line
 from engine.loading.pdf_file import open_text, raw_text, wide_string
 from engine.loading.pdf_hidden import hidden_characters, hidden_objects
+from engine.loading.pdf_layout import Place, columns_in_order, places
+from engine.loading.pdf_tables import tables
 
 # PDFium writes U+FFFE for a hyphen that ends a line and leaves the line end out.
 _LINE_HYPHEN = "\ufffe"
@@ -44,7 +47,8 @@ class Field:
 class PageText:
     """`text` is what everybody else sees; `kept[i]`/`origins[i]` start a run that is copied from `raw` one to one.
 
-    `hidden` holds (reason, text) of what a reader of the page does not see; it is not in `text`.
+    `hidden` holds (reason, text) of what a reader of the page does not see; it is not in `text`. `reordered`: the runs do not
+    follow each other in `raw`.
     """
 
     text: str
@@ -53,6 +57,13 @@ class PageText:
     origins: tuple[int, ...]
     fields: tuple[Field, ...] = ()
     hidden: tuple[tuple[str, str], ...] = ()
+    reordered: bool = False
+    tables: tuple[Block, ...] = ()
+
+    def pieces(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield the parts of a span that lie in one piece in `raw`: more than one only where columns were put in order."""
+        cuts = [cut for cut in self.kept if start < cut < end] if self.reordered else []
+        yield from pairwise([start, *cuts, end])
 
     @property
     def printed(self) -> int:
@@ -76,11 +87,31 @@ def read_page(page: Any, *, form: Any = None) -> PageText:
     with open_text(page) as text_page:
         raw = raw_text(text_page)
         unseen = dict(hidden_characters(text_page, raw, objects)) if objects else {}
-        printed = tidy(raw, unseen=unseen.keys())
+        order = columns_in_order(page, text_page, raw)
+        printed = _reordered(raw, order, unseen.keys()) if order else tidy(raw, unseen=unseen.keys())
+        printed = replace(printed, tables=_tables(printed, places(text_page, raw)))
     if unseen:
         runs = ((key, "".join(raw[at] for at, _ in run)) for key, run in groupby(unseen.items(), key=itemgetter(1)))
         printed = replace(printed, hidden=tuple(runs))
     return _with_fields(printed, page, form) if form else printed
+
+
+def _tables(printed: PageText, place: Place) -> tuple[Block, ...]:
+    return tuple(tables(printed.text, lambda offset: place(printed.raw_offset(offset))))
+
+
+def _reordered(raw: str, order: Sequence[tuple[int, int, str]], unseen: Collection[int]) -> PageText:
+    """Return `raw` tidied with its runs in another order; every character still knows where it came from."""
+    parts: list[str] = []
+    origins: list[int] = []
+    for start, end, glue in order:
+        parts += (raw[start:end], glue)
+        origins += [*range(start, end), *[min(end, len(raw) - 1)] * len(glue)]
+    moved = [new for new, origin in enumerate(origins) if origin in unseen] if unseen else []
+    printed = tidy("".join(parts), unseen=moved)
+    at = [origins[printed.raw_offset(offset)] for offset in range(len(printed.text))]
+    starts = [offset for offset, origin in enumerate(at) if not offset or origin != at[offset - 1] + 1]
+    return PageText(printed.text, raw, tuple(starts), tuple(at[start] for start in starts), reordered=True)
 
 
 def tidy(raw: str, *, unseen: Collection[int] = ()) -> PageText:

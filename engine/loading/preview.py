@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.documents import PageImage
+from engine.documents import Line, PageImage
 from engine.errors import BrokenFile
+from engine.loading.image_types import FORMATS
 from engine.loading.process import run
+from engine.loading.recognise import boxes_of
 
 if TYPE_CHECKING:
     from engine.sections import Limits
-
-_WITH_PICTURES = frozenset({"application/pdf"})
 
 
 def render(
@@ -23,26 +23,28 @@ def render(
     media_type: str,
     page: int,
     highlight: Sequence[tuple[int, int]],
+    lines: Sequence[Line] = (),
     width: int,
     password: str | None = None,
     limits: Limits,
 ) -> PageImage | None:
     """Return page `page` (from 1) as a PNG `width` pixels wide, or None for a type whose pages have no picture.
 
-    `highlight` holds (start, end) offsets into the text of that page; `boxes` of the result are theirs, one a line.
+    `highlight` holds (start, end) offsets into the text of that page; `boxes` of the result are theirs, one a line. `lines` are
+    those of a recognised page, which the file itself cannot tell.
     Raises NotFound, BrokenFile, PasswordNeeded, FileTooLarge. Thread-safe.
     """
-    if media_type not in _WITH_PICTURES:
+    boxes = [box for span in highlight for box in boxes_of(lines, span)]
+    arguments = {"path": str(path.resolve()), "page": page, "boxes": boxes, "width": width}
+    if media_type in FORMATS:
+        task = "render_picture"
+    elif media_type == "application/pdf":
+        task = "render"
+        arguments |= {"highlight": [] if lines else [list(span) for span in highlight], "password": password}
+    else:
         return None
-    arguments = {
-        "path": str(path.resolve()),
-        "page": page,
-        "highlight": [list(span) for span in highlight],
-        "width": width,
-        "password": password,
-    }
     try:
-        for record in run("render", arguments, limits=limits):
+        for record in run(task, arguments, limits=limits):
             image = record["image"]
             return PageImage(
                 png=b64decode(image["png"]),

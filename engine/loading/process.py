@@ -40,10 +40,16 @@ _LIMIT_SIGNALS = {
 
 
 def run(
-    task: str, arguments: dict[str, Any], *, limits: Limits, stop: threading.Event | None = None
+    task: str,
+    arguments: dict[str, Any],
+    *,
+    limits: Limits,
+    stop: threading.Event | None = None,
+    records: int = 1,
 ) -> Iterator[dict[str, Any]]:
     """Yield the records of the child that does `task`; closing the iterator early, or setting `stop`, kills it.
 
+    With `records` > 1 the time in `limits` is for each of so many records, else for all.
     Raises FileTooLarge, BrokenFile and whatever error of our tree the child reports. Thread-safe.
     """
     child = subprocess.Popen(
@@ -55,16 +61,18 @@ def run(
         cwd="/",
         start_new_session=True,
     )
-    deadline = time.monotonic() + limits.parse_seconds
+    deadline = _Deadline(limits.parse_seconds)
     stderr = bytearray()
     try:
-        _send(child, task, arguments, limits)
+        _send(child, task, arguments, limits, cpu_seconds=limits.parse_seconds * records)
         for line in _lines(child, deadline, limits, stderr, stop or threading.Event()):
             record = _decode(line)
             if "error" in record:
                 _raise(record["error"])
             yield record
-        code = child.wait(timeout=max(0.1, deadline - time.monotonic()))
+            if records > 1:
+                deadline.renew()
+        code = child.wait(timeout=max(0.1, deadline.left))
         if code:
             _explain(code, stderr, limits)
     except subprocess.TimeoutExpired:
@@ -73,14 +81,27 @@ def run(
         _kill(child)
 
 
-def _send(child: subprocess.Popen[bytes], task: str, arguments: dict[str, Any], limits: Limits) -> None:
+class _Deadline:
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.renew()
+
+    def renew(self) -> None:
+        self._end = time.monotonic() + self._seconds
+
+    @property
+    def left(self) -> float:
+        return self._end - time.monotonic()
+
+
+def _send(child: subprocess.Popen[bytes], task: str, arguments: dict[str, Any], limits: Limits, *, cpu_seconds: float) -> None:
     budget = {name: getattr(limits, name) for name in ("max_pages", "max_text_chars", "max_unpacked_mb")}
     job = {
         "task": task,
         "arguments": arguments,
         "budget": budget,
         "memory_mb": limits.parse_memory_mb,
-        "cpu_seconds": max(1, round(limits.parse_seconds + 1)),
+        "cpu_seconds": max(1, round(cpu_seconds + 1)),
     }
     assert child.stdin is not None
     try:
@@ -91,7 +112,7 @@ def _send(child: subprocess.Popen[bytes], task: str, arguments: dict[str, Any], 
 
 
 def _lines(
-    child: subprocess.Popen[bytes], deadline: float, limits: Limits, stderr: bytearray, stop: threading.Event
+    child: subprocess.Popen[bytes], deadline: _Deadline, limits: Limits, stderr: bytearray, stop: threading.Event
 ) -> Iterator[bytes]:
     """Yield complete lines of stdout until it ends; keep the last bytes of stderr in `stderr`."""
     assert child.stdout is not None
@@ -102,10 +123,10 @@ def _lines(
         selector.register(child.stdout, selectors.EVENT_READ, "out")
         selector.register(child.stderr, selectors.EVENT_READ, "err")
         while selector.get_map():
-            ready = selector.select(min(_LOOK_UP_SECONDS, max(0.0, deadline - time.monotonic())))
+            ready = selector.select(min(_LOOK_UP_SECONDS, max(0.0, deadline.left)))
             if stop.is_set():
                 raise errors.BrokenFile("reading the file was interrupted")
-            if time.monotonic() > deadline:
+            if deadline.left < 0:
                 raise _too_slow(limits)
             for key, _ in ready:
                 data = os.read(key.fd, _READ_BYTES)

@@ -8,6 +8,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from engine import faults
 from engine.database import content, cuts, documents
 from engine.database.audit import record
 from engine.database.blobs import Blobs
@@ -19,14 +22,18 @@ from engine.database.versions import remove_replaced
 from engine.documents import Document, Page
 from engine.errors import EmptyDocument, StoreError
 from engine.monitoring.timing import timing
-from engine.pipelines.cutting import Cutting, Embedders
+from engine.pipelines.recognition import Recognition
 from engine.protocols import Meter
 from engine.security.sealing import Sealer
+from engine.services.cutting import Cutting, Embedders
 
 COMMANDING_TITLE = "The title in the file reads as a command to an assistant and was left out."
-EMBED_FROM, EMBED_TO = 0.15, 0.95  # the share of the progress bar that embedding gets
 
-Report = Callable[[float], Awaitable[None]]
+Report = Callable[[str, int, int], Awaitable[None]]
+"""`report(stage, done, total)` of pages or passages; the stage is "parse", "recognise", "chunk", "embed" or "index".
+
+Raises JobLost when the job is somebody else's by now, or nobody's.
+"""
 
 
 class Parse(Protocol):
@@ -49,6 +56,7 @@ class Ingest:
         parse: Parse,
         embedders: Embedders,
         cutting: Cutting,
+        recognition: Recognition,
         meter: Meter,
     ) -> None:
         self._database = database
@@ -57,6 +65,7 @@ class Ingest:
         self._parse = parse
         self._embedders = embedders
         self._cutting = cutting
+        self._recognition = recognition
         self._meter = meter
 
     async def run(self, version_id: str, report: Report) -> None:
@@ -68,7 +77,8 @@ class Ingest:
             document = await session.get_one(DocumentRow, version.document_id)
         if version.state == VersionState.STORED:
             with timing(self._meter, "ingest_seconds", "parse"):
-                await self._load(version, document)
+                await self._load(version, document, report)
+            faults.point("ingest.parsed")
         while version.state in (VersionState.PARSED, VersionState.CHUNKED, VersionState.EMBEDDED):
             await self._step(version, document, report)
 
@@ -81,20 +91,30 @@ class Ingest:
             raise JobLost(version.id)
         if version.state == VersionState.PARSED or not cut:
             with timing(self._meter, "ingest_seconds", "chunk"):
-                await self._chunk(version, document, collection)
+                await self._chunk(version, document, collection, report)
+            faults.point("ingest.chunked")
         elif version.state == VersionState.CHUNKED:
             with timing(self._meter, "ingest_seconds", "embed"):
                 await self._embed(version, document, collection, report)
         else:
             with timing(self._meter, "ingest_seconds", "live"):
+                await report("index", 0, version.chunks)
                 await self._go_live(version)
+            faults.point("ingest.live")
 
-    async def _load(self, version: Version, document: DocumentRow) -> None:
+    async def _load(self, version: Version, document: DocumentRow, report: Report) -> None:
+        await report("parse", 0, 0)
         password = self._sealer.open(version.sealed_password) if version.sealed_password else None
         stop = threading.Event()
+
+        async def progress(done: int, total: int) -> None:
+            await report("recognise", done, total)
+
         try:
             path = self._blobs.path(version.blob)
             parsed = await asyncio.to_thread(self._parse, path, name=document.name, password=password, stop=stop)
+            await report("parse", len(parsed.pages), len(parsed.pages))
+            parsed = await self._recognition.fill(path, parsed, password=password, stop=stop, progress=progress)
         finally:
             stop.set()  # when this task is cancelled, the parser must not run on for nobody
         _refuse_empty(parsed)
@@ -118,8 +138,10 @@ class Ingest:
                 state=VersionState.PARSED,
             )
 
-    async def _chunk(self, version: Version, document: DocumentRow, collection: Collection) -> None:
+    async def _chunk(self, version: Version, document: DocumentRow, collection: Collection, report: Report) -> None:
+        await report("chunk", 0, version.pages)
         rows = await self._cutting.cut(collection, version, document)
+        await report("chunk", version.pages, version.pages)
         async with self._database.write() as session:
             await content.save_chunks(session, version.id, collection.generation, rows)
             await documents.advance(
@@ -131,9 +153,12 @@ class Ingest:
         texts = await self._cutting.texts(collection, version, document)
 
         async def told(done: int, total: int) -> None:
-            await report(EMBED_FROM + (EMBED_TO - EMBED_FROM) * done / total)
+            await report("embed", done, total)
 
-        await self._cutting.embed(collection, texts, told)
+        async def permitted(session: AsyncSession) -> None:
+            await documents.hold(session, version)  # vectors of a document that was purged meanwhile would be nobody's
+
+        await self._cutting.embed(collection, texts, told, permitted=permitted)
         async with self._database.write() as session:
             await cuts.embedded(session, [version.id], collection.generation)
             await documents.advance(session, version, expected=VersionState.CHUNKED, state=VersionState.EMBEDDED)
@@ -171,7 +196,8 @@ def _refuse_empty(document: Document) -> None:
         return
     scanned = sum(page.has_image for page in document.pages)
     what = f"all {len(document.pages)} pages are pictures without text" if scanned else "there is no text in the file"
-    raise EmptyDocument(f"nothing to index: {what}")
+    hint = next((text for text in document.warnings if text.startswith("Text recognition")), "")
+    raise EmptyDocument(f"nothing to index: {what}", hint=hint)
 
 
 def _coverage_warning(pages: tuple[Page, ...]) -> list[str]:

@@ -80,6 +80,13 @@ class TantivyIndex:
         """See LexicalIndex."""
         return int(self._index.searcher().num_docs)
 
+    def ids(self) -> list[str]:
+        """See LexicalIndex. Raises StoreError."""
+        searcher = self._index.searcher()
+        with _translated():
+            hits = searcher.search(Query.all_query(), max(1, int(searcher.num_docs)), count=False).hits
+            return sorted(str(searcher.doc(address).get_first("id")) for _, address in hits)
+
     def save(self, path: Path) -> None:
         """See LexicalIndex. Not forced to the disk: whoever keeps the copy compares its fingerprint before use."""
         with self._changing, _translated():

@@ -143,7 +143,7 @@ async def working_folder(parent: Path) -> AsyncIterator[Path]:
 async def _audit_problems(found: Contents, folder: Path) -> list[str]:
     key = audit_key(secret_of(folder))
     checkpoints, damage = Checkpoints(folder / CHECKPOINTS, key).read()
-    database = Database(f"sqlite+aiosqlite:///{folder / 'audit.db'}", audit_key=key)
+    database = Database(f"sqlite+aiosqlite:///{folder / 'chain.db'}", audit_key=key)
     try:
         tables = [Base.metadata.tables[model.__tablename__] for model in (Audit, AuditHead)]
         async with database.schema() as connection:

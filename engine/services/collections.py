@@ -114,7 +114,14 @@ class Collections:
         if row is not None:
             return row.id
         if create:
-            return (await self.create(principal, name, description="", chunker="")).id
+            try:
+                return (await self.create(principal, name, description="", chunker="")).id
+            except InputError:  # another process may have made it just now; else the name is taken by one that is not ours
+                async with self._database.read() as session:
+                    made = await collections.by_name(session, principal, name)
+                if made is None:
+                    raise
+                return made.id
         raise NotFound(
             f"there is no collection {name!r}",
             hint=f"known: {', '.join(known)}" if known else "make one by ingesting documents into it",

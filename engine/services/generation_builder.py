@@ -25,7 +25,7 @@ from engine.database.ingestion_models import Cut, Generation
 from engine.database.models import Collection, DocumentRow, Version, VersionState
 from engine.errors import CallNotPermitted, EngineError, StoreError
 from engine.keeping_views import GenerationState
-from engine.pipelines.cutting import Cutting, Embedders, Row
+from engine.services.cutting import Cutting, Embedders, Row
 from engine.services.generation_recall import GenerationRecall
 from engine.services.indexes import Indexes
 from engine.services.spaces import Spaces
@@ -57,17 +57,14 @@ class GenerationBuilder:
         indexes: Indexes,
         spaces: Spaces,
         recall: GenerationRecall,
-        switched: Callable[[], None] = lambda: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`switched` is called after a collection answers from another generation; it must not block or raise."""
         self._database = database
         self._cutting = cutting
         self._embedders = embedders
         self._indexes = indexes
         self._spaces = spaces
         self._recall = recall
-        self._switched = switched
         self._sleep = sleep
         self._bell = asyncio.Event()
 
@@ -240,7 +237,6 @@ class GenerationBuilder:
             details = {"before": former, "after": row.id, "chunks": row.chunks, "by": row.report.get("by", row.started_by)}
             await record(session, None, action, row.collection_id, object_type="collection", **details)
             row.report = {key: value for key, value in row.report.items() if key not in ("was", "forced")}
-        self._switched()
         return True
 
     async def _failed(self, generation_id: str, owner: str, reason: str, hint: str) -> None:

@@ -18,10 +18,10 @@ from engine.database.models import Collection, DocumentRow, Version, VersionStat
 from engine.database.provider_models import CallRow
 from engine.errors import InputError
 from engine.keeping_views import GenerationChange, GenerationPlan
-from engine.pipelines.cutting import Cutting
 from engine.provider_views import Choice
 from engine.services.choosing import checked
 from engine.services.configuration import Configured, Live, is_free
+from engine.services.cutting import Cutting
 from engine.services.ledger import Call, cost
 from engine.services.parts import Parts, same_space
 from engine.services.space_names import short_name, space_name

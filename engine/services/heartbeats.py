@@ -21,12 +21,14 @@ logger = logging.getLogger(__name__)
 EVERY_SECONDS = 15.0
 ALIVE = timedelta(seconds=60)  # three may get lost
 KEPT = timedelta(days=1)
+SERVER, WORKER = "server", "worker"
 
 
 class Heartbeats:
-    """The heart of a process that serves. `facts` are what the health page shows of it: version, slots, host."""
+    """The heart of a process. `kind` is "server" or "worker"; `facts` are what the health page shows: version, slots, host."""
 
-    def __init__(self, *, database: Database, replica: Replica, facts: Mapping[str, object]) -> None:
+    def __init__(self, *, database: Database, replica: Replica, facts: Mapping[str, object], kind: str = SERVER) -> None:
+        self._kind = kind
         self._database = database
         self._id = replica.process
         self._facts = dict(facts)
@@ -49,7 +51,7 @@ class Heartbeats:
         async with self._database.write() as session:
             row = await session.get(Heartbeat, self._id)
             if row is None:
-                made = Heartbeat(id=self._id, kind="server", started_at=self._started_at, at=moment, facts=self._facts)
+                made = Heartbeat(id=self._id, kind=self._kind, started_at=self._started_at, at=moment, facts=self._facts)
                 session.add(made)
             else:
                 row.at = moment
@@ -64,12 +66,12 @@ class Heartbeats:
             logger.exception("this process is still on the list of those that are alive")
 
 
-async def alive(session: AsyncSession) -> list[Heartbeat]:
-    """Return the processes that said within a minute that they are alive, by name."""
-    query = select(Heartbeat).where(Heartbeat.kind == "server", Heartbeat.at >= now() - ALIVE).order_by(Heartbeat.id)
-    return list(await session.scalars(query))
+async def alive(session: AsyncSession, *kinds: str) -> list[Heartbeat]:
+    """Return the processes of these kinds (none given: servers) that said within a minute that they are alive, by name."""
+    query = select(Heartbeat).where(Heartbeat.kind.in_(kinds or (SERVER,)), Heartbeat.at >= now() - ALIVE)
+    return list(await session.scalars(query.order_by(Heartbeat.id)))
 
 
-def slots(beats: list[Heartbeat]) -> int:
-    """Return how many documents these processes can work on at the same time."""
-    return sum(int(beat.facts.get("slots", 0)) for beat in beats)
+async def slots(session: AsyncSession) -> int:
+    """Return how many documents the processes that are alive can work on at the same time."""
+    return sum(int(beat.facts.get("slots", 0)) for beat in await alive(session, SERVER, WORKER))

@@ -20,6 +20,7 @@ from typing import IO
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine import faults
 from engine.chunking.wording import lexical_text
 from engine.database import content, cuts, documents
 from engine.database.database import Database
@@ -29,6 +30,7 @@ from engine.protocols import LexicalIndex, SnapshotStore, VectorStore
 from engine.services.entries import batches, entry, gone_ids
 from engine.services.spaces import Spaces
 from engine.services.workspaces import Workspaces, locked
+from engine.stores.snapshot import publish
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +111,24 @@ class Indexes:
                 slot.index = await self._load(collection)
             slot.index = await self._caught_up(collection, slot.index)
             return slot.index.words
+
+    async def held(self, collection: Collection) -> Index:
+        """Return what this process holds of a collection, up to date with SQL, for comparing. Raises StoreError."""
+        await self.words(collection)
+        index = self._slots[collection.generation].index
+        if index is None:
+            raise StoreError("the collection was deleted just now")
+        return index
+
+    async def rebuild(self, collection: Collection) -> bool:
+        """Build the indexes of a collection anew from SQL; False when another process owns the files. Raises StoreError."""
+        slot = self._slots.setdefault(collection.generation, Slot(collection.id))
+        async with slot.lock:
+            slot.index = await self._rebuilt(collection, slot.index or self._empty(collection))
+            slot.index.checked = True
+            if self._owns():
+                await self._save(collection.id, collection.generation, slot.index)
+        return self._owns()
 
     async def drop(self, collection_id: str) -> None:
         """Forget the indexes of a deleted collection and remove their files."""
@@ -240,7 +260,8 @@ class Indexes:
                     await session.merge(Snapshot(**own, folder=folder, seq=index.seq, sha256=sha256))
         except (OSError, StoreError) as error:  # a snapshot only saves time at the next start
             logger.warning("the indexes of collection %s could not be saved: %s", collection_id, error)
-            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            for one in (path, path.with_name(f".new-{folder}")):
+                await asyncio.to_thread(shutil.rmtree, one, ignore_errors=True)
             return
         if not wanted:  # another process deleted the collection, or this is not the generation that answers
             await asyncio.to_thread(shutil.rmtree, path if row else path.parent, ignore_errors=True)
@@ -251,11 +272,15 @@ class Indexes:
                 await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
 
     def _write(self, path: Path, index: Index) -> str:
-        path.mkdir(parents=True)
+        new = path.with_name(f".new-{path.name}")
+        new.mkdir(parents=True)
         if index.vectors is not None:
-            index.vectors.save(path / "vectors")
-        index.words.save(path / "words")
-        return self._fingerprint(path)
+            index.vectors.save(new / "vectors")
+        index.words.save(new / "words")
+        sha256 = self._fingerprint(new)
+        publish(new, path)
+        faults.point("snapshot.renamed")
+        return sha256
 
     def _owns(self) -> bool:
         if self._lock_file is None:

@@ -12,9 +12,11 @@ from engine.services.backups import Backups
 from engine.services.bulk import Bulk
 from engine.services.folder_sync import FolderSync
 from engine.services.generations import Generations
+from engine.services.job_desk import JobDesk
 from engine.services.legal_holds import LegalHolds
 from engine.services.moving import Moving
 from engine.services.portable import Portable
+from engine.services.reconciler import Reconciler
 from engine.services.retention import RetentionRules
 from engine.services.upload_checks import UploadChecks
 from engine.services.versions import Versions
@@ -27,6 +29,8 @@ class Keeping:
     backups: Backups
     portable: Portable
     generations: Generations
+    jobs: JobDesk
+    reconciler: Reconciler
     sync: FolderSync
     retention: RetentionRules
     holds: LegalHolds
@@ -55,6 +59,12 @@ class KeepingFacade:
         self.switch_generation = keeping.generations.switch
         self.revert_generation = keeping.generations.revert
         self.build_generation = keeping.generations.build
+        self.jobs = keeping.jobs.jobs
+        self.job_log = keeping.jobs.job_log
+        self.cancel = keeping.jobs.cancel
+        self.requeue = keeping.jobs.requeue
+        self.tray = keeping.jobs.tray
+        self.reconcile = keeping.reconciler.reconcile
         self.sync_folder = keeping.sync.sync
         self.retention_rules = keeping.retention.rules
         self.save_retention_rule = keeping.retention.save

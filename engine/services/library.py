@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine import faults
 from engine.database import collections, content, document_list, documents, holds
 from engine.database.audit import record
 from engine.database.blobs import Blob, Blobs
@@ -78,6 +79,7 @@ class Library:
         blob = await asyncio.to_thread(self._blobs.put, data, max_bytes=limit)
         try:
             version, verdict = await self._receive(principal, collection_id, name, blob, password, on_duplicate)
+            faults.point("original.stored")
         except (InputError, AccessDenied) as error:
             # Refused before anything was written. After an interruption the row may be there all the same, and an original
             # too many is better than a document without one.
@@ -167,6 +169,7 @@ class Library:
         async with self._database.read() as session:
             await visible(session, principal, document_id)
             row = _kept(await documents.version_of(session, document_id, version))
+            lines = (await content.page(session, row.id, number)).lines if highlight else ()
         password = self._sealer.open(row.sealed_password) if row.sealed_password else None
         return await asyncio.to_thread(
             self._render,
@@ -174,6 +177,7 @@ class Library:
             media_type=row.media_type,
             page=number,
             highlight=list(highlight),
+            lines=lines,
             width=width,
             password=password,
         )
@@ -207,6 +211,7 @@ class Library:
             if row.deleted_at is not None:
                 await documents.restore(session, row)
                 await record(session, principal, "document.restore", document_id, name=row.name)
+        self._wake()  # its processing goes on where the deletion stopped it
 
     async def reprocess(self, principal: Principal, document_id: str, *, password: str | None) -> DocumentInfo:
         """Process the present version again, beside what is live. Raises NotFound, AccessDenied, InputError."""

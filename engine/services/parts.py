@@ -134,6 +134,14 @@ class Parts:
         spec, _, _ = await self._row("store", Choice(provider=store))
         return spec.durable
 
+    async def on_a_server(self, store: str) -> bool:
+        """Whether several processes can write to a store at once; so it is with one that is gone, where nobody can write."""
+        try:
+            spec, endpoint, _ = await self._row("store", Choice(provider=store))
+        except ConfigError:
+            return True
+        return spec.durable and not (spec.embedded and not endpoint.base_url)
+
     async def close(self) -> None:
         """Release what all parts hold."""
         for task in self._closing:

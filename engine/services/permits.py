@@ -38,6 +38,8 @@ _ANY_KEY = Permit(frozenset(Scope))
 PERMITS: dict[str, Permit] = {
     **dict.fromkeys(("collections", "collection_id"), _LIST),
     **dict.fromkeys(("documents", "document", "page", "chunks", "page_image", "waiting", "search", "quarantine"), _READ),
+    **dict.fromkeys(("jobs", "job_log", "tray"), _READ),
+    **dict.fromkeys(("cancel", "requeue"), _WRITE),
     "versions": _READ,
     **dict.fromkeys(("check_upload", "activate_version", "disable_document"), _WRITE),
     **dict.fromkeys(("enable_document", "move_document", "bulk"), _WRITE),
@@ -69,7 +71,7 @@ PERMITS: dict[str, Permit] = {
     "backups": _OPERATE,
     **dict.fromkeys(("export_collection", "import_collection"), _WRITE),
     "clear_cache": _ADMIN,
-    **dict.fromkeys(("metrics", "measurements", "measurements_csv"), _OPERATE),
+    **dict.fromkeys(("metrics", "measurements", "measurements_csv", "reconcile"), _OPERATE),
     **dict.fromkeys(("breakers", "command_breaker"), _OPERATE),
     **dict.fromkeys(("issue_token", "revoke_token"), _ANY_KEY),
     "note_denied": Permit(frozenset(Scope), preview=True),

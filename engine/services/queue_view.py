@@ -53,10 +53,10 @@ async def _stalled(session: AsyncSession, running: int, moment: datetime) -> Seq
     """Return jobs whose worker is gone and, unless every slot is busy, those that nobody took for a minute."""
     late = moment - STALLED_AFTER
     gone = (Job.state == "running") & (Job.lease_until < late)
-    beats = await heartbeats.alive(session)
+    slots = await heartbeats.slots(session)
     rested = or_(Job.lease_until.is_(None), Job.lease_until < late)  # a job that rests until its next try is not stalled
     left = (Job.state == "queued") & rested & (Job.updated_at < late)
-    busy = beats and running >= heartbeats.slots(beats)
+    busy = slots and running >= slots
     query = select(*_COLUMNS).where(gone if busy else or_(gone, left)).order_by(Job.created_at).limit(SHOWN)
     return [_Job(*row) for row in await session.execute(query)]
 

@@ -1,12 +1,14 @@
 """Whether this process can serve: what whoever balances load asks every few seconds, and strangers may.
 
-"unready" takes a process out of use, so only what this process cannot serve without makes it so: SQL, the start, the end.
+"unready" takes a process out of use, so only what this process cannot serve without makes it so: SQL, its disk, the start,
+the end.
 A provider, a store or Redis that is away is away for all processes alike: "degraded", and everybody stays in use.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +24,10 @@ READY, DEGRADED, UNREADY = "ready", "degraded", "unready"
 
 
 class Readinesses:
-    """`ping` reads a row from SQL; `problems` names what is not fine and asks nobody. A result is kept for a second."""
+    """`ping` reads a row from SQL, and raises the OSError of a full disk; `problems` names what is not fine and asks nobody.
+
+    A result is kept for a second.
+    """
 
     def __init__(
         self,
@@ -87,9 +92,10 @@ class Readinesses:
             task.cancel()
             problem = "the database does not answer"
         elif error := task.exception():
-            if not isinstance(error, EngineError):
+            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            if not isinstance(error, EngineError) and not full:
                 logger.error("the database could not be asked", exc_info=error)
-            problem = "the database does not answer"
+            problem = "the disk of the data folder is full" if full else "the database does not answer"
         self._kept = (self._clock(), problem)
         return problem
 

@@ -13,18 +13,18 @@ import asyncio
 import contextvars
 import logging
 import time
-import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TypeVar
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine import faults
 from engine.database import content, cuts, documents
 from engine.database.columns import now
-from engine.database.database import Database, changed
+from engine.database.cuts import Change
+from engine.database.database import Database
 from engine.database.ingestion_models import Cut
 from engine.database.models import IN_INDEXES, ChunkRow, Collection, Version
 from engine.database.provider_models import SpaceRow
@@ -32,16 +32,13 @@ from engine.errors import EngineError, StoreError
 from engine.protocols import VectorStore
 from engine.services.entries import batches, entry, gone_ids
 from engine.services.parts import Parts
+from engine.services.space_leases import SWEEP_SECONDS, SpaceLeases
 
 logger = logging.getLogger(__name__)
 
-LEASE_SECONDS = 45.0  # what the other replicas wait for after a crash
-WAIT_SECONDS = 60.0
-POLL_SECONDS = 0.1
 QUESTION_SECONDS = 8.0
 REST_SECONDS = 5.0  # after a failure
 COMPARED = 200_000  # up to so many entries ids are compared, not only counted, when a space is opened
-SWEEP_SECONDS = 3600.0
 
 T = TypeVar("T")
 
@@ -52,7 +49,7 @@ class Spaces:
     def __init__(self, *, database: Database, parts: Parts) -> None:
         self._database = database
         self._parts = parts
-        self._me = uuid.uuid4().hex
+        self._leases = SpaceLeases(database)
         self._open: dict[str, tuple[int, VectorStore]] = {}
         self._tasks: dict[str, asyncio.Task[VectorStore]] = {}
         self._failed: dict[str, tuple[float, int, str]] = {}
@@ -103,8 +100,32 @@ class Spaces:
     ) -> None:
         """Write into a space what changed in SQL since its row was moved. Raises StoreError."""
         while await self._behind(collection, space):
-            async with self._leased(space):
+            async with self._leases.held(space):
                 await self._catch_up(collection, space, store, note)
+
+    async def lost(self, collection: Collection) -> bool:
+        """Whether the store counts otherwise than SQL. Its ids are then compared with the next question. Raises StoreError."""
+        known = self._open.get(collection.space)
+        if known is None:
+            return False
+        async with self._database.read() as session:
+            expected = await cuts.live_chunks(session, collection)
+        if await asyncio.to_thread(known[1].count) == expected:
+            return False
+        await self._forget(collection.space)
+        return True
+
+    async def mend(self, collection: Collection, *, orphans: Iterable[str], versions: Iterable[str]) -> None:
+        """Take these ids out of a collection's space and write these versions again where they are live. Raises StoreError."""
+        store = await self.current(collection)
+        async with self._leases.held(collection.space):
+            async with self._database.read() as session:
+                live = await live_ids(session, collection)
+                have = await cuts.counts(session, wanted := sorted(set(versions)), collection.generation)
+                rows = [await session.get(Version, one) for one in wanted]
+            await _finished(store.delete, sorted(set(orphans) - live.keys()))
+            for batch in batches(Change(row, have[row.id]) for row in rows if row is not None and row.id in have):
+                await self._put(collection, store, batch)
 
     async def sweep(self, *, older_than: timedelta, collection_id: str = "") -> None:
         """Remove retired spaces from their stores; one that cannot be reached now is tried again next time."""
@@ -112,7 +133,7 @@ class Spaces:
         async with self._database.read() as session:
             rows = list(await session.scalars(query.where(SpaceRow.collection_id == collection_id) if collection_id else query))
         for row in rows:
-            if not await self._claimed(row.id, seconds=SWEEP_SECONDS, retired=True):
+            if not await self._leases.claimed(row.id, seconds=SWEEP_SECONDS, retired=True):
                 continue  # another process is at it, or somebody just went back to it
             try:
                 await self._forget(row.id)
@@ -123,7 +144,7 @@ class Spaces:
                     await _finished(store.close)
             except EngineError as error:
                 logger.warning("space %s of store %s could not be removed yet: %s", row.id, row.store, error)
-                await self._release(row.id)
+                await self._leases.release(row.id)
                 continue
             async with self._database.write() as session:
                 await _forget_previous(session, row.id)
@@ -174,41 +195,6 @@ class Spaces:
             row = await _row(session, space)
             return bool(await cuts.changed_since(session, collection, row.seq))
 
-    # --- leases ------------------------------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def _leased(self, space: str) -> AsyncIterator[None]:
-        end = time.monotonic() + WAIT_SECONDS
-        while not await self._claimed(space, seconds=LEASE_SECONDS):
-            if time.monotonic() > end:
-                raise StoreError("another process is writing to the vector store for long", hint="Try again in a moment.")
-            await asyncio.sleep(POLL_SECONDS)
-        beat = asyncio.create_task(self._beat(space))
-        try:
-            yield
-        finally:
-            beat.cancel()
-            await self._release(space)
-
-    async def _beat(self, space: str) -> None:
-        while True:
-            await asyncio.sleep(LEASE_SECONDS / 3)
-            try:
-                await self._claimed(space, seconds=LEASE_SECONDS)
-            except StoreError as error:
-                logger.warning("the lease of space %s could not be prolonged: %s", space, error)
-
-    async def _claimed(self, space: str, *, seconds: float, retired: bool = False) -> bool:
-        free = or_(SpaceRow.owner == "", SpaceRow.owner == self._me, SpaceRow.lease_until < now())
-        which = (SpaceRow.id == space) & free & (SpaceRow.retired_at.is_not(None) if retired else True)
-        async with self._database.write() as session:
-            values = {"owner": self._me, "lease_until": now() + timedelta(seconds=seconds)}
-            return await changed(session, update(SpaceRow).where(which).values(**values)) > 0
-
-    async def _release(self, space: str) -> None:
-        async with self._database.write() as session:
-            await session.execute(update(SpaceRow).where(SpaceRow.id == space, SpaceRow.owner == self._me).values(owner=""))
-
     # --- writing -----------------------------------------------------------------------------------------------------
 
     async def _catch_up(self, collection: Collection, space: str, store: VectorStore, note: Callable[[int], None]) -> None:
@@ -224,13 +210,16 @@ class Spaces:
         async with self._database.write() as session:
             row = await _row(session, space)
             row.seq = max(row.seq, newest)
+        faults.point("space.moved")
 
     async def _put(self, collection: Collection, store: VectorStore, versions: list[Version]) -> int:
         async with self._database.read() as session:
             rows = [row for version in versions for row in await content.chunks(session, version, collection.generation)]
             keys = [key for _, key in rows]
             vectors = await content.vectors(session, collection.model_id, keys, dimension=collection.dimension)
+        faults.point("space.upsert")
         await _finished(store.upsert, [entry(chunk) for chunk, _ in rows], vectors)
+        faults.point("space.upserted")
         return len(rows)
 
     async def _mended(self, collection: Collection, space: str, store: VectorStore) -> bool:
@@ -238,7 +227,7 @@ class Spaces:
 
         Opened for the first time: a store that lost a volume, or was restored from a backup, differs.
         """
-        async with self._leased(space):
+        async with self._leases.held(space):
             count = await asyncio.to_thread(store.count)
             there = set(await asyncio.to_thread(store.ids)) if count <= COMPARED else None
             async with self._database.read() as session:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from pydantic_settings import PydanticBaseSettingsSource
 
 from engine.errors import CollectionMissing, DimensionMismatch, StoreError
 from engine.protocols import Array
-from engine.stores import filters
+from engine.stores import filters, probe
 from engine.stores.checks import checked_query, checked_rows, known_rows
 from engine.stores.clients import MOST_BYTES, Clients, Lease, collection_name, failed
 from engine.stores.nearest import Candidates, nearest
@@ -33,6 +34,15 @@ LONG_LIST = 1000  # SQLite takes so many parameters at least
 ID = "_id"  # our id among the metadata: a query by Chroma's ids fails when one is unknown, and no metadata at all is refused
 # Inner product keeps vectors as they came; "cosine" divides them by their length once more.
 GRAPH = {"hnsw": {"space": "ip", "ef_construction": 200, "ef_search": 256, "max_neighbors": 32}, "embedding_function": None}
+PROBE = """
+import sys
+import chromadb
+client = chromadb.PersistentClient(sys.argv[1], chromadb.Settings(anonymized_telemetry=False))
+for collection in client.list_collections():
+    found = collection.get(limit=1, include=["embeddings"])
+    if len(found["ids"]):
+        collection.query(query_embeddings=[found["embeddings"][0]], n_results=1)
+"""
 WHERE = {"tenant": DEFAULT_TENANT, "database": DEFAULT_DATABASE}
 
 
@@ -227,6 +237,7 @@ class _Settings(Settings):
 def _opened(endpoint: Endpoint) -> System:
     """Return a running part of Chroma. Not `chromadb.HttpClient`, which sends requests at once and waits for ever."""
     if not endpoint.base_url:
+        probe.opening(Path(endpoint.folder), PROBE)
         settings = _Settings(anonymized_telemetry=False, is_persistent=True, persist_directory=endpoint.folder)
     else:
         url = urlsplit(endpoint.base_url)
@@ -255,6 +266,8 @@ def _closed(system: System) -> None:
     if isinstance(api, FastAPI):
         api._session.close()
     system.stop()
+    if system.settings.is_persistent:
+        probe.closed(Path(system.settings.persist_directory))
 
 
 _CLIENTS = Clients("Chroma", make=_opened, close=_closed)

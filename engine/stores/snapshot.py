@@ -32,7 +32,7 @@ def write(path: Path, files: Mapping[str, bytes]) -> None:
             manifest[name] = hashlib.sha256(content).hexdigest()
             _put(path / f"{name}.{manifest[name]}", content)
         _put(path / MANIFEST, json.dumps(manifest, sort_keys=True).encode())
-        _sync_folder(path)
+        _sync(path)
         _sweep(path, keep={MANIFEST} | {f"{name}.{digest}" for name, digest in manifest.items()})
     except OSError as error:
         raise StoreError(
@@ -73,6 +73,19 @@ def fingerprint(path: Path) -> str:
     return total.hexdigest()
 
 
+def publish(new: Path, target: Path) -> None:
+    """Give the finished folder `new` its name: everything in it is on disk before, and the name is when this returns.
+
+    Raises OSError.
+    """
+    for file in new.rglob("*"):
+        _sync(file)
+    _sync(new)
+    os.rename(new, target)
+    for folder in (target.parent, target.parent.parent):
+        _sync(folder)
+
+
 def _put(target: Path, content: bytes) -> None:
     new = target.with_name(f".new-{target.name}")
     with new.open("wb") as file:
@@ -82,7 +95,7 @@ def _put(target: Path, content: bytes) -> None:
     os.replace(new, target)
 
 
-def _sync_folder(path: Path) -> None:
+def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

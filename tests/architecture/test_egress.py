@@ -16,7 +16,7 @@ CLIENTS = {
     "httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "aiohttp", "websockets", "websocket", "http.client",
     "urllib.request", "socket", "ssl", "ftplib", "smtplib", "imaplib", "poplib", "telnetlib", "xmlrpc", "socketserver", "asyncpg",
     "huggingface_hub", "pycurl", "paramiko", "grpc", "openai", "ollama", "google", "pinecone", "chromadb", "qdrant_client",
-    "opentelemetry.exporter", "redis",
+    "opentelemetry.exporter", "redis", "celery", "kombu",
 }  # fmt: skip
 CALLS = {"create_connection", "open_connection", "urlopen", "urlretrieve", "open_unix_connection", "create_datagram_endpoint"}
 MAY = {
@@ -39,6 +39,8 @@ MAY = {
     "engine/vendors/postgres.py": "asks the guard at each connection of its driver",
     "engine/vendors/redis.py": "errors of the SDK; its client is that of engine/vendors/redis_client.py",
     "engine/vendors/redis_client.py": "the address is a setting of the operator, never one that a user or a provider names",
+    "engine/vendors/celery.py": "the broker's address is a setting of the operator, never one that a user or a provider names",
+    "engine/celery_app.py": "takes messages from that broker",
     "engine/vendors/huggingface.py": "asks the guard before a model is downloaded",
 }
 

@@ -17,7 +17,7 @@ from engine import registry
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "engine"
 LAYERS = {
-    "__version__": 0, "documents": 0, "types": 0.3, "errors": 0, "correlation": 0,
+    "__version__": 0, "documents": 0, "types": 0.3, "errors": 0, "correlation": 0, "faults": 0.2,
     "specs": 0.5,
     "sections": 0.8, "operations_views": 1, "ingestion_views": 1.2, "keeping_views": 1, "rate_limit": 1,
     "views": 1, "provider_views": 1, "access_views": 1, "audit_views": 1, "cells": 1, "protocols": 1, "registry": 1, "settings": 1, "words": 1, "sentences": 1, "tokens": 1,
@@ -26,9 +26,9 @@ LAYERS = {
     "database": 2, "evaluation": 2, "resilience": 2, "caching": 2, "monitoring": 2,
     "services": 3,
     "pipelines": 4,
-    "chat": 5, "worker": 5,
+    "chat": 5, "worker": 5, "worker_child": 5,
     "workbench": 6,
-    "groundwork": 5.5, "foundation": 6, "checking": 6.2, "operating": 6.5, "ingesting": 6.8, "assembly": 7,
+    "groundwork": 5.5, "foundation": 6, "checking": 6.2, "operating": 6.5, "ingesting": 6.8, "upholding": 6.9, "assembly": 7, "celery_app": 7.5,
     "testing": 8, "commands": 8,
     "__main__": 9,
 }  # fmt: skip

@@ -22,11 +22,12 @@ from tests.fixtures.loading.tiny_files import HOSTILE, HOSTILE_LIMITS, TINY
 
 DATA = Path(os.environ.get("WORKBENCH_TEST_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
 FILES = DATA / "docs" / "loaders"
+IMAGES = {kind for kind in TINY if kind.startswith("image/")}
 # Which of them have no place for headings or tables.
 WITH_HEADINGS = (
-    set(TINY) - {"text/plain", "text/csv", "application/x-ndjson"} - {kind for kind in TINY if "spreadsheet" in kind}
+    set(TINY) - IMAGES - {"text/plain", "text/csv", "application/x-ndjson"} - {kind for kind in TINY if "spreadsheet" in kind}
 )
-WITH_TABLES = set(TINY) - {"application/pdf", "text/plain", "text/x-source"}
+WITH_TABLES = set(TINY) - IMAGES - {"application/pdf", "text/plain", "text/x-source"}
 
 
 @pytest.fixture(params=sorted(registry.LOADERS))
@@ -83,6 +84,9 @@ def test_text_blocks_and_metadata(kind, path):
     assert document.name == "given name"
     assert document.media_type == kind
     text = "\n".join(page.text for page in document.pages)
+    if kind in IMAGES:
+        assert [(page.text, page.has_image) for page in document.pages] == [("", True)]
+        return
     assert "Revenue" in text
     assert document.text_coverage > 0
 

@@ -153,7 +153,7 @@ async def test_a_file_that_takes_the_process_with_it_is_not_tried_for_ever(tmp_p
         info, _ = await workbench.upload(ADMIN, collection, "rate.txt", b"The rate is one percent.")
         async with assembly.database.write() as session:  # as three crashes leave it
             past = now() - timedelta(seconds=1)
-            await session.execute(update(Job).values(state="running", crashes=jobs.MAX_ATTEMPTS - 1, lease_until=past))
+            await session.execute(update(Job).values(state="running", crashes=2, lease_until=past))
         await workbench.process(ADMIN, collection)
         shown = await workbench.document(ADMIN, info.id)
         assert shown.state == "failed"

@@ -23,7 +23,7 @@ from tests.fixtures.loading.tiny_pdf import pdf  # noqa: E402
 from tests.security.people import PASSWORD, PEOPLE  # noqa: E402
 from ui.start import FRAME, app_options  # noqa: E402
 
-settings = load_settings()
+settings = load_settings(ingestion={"worker": "inside"})  # a process of its own would load the real embedder
 LOCAL = Principal(user_id="local", name="test", role=Role.ADMIN)
 NARROW = (Scope.READ, Scope.ASK, Scope.WRITE)
 

@@ -20,18 +20,20 @@ from engine.errors import (
     QuestionRejected,
     UnsupportedFile,
 )
+from engine.ingestion_views import OnDuplicate
 from engine.types import Principal, Right, Role
 from engine.views import CollectionInfo, ConversationInfo, DocumentInfo, MessageInfo, UploadVerdict
 from tests.ui.fake_access import FakeAccess, fill_access
 from tests.ui.fake_answer import TEXT, finished, kept
 from tests.ui.fake_audit import FakeAudit
+from tests.ui.fake_ingestion import FakeIngestion
 from tests.ui.fake_operations import FakeOperations
 from tests.ui.fake_people import START, FakePeople
 from tests.ui.fake_providers import FakeProviders, fill_providers
 from tests.ui.fake_upkeep import FakeUpkeep
 
 
-class FakeWorkbench(FakeAccess, FakeAudit, FakeOperations, FakePeople, FakeProviders, FakeUpkeep):
+class FakeWorkbench(FakeAccess, FakeAudit, FakeIngestion, FakeOperations, FakePeople, FakeProviders, FakeUpkeep):
     """Keeps everything in dictionaries; `fail` makes the named methods raise."""
 
     def __init__(self, *, step_seconds=0.0):
@@ -48,6 +50,7 @@ class FakeWorkbench(FakeAccess, FakeAudit, FakeOperations, FakePeople, FakeProvi
         self.start_audit()
         self.start_access()
         self.start_operations()
+        self.start_ingestion()
         self.start_upkeep()
         self.ids = (f"{kind:04d}" for kind in itertools.count(1))
 
@@ -89,16 +92,22 @@ class FakeWorkbench(FakeAccess, FakeAudit, FakeOperations, FakePeople, FakeProvi
     async def delete_collection(self, p, collection_id):
         self.stored_collections.pop(collection_id)
 
-    async def upload(self, p, collection_id, name, data, *, password=None):
+    async def upload(self, p, collection_id, name, data, *, password=None, on_duplicate=OnDuplicate.ASK):
+        self.uploaded_as.append((name, on_duplicate))
         data = data if isinstance(data, bytes) else data.read_bytes()
         if name.endswith(".exe"):
             raise UnsupportedFile(
                 f"{name} is a program, which no loader reads", hint="Upload PDF, Word, Excel, PowerPoint or text."
             )
         sha = hashlib.sha256(data).hexdigest()
-        for one in self.stored_documents.values():
-            if (one.collection_id, one.sha256) == (collection_id, sha) and one.state != "deleted":
+        for one in list(self.stored_documents.values()):
+            if one.collection_id != collection_id or one.state == "deleted":
+                continue
+            if one.sha256 == sha and on_duplicate is not OnDuplicate.VERSION:
                 return one, UploadVerdict.DUPLICATE
+            if one.name == name:
+                self.stored_documents[one.id] = replace(one, version=one.version + 1, versions=one.versions + 1, sha256=sha)
+                return self.stored_documents[one.id], UploadVerdict.NEW_VERSION
         info = DocumentInfo(
             id=f"d-{next(self.ids)}", collection_id=collection_id, collection=self.stored_collections[collection_id].name, name=name,
             media_type="application/pdf", title="", version=1, state="stored", progress=0.0, reason="", hint="", pages=0,
@@ -162,7 +171,7 @@ class FakeWorkbench(FakeAccess, FakeAudit, FakeOperations, FakePeople, FakeProvi
     async def page(self, p, document_id, number, *, version=None):
         return Page(number=number, text=f"Annual report, page {number}.\n\n{self.texts.get(document_id, TEXT)}")
 
-    async def chunks(self, p, document_id):
+    async def chunks(self, p, document_id, *, version=None):
         one = await self.document(p, document_id)
         found = []
         for number in range(1, one.pages + 1):
@@ -176,7 +185,7 @@ class FakeWorkbench(FakeAccess, FakeAudit, FakeOperations, FakePeople, FakeProvi
                 )  # fmt: skip
         return found
 
-    async def original(self, p, document_id):
+    async def original(self, p, document_id, *, version=None):
         return b"%PDF-1.4 fake"
 
     async def page_image(self, p, document_id, number, *, version=None, highlight=(), width=1000):

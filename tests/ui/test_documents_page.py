@@ -1,19 +1,186 @@
 """The main moves of the documents page."""
 
 import asyncio
+import io
+import zipfile
+from dataclasses import replace
 
-from engine.types import Principal, Role
+from engine.errors import InputError
+from engine.ingestion_views import BulkAction, JobState, OnDuplicate
+from engine.types import Principal, Right, Role
 from tests.ui.looking import button, texts
-from ui.components.documents import size
+from ui import server
+from ui.components.documents.attention import CALM
+from ui.components.documents.words import size
 
 ANNA = Principal(user_id="u-analyst", name="analyst", role=Role.ANALYST)
 
 
-def test_documents_show_state_trouble_and_coverage(visit):
-    shown = texts(visit("pages/documents.py", "analyst"))
-    assert "report\\.pdf" in shown
-    assert shown.count("3 of 6 pages have no text") == 1
-    assert "The file ends in the middle of a table" in shown
+def section(test, name):
+    """Go to a section of the page."""
+    return test.segmented_control[-1].set_value(name).run()
+
+
+def rows(test):
+    """Return the table as dictionaries, a row each."""
+    return test.dataframe[0].value.to_dict("records")
+
+
+def tick(test, *names):
+    """Select the documents of these names in the table."""
+    found = asyncio.run(server.connection().workbench.documents(ANNA))
+    by_name = {one.name: one.id for one in found}
+    ids = [by_name[row["Name"]] for row in rows(test)]
+    number = test.session_state["documents"].number
+    test.session_state[f"documents_table_{number}_{hash(tuple(ids))}"] = {
+        "selection": {"rows": [ids.index(by_name[name]) for name in names], "columns": [], "cells": []}
+    }
+    return test.run()
+
+
+def test_the_table_shows_each_document_with_its_state_and_how_much_of_it_is_text(visit):
+    test = visit("pages/documents.py", "analyst")
+    assert not test.exception
+    found = {row["Name"]: row for row in rows(test)}
+    assert {name: list(row["Status"]) for name, row in found.items()} == {
+        "report.pdf": ["ready"],
+        "scan.pdf": ["ready"],
+        "broken.pdf": ["failed"],
+    }
+    assert found["scan.pdf"]["Text"] == 0.5
+    assert "3 documents · 24 passages" in texts(test)
+    assert "3 of 6 pages have no text" in texts(tick(test, "scan.pdf"))
+
+
+def test_the_table_keeps_its_order_and_its_selection_while_states_change(visit, workbench):
+    test = visit("pages/documents.py", "analyst")
+    before = [row["Name"] for row in rows(test)]
+    workbench.job("report.pdf", stage="embed")
+    test.run()
+    tick(test, "report.pdf")
+    assert "310 of 500 passages · 12.4 passages in a second · 2 min left" in texts(test)
+    workbench.job("report.pdf", JobState.DONE)
+    test.run()
+    assert [row["Name"] for row in rows(test)] == before
+    assert "**report\\.pdf**" in texts(test)
+
+
+def test_a_job_shows_its_log_when_asked(visit, workbench):
+    workbench.job("report.pdf", stage="recognise")
+    test = tick(visit("pages/documents.py", "analyst"), "report.pdf")
+    assert "hardly legible" not in texts(test)
+    test.toggle[0].set_value(True).run()
+    assert "page 7: hardly legible" in texts(test).replace("\\", "").replace("\u200b", "")
+
+
+def test_what_needs_attention_has_its_reason_and_its_fix(visit, workbench):
+    workbench.job("report.pdf", JobState.STALLED)
+    test = section(visit("pages/documents.py", "analyst"), "attention")
+    assert not test.exception
+    assert "Nobody works on it any more" in texts(test)
+    assert "The file ends in the middle of a table" in texts(test)
+    button(test, "documents_requeue_").click().run()
+    job = next(iter(workbench.stored_jobs.values()))
+    assert job.state is JobState.QUEUED
+    button(test, "documents_retry_").click().run()
+    assert workbench.bulks[-1][0] is BulkAction.RETRY
+
+
+def test_fixing_all_that_is_stuck_goes_on_after_one_that_cannot_be_fixed(visit, workbench):
+    stuck = [workbench.job(name, JobState.STALLED) for name in ("report.pdf", "scan.pdf")]
+    requeue = workbench.requeue
+
+    async def refuse_the_first(p, document_id):
+        if document_id == stuck[0].document_id:
+            raise InputError("its file is gone", hint="upload it again")
+        await requeue(p, document_id)
+
+    workbench.requeue = refuse_the_first
+    test = section(visit("pages/documents.py", "analyst"), "attention")
+    button(test, "documents_requeue_all").click().run()
+    assert [one.state for one in workbench.stored_jobs.values()] == [JobState.STALLED, JobState.QUEUED]
+    assert "Its file is gone" in texts(test)
+
+
+def test_nothing_to_fix_says_so(visit, workbench):
+    for key, one in workbench.stored_documents.items():
+        workbench.stored_documents[key] = replace(one, state="live")
+    assert CALM in texts(section(visit("pages/documents.py", "analyst"), "attention"))
+
+
+def test_readers_see_no_action_that_writes(visit, workbench):
+    for key, one in workbench.stored_collections.items():
+        workbench.stored_collections[key] = replace(one, right=Right.READ)
+    workbench.job("report.pdf", JobState.STALLED)
+    test = tick(visit("pages/documents.py", "analyst"), "scan.pdf")
+    assert not test.file_uploader
+    offered = [word for one in test.get("menu_button") for word in one.proto.options]
+    assert offered
+    assert all("Versions" in word or "Download" in word for word in offered)
+    test = section(test, "attention")
+    assert "Nobody works on it any more" in texts(test)
+    assert not [one.key for one in test.button if one.key and one.key.startswith(("documents_re", "documents_de"))]
+
+
+def test_what_is_known_already_is_asked_about_and_what_is_new_is_taken_at_once(visit, workbench):
+    test = visit("pages/documents.py", "analyst")
+    files = [("new.pdf", b"one", ""), ("scan.pdf", b"other", ""), ("copy.pdf", b"report.pdf", "")]
+    test.file_uploader[0].set_value(files).run()
+    assert not test.exception
+    shown = texts(test)
+    assert [name for name, _ in workbench.uploaded_as if name == "new.pdf"]
+    assert "is there with other content" in shown
+    assert "has exactly the content of **report\\.pdf**" in shown
+    before = len(workbench.uploaded_as)
+    button(test, "documents_decide").click().run()
+    assert workbench.uploaded_as[before:] == [("scan.pdf", OnDuplicate.VERSION)]
+    assert "1 new version of a known document" in texts(test)
+    assert "What shall become" not in texts(test)
+
+
+def test_a_choice_for_a_known_file_is_what_the_engine_is_told(visit, workbench):
+    test = visit("pages/documents.py", "analyst")
+    test.file_uploader[0].set_value([("scan.pdf", b"other", "")]).run()
+    next(one for one in test.selectbox if (one.key or "").startswith("documents_choice_")).select(OnDuplicate.REPLACE).run()
+    button(test, "documents_decide").click().run()
+    assert workbench.uploaded_as[-1] == ("scan.pdf", OnDuplicate.REPLACE)
+
+
+def test_an_archive_becomes_a_document_for_each_file_in_it(visit, workbench):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("one.pdf", "1")
+        archive.writestr("tool.exe", "2")
+    test = visit("pages/documents.py", "analyst")
+    test.file_uploader[0].set_value([("pack.zip", data.getvalue(), "application/zip")]).run()
+    assert "pack.zip/one.pdf" in {one.name for one in workbench.stored_documents.values()}
+    assert "1 accepted" in texts(test)
+    assert "1 refused" in texts(test)
+
+
+def test_an_older_version_is_looked_at_and_made_the_active_one(visit, workbench):
+    test = visit("pages/documents.py", "analyst")
+    document = next(one for one in workbench.stored_documents.values() if one.name == "report.pdf")
+    workbench.older_version(document.id)
+    test.session_state["workbench"].pending = ("versions", document.id)
+    test.run()
+    assert not test.exception
+    assert "answers questions" in texts(test)
+    button(test, "documents_activate_1").click().run()
+    assert workbench.stored_documents[document.id].version == 1
+    test.session_state["workbench"].pending = None
+    test.query_params.update({"document": document.id, "version": "2"})
+    assert "This is **version 2**" in texts(test.run())
+
+
+def test_a_document_moves_to_a_collection_that_may_be_written(visit, workbench):
+    other = asyncio.run(workbench.create_collection(ANNA, "Contracts"))
+    test = visit("pages/documents.py", "analyst")
+    document = next(one for one in workbench.stored_documents.values() if one.name == "report.pdf")
+    test.session_state["workbench"].pending = ("move", document.id)
+    test.run()
+    button(test, "documents_move_now").click().run()
+    assert workbench.stored_documents[document.id].collection_id == other.id
 
 
 def test_uploads_get_a_verdict_each_and_one_bad_file_stops_nothing(visit, workbench):
@@ -23,7 +190,7 @@ def test_uploads_get_a_verdict_each_and_one_bad_file_stops_nothing(visit, workbe
     assert not test.exception
     shown = texts(test)
     assert "1 accepted" in shown
-    assert "1 already there" in shown
+    assert "has exactly the content of **report\\.pdf**" in shown
     assert "1 refused" in shown
     assert "which no loader reads" in shown
     assert "new.pdf" in {one.name for one in workbench.stored_documents.values()}
@@ -42,7 +209,7 @@ def test_the_first_collection_is_made_on_the_spot(visit, workbench):
 
 def test_a_document_opens_at_its_pages_and_marks_a_chosen_passage(visit):
     test = visit("pages/documents.py", "analyst")
-    next(one for one in test.button if one.key.startswith("documents_open_") and not one.disabled).click().run()
+    button(tick(test, "report.pdf"), "documents_open").click().run()
     assert not test.exception
     assert len(test.image) == 1
     assert "**2 passages on this page**" in texts(test)
@@ -54,16 +221,15 @@ def test_a_document_opens_at_its_pages_and_marks_a_chosen_passage(visit):
     assert test.title[0].value == "Documents"
 
 
-def test_deleting_asks_first_and_can_be_undone(visit, workbench):
-    test = visit("pages/documents.py", "analyst")
-    document = next(one for one in asyncio.run(workbench.documents(ANNA)) if one.name == "report.pdf")
-    test.session_state["workbench"].pending = ("delete", document.id)
-    test.run()
-    button(test, "documents_delete_now").click().run()
+def test_what_is_deleted_can_be_brought_back_and_what_could_not_be_deleted_is_named(visit, workbench):
+    test = section(visit("pages/documents.py", "analyst"), "attention")
+    document = next(one for one in workbench.stored_documents.values() if one.name == "broken.pdf")
+    button(test, "documents_delete_").click().run()
     assert workbench.stored_documents[document.id].state == "deleted"
-    assert "report\\.pdf was deleted" in texts(test)
+    assert "broken\\.pdf: deleted" in texts(test)
     button(test, "documents_undo_").click().run()
     assert workbench.stored_documents[document.id].state == "live"
+    assert "back again" in texts(test)
 
 
 def test_a_new_collection_is_chosen_and_gets_the_uploads(visit, workbench):
@@ -99,7 +265,7 @@ def test_an_address_opens_a_document_at_its_page(visit, workbench):
 def test_an_encrypted_file_asks_for_its_password_in_its_row(visit, workbench):
     test = visit("pages/documents.py", "analyst")
     test.file_uploader[0].set_value([("secret.pdf", b"secret", "application/pdf")]).run()
-    button(test, "documents_unlock_").click().run()
+    button(section(test, "attention"), "documents_unlock_").click().run()
     test.text_input(key="documents_password").set_value("open sesame")
     button(test, "documents_again_now").click().run()
     assert workbench.given_password == "open sesame"
@@ -109,7 +275,10 @@ def test_a_search_without_a_hit_says_so(visit):
     test = visit("pages/documents.py", "analyst")
     test.file_uploader[0].set_value([(f"{n}.pdf", str(n).encode(), "application/pdf") for n in range(4)]).run()
     test.text_input(key="documents_find").set_value("nowhere").run()
-    assert "None of the 7 documents has this in its name" in texts(test)
+    assert "None of the 7 documents fits" in texts(test)
+    test.text_input(key="documents_find").set_value("").run()
+    test.pills[0].set_value(["failed"]).run()
+    assert [row["Name"] for row in rows(test)] == ["broken.pdf"]
 
 
 def test_sizes_are_for_people():

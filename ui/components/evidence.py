@@ -89,6 +89,8 @@ def _facts(passage: Passage, state: str, *, quoted: bool) -> None:
         if passage.support in SUPPORT:
             mark, shade, sign = QUOTED if quoted and passage.support is Support.SUPPORTED else SUPPORT[passage.support]
             st.badge(mark, icon=sign, color=shade)
+        if passage.recognised:
+            recognised_badge()
         st.badge(f"version {passage.version}", color="gray")
         for name, score in {"relevance": passage.score, **passage.scores}.items():
             if name in SCORES:
@@ -100,6 +102,16 @@ def _facts(passage: Passage, state: str, *, quoted: bool) -> None:
     with st.container(key="quote_evidence"):
         # A PDF breaks its lines anywhere; the picture below shows them as they are.
         st.text(" ".join(passage.text.split()))
+
+
+def recognised_badge() -> None:
+    """Say that a text is what a machine read on a picture."""
+    st.badge(
+        "recognised text",
+        icon=":material/document_scanner:",
+        color="orange",
+        help="This page is a picture. Its text was recognised from it (OCR) and may hold mistakes: compare it with the page.",
+    )
 
 
 def _page(desk: Desk, passage: Passage, state: str) -> None:

@@ -29,6 +29,7 @@ class Passage:
     scores: Mapping[str, float] = field(default_factory=dict)
     support: Support | None = None
     findings: tuple[str, ...] = ()
+    recognised: bool = False
 
 
 def passages(answer: Answer) -> list[Passage]:
@@ -53,6 +54,7 @@ def _cited(one: Citation, answer: Answer) -> Passage:
         section=one.section,
         scores=_split(one, answer),
         support=next((support for support in Support if support in found), None),
+        recognised=one.recognised,
         findings=tuple(reason for row in _listed(one, answer) for reason in row.get("findings", ())),
     )
 
@@ -79,5 +81,6 @@ def _near(n: int, hit: Hit) -> Passage:
         score=hit.score,
         section=chunk.section,
         scores=hit.scores,
+        recognised=chunk.recognised,
         findings=tuple(sorted({finding.reason for finding in chunk.findings})),
     )

@@ -26,6 +26,11 @@ def escape(text: str) -> str:
     return _MARKS.sub(r"\\\1", _LATE.sub(lambda found: found.group() + GAP, line))
 
 
+def plain(text: str) -> str:
+    """Return `text` as one line for places that know no Markdown, such as cells: without what could make it read otherwise."""
+    return " ".join(_INVISIBLE.sub("", text).split())
+
+
 def escape_lines(text: str) -> str:
     """Return `text` as Markdown that keeps its line breaks."""
     return "  \n".join(escape(line) for line in text.splitlines())

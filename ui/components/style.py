@@ -24,11 +24,19 @@ RULES = """<style>
 [class*="st-key-health_tile_"] [data-testid="stMetricValue"] { font-size: 1.15rem; }
 [data-testid="stLayoutWrapper"]:has(> .st-key-health_notice_place) { position: sticky; top: 3.75rem; z-index: 90;
   background: var(--background-color, Canvas); }
+.st-key-tray { position: fixed; top: .65rem; right: 4rem; width: auto !important; max-width: calc(100vw - 7.5rem);
+  z-index: 999991; }
+.st-key-tray button p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-tray) { position: absolute; }
+[class*="st-key-documents_table_"] [data-testid="stElementToolbar"] { display: none; }
+.st-key-documents_bar { min-height: 2.6rem; justify-content: center; }
+.st-key-documents_head h1 { padding: .25rem .5rem .25rem 0; }
 [data-testid="stBottomBlockContainer"] { padding-top: .5rem; padding-bottom: 1.25rem; }
 @media (min-width: 701px) {
   .block-container, [data-testid="stBottomBlockContainer"] { padding-left: 2.5rem; padding-right: 2.5rem; }
 }
 @media (max-width: 700px) {
+  .st-key-documents_search > :first-child { min-width: 100%; }
   .st-key-evidence { position: fixed; inset: 3.5rem 0 0 0; z-index: 1000; max-height: none; padding: .75rem 1rem 2rem;
     background: var(--background-color, Canvas); }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from engine.monitoring.health import DEGRADED, FAILED, HealthCheck, Outcome
 
 LOW_BYTES = 2 << 30
 FULL_BYTES = 64 << 20
+LEAST_BYTES = 1 << 20
 EFFECT = "Uploads fail, and the audit and snapshots cannot be written; what is stored is not lost."
 
 
@@ -39,6 +41,12 @@ def disk_check(folder: Path, *, free: Callable[[Path], int] = lambda path: shuti
         )
 
     return HealthCheck(name="disk", run=run, limit=10.0, effect=EFFECT, serving=True)
+
+
+def require_room(folder: Path) -> None:
+    """Raise the OSError of a full disk when so little is left that not even a sign-in could be written."""
+    if shutil.disk_usage(folder).free < LEAST_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _write(folder: Path) -> None:

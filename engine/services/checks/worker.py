@@ -35,18 +35,21 @@ def worker_check(database: Database, *, wall: Callable[[], datetime] = now) -> H
                 select(func.count()).where(waiting, free, since < moment - timedelta(seconds=STALLED_SECONDS))
             )
             working = await session.scalar(select(func.count()).where(Job.state == "running", Job.lease_until >= moment))
-            beats = list(await session.scalars(select(Heartbeat.at).where(Heartbeat.kind == "server")))
-        alive = sum(beat >= moment - ALIVE for beat in beats)
+            kinds = select(Heartbeat.kind, Heartbeat.at).where(Heartbeat.kind.in_(("server", "worker")))
+            beats = [(kind, at >= moment - ALIVE) for kind, at in await session.execute(kinds)]
+        alive = sum(fresh for _, fresh in beats)
+        workers = sum(fresh and kind == "worker" for kind, fresh in beats)
         age = (moment - oldest).total_seconds() if oldest else 0.0
         detail = _waiting(count, age)
         if beats:
             detail += f"; {alive} process{' is' if alive == 1 else 'es are'} alive"
+            detail += f", {workers} of them to work on files" if workers else ""
         if stalled and not working:
             return Outcome(
                 state=FAILED,
                 detail=f"{detail}; {stalled} could be worked on, and nobody does",
                 effect="New documents are not answered from; those that are in already are.",
-                hint="Restart the server: files that wait go on where they stopped.",
+                hint="Look whether workers run (docs/ingestion.md), or restart the server: files go on where they stopped.",
             )
         if age < OLD_SECONDS:
             return Outcome(detail=detail)
@@ -54,7 +57,7 @@ def worker_check(database: Database, *, wall: Callable[[], datetime] = now) -> H
             state=DEGRADED,
             detail=detail,
             effect="New documents are answered from later than usual.",
-            hint="See which files wait on the documents page; more ingest_workers, or another process, work on more at once.",
+            hint="See which files wait on the documents page; more ingest_workers, or another worker, work on more at once.",
         )
 
     return HealthCheck(

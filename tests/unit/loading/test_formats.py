@@ -84,7 +84,7 @@ def test_detection_of_text(tmp_path, name, data, kind):
     [
         (b"From a@b.c Fri Jan 1\nFrom: a@b.c\nTo: d@e.f\n\nhi", "mbox"),
         (b"\x1f\x8b\x08" + bytes(50), "gzip"),
-        (b"\xff\xd8\xff\xe0" + bytes(50), "JPEG"),
+        (bytes(4) + b"ftypheic" + bytes(50), "HEIC"),
     ],
 )
 def test_other_types_are_named_with_a_way_out(tmp_path, data, what):

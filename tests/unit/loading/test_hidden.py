@@ -163,6 +163,9 @@ SAYING = f"({UNSEEN}) Tj ET"
         (f"BT 3 Tr /F1 12 Tf 1 0 0 1 72 650 Tm {SAYING} BT 0 Tr ET", "invisible text"),
         (f"BT 1 1 1 rg /F1 12 Tf 1 0 0 1 72 650 Tm {SAYING} 0 g", "white text"),
         (f"BT /F1 1 Tf 1 0 0 1 72 650 Tm {SAYING}", "too small"),
+        (f"BT /F1 12 Tf 1 0 0 1 72 650 Tm {SAYING} 1 g 60 640 400 30 re f 0 g", "covered text"),
+        (f"BT /F1 12 Tf 1 0 0 1 72 650 Tm {SAYING} 60 640 400 30 re f", "covered text"),
+        (f"0 0 1 rg 60 640 400 30 re f BT /F1 12 Tf 1 0 0 1 72 650 Tm {SAYING} 0 g", "in the colour of what it stands on"),
     ],
 )
 def test_pdf(load, content, reason):
@@ -176,6 +179,9 @@ def test_pdf(load, content, reason):
     [
         f"0 0 0.5 rg 60 640 400 30 re f BT 1 1 1 rg /F1 12 Tf 1 0 0 1 72 650 Tm {SAYING} 0 g",
         f"BT /F1 1 Tf 12 0 0 12 72 650 Tm {SAYING}",
+        f"0 0 1 rg 60 640 400 30 re f 1 1 0 rg 60 645 400 20 re f BT 0 0 1 rg /F1 12 Tf 1 0 0 1 72 650 Tm {SAYING} 0 g",
+        f"BT /F1 12 Tf 1 0 0 1 72 650 Tm {SAYING} q 0 0 10 10 re W n 60 640 400 30 re f Q",
+        f"BT /F1 12 Tf 1 0 0 1 72 650 Tm {SAYING} 60 640 400 2 re f",
     ],
 )
 def test_pdf_text_that_may_well_be_seen_is_kept(load, content):

@@ -78,6 +78,12 @@ def test_attachments_that_cannot_be_read_are_named(load):
     ]
 
 
+def test_an_attached_picture_is_named_with_a_way_to_its_text(load):
+    (warning,) = load("a.eml", mail(("scan.png", TINY["image/png"][1]))).warnings
+    assert "'scan.png' holds no text" in warning
+    assert "upload it by itself" in warning
+
+
 def test_mails_within_mails_end_somewhere(load):
     data = mail()
     for _ in range(8):

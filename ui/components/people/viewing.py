@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine.access_views import Reach
 from engine.types import Hit, Principal
-from ui.components.documents import status_badge
+from ui.components.documents.words import status_badge
 from ui.components.people.roster import page_of
 from ui.components.people.state import PageState, failure_box
 from ui.components.people.words import bold

@@ -16,8 +16,8 @@ from ui.components.providers.state import PageState
 from ui.failures import friendly_errors
 from ui.session import Desk
 
-NEW_SPACE = "For new collections. Existing ones keep the model they were made with; embedding them anew is not offered yet."
-NEW_PLACE = "For new collections. Existing ones stay where they are; `python -m engine migrate-store` moves one, and back."
+NEW_SPACE = "For new collections. Existing ones keep theirs until you change it on the documents page, under Embedding."
+NEW_PLACE = "For new collections. Existing ones stay where they are until you change it on the documents page, under Embedding."
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.keeping_views import BackupInfo
 from engine.types import Role
-from ui.components.documents import size
+from ui.components.documents.words import size
 from ui.components.people.state import Notice, PageState
 from ui.components.safe_text import counted, escape, short
 from ui.session import Desk

@@ -44,6 +44,7 @@ ADDED: 'tuple[tuple[str, sa.Column[object]], ...]' = (
     ('jobs', sa.Column('stage_at', MOMENT, nullable=True)),
     ('jobs', sa.Column('units_done', sa.Integer(), nullable=False, server_default='0')),
     ('jobs', sa.Column('units_total', sa.Integer(), nullable=False, server_default='0')),
+    ('jobs', sa.Column('started_at', MOMENT, nullable=True)),
     ('jobs', sa.Column('cancelled_at', MOMENT, nullable=True)),
 )
 
@@ -51,6 +52,7 @@ ADDED: 'tuple[tuple[str, sa.Column[object]], ...]' = (
 def upgrade() -> None:
     for table, column in ADDED:  # not in batch mode: it drops the table, and with it every row that refers to it
         op.add_column(table, column)
+    op.create_index(op.f('ix_jobs_updated_at'), 'jobs', ['updated_at'])
     op.create_table(
         'job_events',
         sa.Column('id', sa.Integer(), autoincrement=True, nullable=False),
@@ -137,5 +139,6 @@ def _fill() -> None:
 def downgrade() -> None:
     for table in ('legal_holds', 'retention_rules', 'backups', 'sources', 'cuts', 'generations', 'job_events'):
         op.drop_table(table)
+    op.drop_index(op.f('ix_jobs_updated_at'), 'jobs')
     for table, column in reversed(ADDED):
         op.drop_column(table, column.name)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from engine.registry import CHUNKERS
 from engine.views import CollectionInfo
+from ui.components.documents.reindex import reindex_button
 from ui.components.safe_text import escape
 from ui.components.sharing import share_button, sharing_dialog
 from ui.failures import friendly_errors
@@ -19,6 +20,7 @@ WHAT = "A collection is a shelf of documents that are asked together, such as th
 def collection_bar(desk: Desk, collections: Sequence[CollectionInfo]) -> CollectionInfo | None:
     """Draw the picker and return the chosen collection; None when there is none yet."""
     if not collections:
+        st.title("Documents", anchor=False)
         with st.container(border=True):
             st.markdown("### Make your first collection", anchors=False)
             st.markdown(WHAT)
@@ -26,14 +28,16 @@ def collection_bar(desk: Desk, collections: Sequence[CollectionInfo]) -> Collect
         return None
     found = {one.id: one for one in collections}
     ids = list(found)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="documents_head"):
+        st.title("Documents", anchor=False, width="content")
         chosen = st.selectbox(
             "Collection",
             ids,
             index=ids.index(desk.state.collection_id) if desk.state.collection_id in ids else 0,
             format_func=lambda key: found[key].name,
             key=f"documents_collection_{desk.state.collections_made}",
-            width=360,
+            width=320,
+            label_visibility="collapsed",
         )
         with st.popover(
             "New collection", icon=":material/create_new_folder:", key=f"documents_new_{desk.state.collections_made}"
@@ -41,6 +45,7 @@ def collection_bar(desk: Desk, collections: Sequence[CollectionInfo]) -> Collect
             st.caption(WHAT)
             _create_form(desk)
         share_button(desk, found[chosen])
+        reindex_button(desk, found[chosen])
     sharing_dialog(desk, found[chosen])
     if chosen != desk.state.collection_id:
         desk.state.verdicts.clear()

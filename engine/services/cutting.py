@@ -13,6 +13,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine import faults
 from engine.chunking.wording import PREFIX_TOKENS, searchable_text
 from engine.database import content
 from engine.database.database import Database
@@ -100,12 +101,13 @@ class Cutting:
     ) -> int:
         """Embed and keep what of `texts` (by vector key) this model has not embedded yet; return how many those were.
 
-        `done(so far, of these)` is awaited after each batch; `permitted` in the transaction that keeps it, to raise there.
-        Raises ProviderError, BadResponse, StoreError, ConfigError.
+        `done(so far, of these)` is awaited first and after each batch; `permitted` in the transaction that keeps one, to raise
+        there. Raises ProviderError, BadResponse, StoreError, ConfigError.
         """
         async with self._database.read() as session:
             missing = sorted(await content.missing_vectors(session, collection.model_id, texts))
         missing.sort(key=lambda key: len(texts[key]))  # texts of like length share a batch and waste no padding
+        await done(0, len(missing))
         for start in range(0, len(missing), EMBED_BATCH):
             keys = missing[start : start + EMBED_BATCH]
             embedder = await self._embedders(collection)  # anew: an admin may have changed the provider meanwhile
@@ -123,6 +125,7 @@ class Cutting:
                 await permitted(session)
                 await content.save_vectors(session, collection.model_id, keys, vectors)
                 bill(session)
+            faults.point("ingest.embedded")
             await done(start + len(keys), len(missing))
         return len(missing)
 

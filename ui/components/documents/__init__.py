@@ -1,0 +1,1 @@
+"""The documents page: what it shows and does."""

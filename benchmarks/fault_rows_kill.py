@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import fault_worker
 from benchmarks.fault_ground import LIMIT_SECONDS, Ground, Process, Row, rows_of
-from engine.pipelines.ingest import EMBED_BATCH
+from engine.services.cutting import EMBED_BATCH
 
 # Where to kill, and how many times the point is passed before: those that are passed once in a process are tried with other files.
 POINTS = {

@@ -168,6 +168,22 @@ async def test_purging_a_document_while_it_is_embedded_leaves_nothing_behind(
     assert not [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]
 
 
+async def test_what_waits_is_stalled_only_when_nothing_moved_for_a_while(
+    assembly: Assembly, workbench: Workbench, handbook: str, embedder: Held
+) -> None:
+    embedder.may.set()
+    first, _ = await workbench.upload(ADMIN, handbook, "first.txt", TEXT)
+    info, _ = await workbench.upload(ADMIN, handbook, "leave.txt", b"Other words about leave.")
+    await workbench.cancel(ADMIN, first.id)
+    long_ago = now() - timedelta(hours=1)
+    async with assembly.database.write() as session:
+        await session.execute(update(Job).where(Job.state == "queued").values(updated_at=long_ago))
+    assert (await job_of(workbench, info.id)).state is JobState.QUEUED  # a slot is free, but only for a moment
+    async with assembly.database.write() as session:
+        await session.execute(update(Job).values(updated_at=long_ago))
+    assert (await job_of(workbench, info.id)).state is JobState.STALLED
+
+
 async def test_a_job_whose_worker_is_gone_is_noticed_told_and_queued_again(
     assembly: Assembly, workbench: Workbench, handbook: str, embedder: Held
 ) -> None:

@@ -266,7 +266,9 @@ def test_an_encrypted_file_asks_for_its_password_in_its_row(visit, workbench):
     test = visit("pages/documents.py", "analyst")
     test.file_uploader[0].set_value([("secret.pdf", b"secret", "application/pdf")]).run()
     button(section(test, "attention"), "documents_unlock_").click().run()
-    test.text_input(key="documents_password").set_value("open sesame")
+    box = test.text_input(key="documents_password")
+    assert (box.label, "is protected" in texts(test)) == ("Password of the file", True)
+    box.set_value("open sesame")
     button(test, "documents_again_now").click().run()
     assert workbench.given_password == "open sesame"
 
@@ -279,6 +281,14 @@ def test_a_search_without_a_hit_says_so(visit):
     test.text_input(key="documents_find").set_value("").run()
     test.pills[0].set_value(["failed"]).run()
     assert [row["Name"] for row in rows(test)] == ["broken.pdf"]
+
+
+def test_what_was_cancelled_is_not_counted_as_failed(visit, workbench):
+    for name in ("report.pdf", "scan.pdf"):
+        workbench.job(name, JobState.CANCELLED)
+    test = visit("pages/documents.py", "analyst")
+    test.file_uploader[0].set_value([(f"{n}.pdf", str(n).encode(), "application/pdf") for n in range(4)]).run()
+    assert {"cancelled 2", "failed 1"} <= set(test.pills[0].options)
 
 
 def test_sizes_are_for_people():

@@ -44,6 +44,13 @@ def test_it_tells_what_is_in_work_with_its_rate(frame, workbench):
     assert "12.4 passages in a second" in texts(test)
 
 
+def test_it_counts_as_more_only_what_waits(frame, workbench):
+    workbench.job("report.pdf", stage="embed")
+    workbench.job("scan.pdf", JobState.QUEUED)
+    workbench.job("broken.pdf", JobState.DONE)
+    assert "and 1 file waiting" in texts(frame())
+
+
 def test_a_page_is_drawn_also_when_the_tray_cannot_be_read(frame, workbench):
     workbench.fail["tray"] = StoreUnavailable("the database does not answer")
     test = frame()

@@ -33,3 +33,9 @@ def test_the_pace_of_the_present_stage_counts_when_it_is_slower_than_expected() 
 def test_nothing_is_said_where_nothing_is_known() -> None:
     assert expected([waits("a", 1), waits("b", 1)], [], slots=1).seconds == {}
     assert expected([Open("a", "pdf", MB, 1.0, 4.0), waits("b", 1)], [], slots=1).seconds == {"a": 4.0}
+
+
+def test_small_files_do_not_make_large_ones_look_endless() -> None:
+    took = [Took("txt", 12_000, 20.0), Took("xlsx", 48_000, 30.0)]
+    assert expected([waits("a", 1)], took, slots=1).seconds["a"] == pytest.approx(100.0)
+    assert expected([waits("a", 0.01)], took, slots=1).seconds["a"] == pytest.approx(25.0)

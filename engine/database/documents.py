@@ -246,6 +246,7 @@ async def purge(session: AsyncSession, document: DocumentRow) -> list[str]:
 
 async def purgeable(session: AsyncSession, *, before: datetime) -> list[DocumentRow]:
     """Return the documents deleted before that moment whose content is still here."""
+    await holds.fence(session)
     there = select(Version.document_id).where(Version.state != VersionState.DELETED)
     query = select(DocumentRow).where(DocumentRow.deleted_at < before, DocumentRow.id.in_(there), ~holds.document_held())
     query = query.with_for_update(key_share=True)  # whoever restores one of them waits

@@ -168,6 +168,7 @@ def _is_out(document: DocumentRow) -> bool:
 
 async def activate(session: AsyncSession, document: DocumentRow, version: Version) -> None:
     """Let a version that was replaced answer again, and retire the one that is live, in one step of the global order."""
+    await quarantine.keep_decisions(session, version)
     seq = await next_sequence(session)
     await _retire_others(session, version, seq)
     gone = seq if _is_out(document) else None

@@ -13,20 +13,20 @@ from pathlib import Path
 
 from benchmarks import fault_worker
 from benchmarks.fault_ground import LIMIT_SECONDS, Ground, Process, Row, rows_of
-from engine.pipelines.ingest import EMBED_BATCH
+from engine.services.cutting import EMBED_BATCH
 
 # Where to kill, and how many times the point is passed before: those that are passed once in a process are tried with other files.
 POINTS = {
     "blob.written": (1, 3, 6),
     "blob.renamed": (1, 3, 6),
-    "upload.stored": (1, 3, 6),
+    "original.stored": (1, 3, 6),
     "ingest.parsed": (1, 3, 6),
     "ingest.chunked": (1, 3, 6),
     "ingest.embedded": (1, 3, 6),
     "ingest.live": (1, 3, 6),
     "space.upserted": (1, 1, 1),
     "space.moved": (1, 1, 1),
-    "index.renamed": (1, 1, 1),
+    "snapshot.renamed": (1, 1, 1),
 }
 FILES = (6, 7, 8)
 WHOLE_SECONDS = 900.0  # for what is left of 200 documents; the limit after a kill is LIMIT_SECONDS

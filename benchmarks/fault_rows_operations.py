@@ -106,7 +106,7 @@ async def f4(ground: Ground) -> Row:
 
             async def index() -> None:
                 held = assembly.indexes._slots[collection].index
-                await assembly.indexes._save(collection, held)
+                await assembly.indexes._save(collection, collection, held)  # the first generation is called like its collection
                 row.must(held.unsaved >= 0, "index: it was not tried")
 
             await full("blob", 2 << 20, blob)

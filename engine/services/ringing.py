@@ -42,6 +42,11 @@ class Ringing:
         """Say that there may be a new job."""
         self._news.set()
 
+    def again(self) -> None:
+        """Say that jobs came back to the queue."""
+        self._rung.clear()
+        self._news.set()
+
     async def run(self) -> None:
         """Ring until cancelled. A broker that is away costs nothing but time."""
         again = True

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -26,8 +28,8 @@ async def test_nothing_is_removed_after_its_hold_was_set(server: str, tmp_path: 
             shelf = (await workbench.create_collection(ADMIN, "shelf")).id
             ids = [(await add(workbench, shelf, f"{n}.txt", f"The wombat digs {n} holes.")).id for n in range(3)]
 
-            async def begun(work: object) -> asyncio.Task[object]:
-                task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+            async def begun(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+                task = asyncio.create_task(work)
                 await asyncio.wait([task], timeout=0.3)
                 return task
 

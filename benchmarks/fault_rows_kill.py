@@ -19,14 +19,14 @@ from engine.services.cutting import EMBED_BATCH
 POINTS = {
     "blob.written": (1, 3, 6),
     "blob.renamed": (1, 3, 6),
-    "upload.stored": (1, 3, 6),
+    "original.stored": (1, 3, 6),
     "ingest.parsed": (1, 3, 6),
     "ingest.chunked": (1, 3, 6),
     "ingest.embedded": (1, 3, 6),
     "ingest.live": (1, 3, 6),
     "space.upserted": (1, 1, 1),
     "space.moved": (1, 1, 1),
-    "index.renamed": (1, 1, 1),
+    "snapshot.renamed": (1, 1, 1),
 }
 FILES = (6, 7, 8)
 WHOLE_SECONDS = 900.0  # for what is left of 200 documents; the limit after a kill is LIMIT_SECONDS

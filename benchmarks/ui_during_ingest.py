@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,15 @@ ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 PAGES = ("Chat", "Documents")
 
 
-async def in_workbench(folder: Path, work: Any) -> Any:
-    async with Assembly(load_settings(data_dir=folder)).opened(serve=False) as workbench:
-        return await work(workbench)
+def in_workbench(folder: Path, work: Any) -> Any:
+    """Do `work` in a thread: the browser's driver has a loop of its own in this one."""
+
+    async def whole() -> Any:
+        async with Assembly(load_settings(data_dir=folder)).opened(serve=False) as workbench:
+            return await work(workbench)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, whole()).result()
 
 
 async def prepare(workbench: Any) -> str:
@@ -96,7 +103,7 @@ def main() -> None:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
         folder = Path(temporary)
-        collection = asyncio.run(in_workbench(folder, prepare))
+        collection = in_workbench(folder, prepare)
         environment = os.environ | {
             "WORKBENCH_DATA_DIR": str(folder),
             "WORKBENCH_INGESTION__WORKER": options.worker,
@@ -125,10 +132,10 @@ def main() -> None:
                 infos = await workbench.documents(ME, collection)
                 return sum(info.state == "live" for info in infos), sum(info.pages for info in infos)
 
-            asyncio.run(in_workbench(folder, upload))
+            in_workbench(folder, upload)
             time.sleep(10)  # until the worker has loaded its model and is at it
             busy = measure(page, options.reruns, f"{len(files)} files being read ({options.worker})")
-            live, pages = asyncio.run(in_workbench(folder, progress))
+            live, pages = in_workbench(folder, progress)
             print(f"meanwhile {live} of {len(files)} files went live, {pages} pages were read")
             print(f"p95 with / without: {busy / quiet:.2f}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
             browser.close()

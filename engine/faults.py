@@ -22,7 +22,7 @@ POINTS = frozenset(
     {
         "blob.written",  # the original is in its temporary file
         "blob.renamed",  # and under its own name, before SQL knows
-        "upload.stored",  # SQL knows the upload; the client was not told yet
+        "original.stored",  # SQL knows the upload; the client was not told yet
         "ingest.parsed",
         "ingest.chunked",
         "ingest.embedded",  # after each batch
@@ -30,7 +30,7 @@ POINTS = frozenset(
         "space.upsert",  # before a store that keeps its vectors is written to
         "space.upserted",  # it has them, and SQL does not know yet
         "space.moved",  # SQL knows how far the space has come
-        "index.renamed",  # an index file has its name, and SQL does not know it yet
+        "snapshot.renamed",  # an index file has its name, and SQL does not know it yet
     }
 )
 ACTIONS = ("kill", "raise", "sleep", "enospc")

@@ -117,11 +117,17 @@ class Ingesting(Operating):
         elif self.settings.ingestion.worker == "celery":
             self.ringing.wake()
 
+    def _came_back(self) -> None:
+        if self.settings.ingestion.worker == "celery":
+            self.ringing.again()
+        else:
+            self.wake()
+
     @cached_property
     def sweeper(self) -> JobSweeper:
         """Who finds jobs whose worker is gone."""
         every = self.settings.ingestion.stalled_seconds / 3
-        return JobSweeper(database=self.database, every_seconds=every, found=self.wake)
+        return JobSweeper(database=self.database, every_seconds=every, found=self._came_back)
 
     @cached_property
     def server_lock(self) -> ServerLock:

@@ -78,9 +78,7 @@ def restore(
         complain(error)
         raise typer.Exit(2) from None
     report = _asked(
-        lambda passphrase: restore_from(
-            settings, file, passphrase=passphrase, force=force, principal=LOCAL, reached=errors.print
-        ),
+        lambda passphrase: restore_from(settings, file, passphrase=passphrase, force=force, principal=LOCAL, reached=_told),
         passphrase_file,
     )
     _show(report)
@@ -134,6 +132,11 @@ def _asked(work: Callable[[str], Awaitable[T]], passphrase_file: Path | None) ->
     except KeyboardInterrupt:
         errors.print("Interrupted. Run the same command again: it begins anew.")
         raise typer.Exit(1) from None
+
+
+def _told(step: str) -> None:
+    if not step.startswith("table "):
+        errors.print(step, markup=False)
 
 
 async def _run(work: Awaitable[T]) -> T:

@@ -279,7 +279,7 @@ class Indexes:
         index.words.save(new / "words")
         sha256 = self._fingerprint(new)
         publish(new, path)
-        faults.point("index.renamed")
+        faults.point("snapshot.renamed")
         return sha256
 
     def _owns(self) -> bool:

@@ -79,7 +79,7 @@ class Library:
         blob = await asyncio.to_thread(self._blobs.put, data, max_bytes=limit)
         try:
             version, verdict = await self._receive(principal, collection_id, name, blob, password, on_duplicate)
-            faults.point("upload.stored")
+            faults.point("original.stored")
         except (InputError, AccessDenied) as error:
             # Refused before anything was written. After an interruption the row may be there all the same, and an original
             # too many is better than a document without one.

@@ -37,9 +37,15 @@ class Ringing:
         self._every = every_seconds
         self._news = asyncio.Event()
         self._rung: set[str] = set()
+        self._ringing = asyncio.Lock()  # two at once would send everything twice
 
     def wake(self) -> None:
         """Say that there may be a new job."""
+        self._news.set()
+
+    def again(self) -> None:
+        """Say that jobs came back to the queue."""
+        self._rung.clear()
         self._news.set()
 
     async def run(self) -> None:
@@ -56,6 +62,10 @@ class Ringing:
 
     async def ring(self, *, again: bool) -> None:
         """Ring for the jobs that could be claimed now; with `again` also for those it rang for before. Raises StoreError."""
+        async with self._ringing:
+            await self._ring(again)
+
+    async def _ring(self, again: bool) -> None:
         async with self._database.read() as session:
             waiting = await jobs.free(session, limit=RUNG_AT_ONCE)
         self._rung &= set(waiting)

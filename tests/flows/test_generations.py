@@ -153,12 +153,17 @@ async def test_the_embedder_is_switched_and_gone_back_on(workbench: Workbench, h
 async def test_another_chunker_cuts_anew_and_embeds_only_what_is_new(workbench: Workbench, handbook: str) -> None:
     info = await add(workbench, handbook, "leave.txt", f"{LEAVE}\n\n{TRAVEL}\n\n{FOOD}")
     before = {chunk.text for chunk in await workbench.chunks(ADMIN, info.id)}
+    for _ in range(2):
+        kept = await workbench.ask(ADMIN, QUESTION, collections=[handbook])
+    assert kept.serving.cached_at
     new = await rebuilt(workbench, handbook, GenerationChange(chunk_tokens=24, overlap_tokens=0))
     after = await workbench.chunks(ADMIN, info.id)
     assert len(after) > len(before)
     assert (await workbench.document(ADMIN, info.id)).chunks == len(after)
     assert await generations_of_hits(workbench, handbook) == {new}
-    assert "thirty days" in (await workbench.ask(ADMIN, QUESTION, collections=[handbook])).text
+    answer = await workbench.ask(ADMIN, QUESTION, collections=[handbook])
+    assert "thirty days" in answer.text
+    assert not answer.serving.cached_at  # the model and the documents are the same, and yet it is another answer
 
 
 async def test_an_interrupted_build_goes_on_where_it_stopped(
@@ -242,6 +247,19 @@ async def test_decisions_about_passages_survive_in_any_cut(workbench: Workbench,
     assert len([one for one in after if one.document == "note.txt"]) > 1
     assert {one.state for one in after if one.document_id == released.id} == {"released"}
     assert "note.txt" not in await found(workbench, handbook, mode="lexical")
+
+
+async def test_a_decision_while_a_generation_waits_is_known_to_it_when_it_is_switched_to(
+    workbench: Workbench, handbook: str
+) -> None:
+    await add(workbench, handbook, "note.txt", DEMAND)
+    info = await workbench.start_generation(ADMIN, handbook, CHANGE, switch=False)
+    await workbench.build_generation(ADMIN, info.id)
+    [passage] = await workbench.quarantine(ADMIN, handbook)
+    await workbench.release_passage(ADMIN, passage.chunk_id)
+    await workbench.switch_generation(ADMIN, info.id)
+    [passage] = await workbench.quarantine(ADMIN, handbook)
+    assert (passage.state, passage.decided_by) == ("released", "ada")
 
 
 async def test_cancelling_leaves_nothing_and_the_present_one_alone(

@@ -16,7 +16,7 @@ TABLE = Path(__file__).with_name("route_matrix.csv")
 # alice owns the collection and the document; bob and oscar, an operator, were granted nothing; root is the admin. They come with
 # the cookie of a sign-in, and to the API with a key that has every scope they may give it.
 CALLERS = ("anonymous", *PEOPLE, "revoked key")
-NOBODY = {"breaker_id": "none", "command": "trip", "alert_id": "none"}
+NOBODY = {"breaker_id": "none", "command": "trip", "alert_id": "none", "number": "0"}
 STREAMLIT = ["/", "/_stcore/health", "/_stcore/host-config", "/_stcore/metrics", "/media/x", "/component/x", "/static/x"]
 
 

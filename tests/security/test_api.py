@@ -3,6 +3,8 @@
 import httpx
 import pytest
 
+from engine.services.archive import ArchiveReader
+
 
 def client(url, key):
     return httpx.Client(base_url=url + "/api/v1", headers={"authorization": f"Bearer {key}"}, timeout=60)
@@ -80,9 +82,12 @@ def test_what_keys_did_is_in_the_audit_with_address_and_request(alice, root, see
         assert key not in str(rows)
 
 
-def test_a_collection_leaves_as_one_file_for_its_owner_and_nothing_stays_on_the_server(alice, url, seed):
+def test_a_collection_leaves_as_one_whole_file_for_its_owner(alice, url, seed, tmp_path):
     answer = alice.get(f"/collections/{seed['collection_id']}/export")
-    assert (answer.status_code, len(answer.content)) == (200, int(answer.headers["content-length"]))
-    assert b"manifest.json" in answer.content
+    assert answer.status_code == 200, answer.text
+    (tmp_path / "x.tar").write_bytes(answer.content)
+    with ArchiveReader(tmp_path / "x.tar") as archive:
+        assert "originals/000001" in {entry.path for entry in archive}
+    assert archive.problems == []
     with client(url, seed["keys"]["bob"]) as bob:
         assert bob.get(f"/collections/{seed['collection_id']}/export").status_code == 404

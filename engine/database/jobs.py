@@ -101,6 +101,12 @@ async def depth(session: AsyncSession) -> Depth:
     return Depth(counts.get("queued", 0), counts.get("running", 0), max(0.0, *ages, 0.0))
 
 
+async def last_moved(session: AsyncSession) -> datetime | None:
+    """Return when a worker or a person last did something with a job other than queueing it; None if nobody ever did."""
+    moved: datetime | None = await session.scalar(select(func.max(Job.updated_at)).where(Job.state != "queued"))
+    return moved
+
+
 async def unfinished(session: AsyncSession, version_ids: Sequence[str]) -> set[str]:
     """Return those of these versions whose job waits or runs."""
     found: set[str] = set()

@@ -121,7 +121,10 @@ class JobDesk:
         slots = await heartbeats.slots(session) if open_ones else 0
         running = (await jobs.depth(session)).running if open_ones else 0
         expected = await forecast(session, slots=slots, moment=moment) if open_ones else Forecast({})
-        idle = not slots or running < slots
+        idle = False
+        if not slots or running < slots:  # also for the moment between two files, so it counts once nothing moved for a while
+            moved = await jobs.last_moved(session) if open_ones else None
+            idle = moved is None or moved < moment - self._untaken
         return [
             _info(job, version, document, _state(job, moment, self._untaken, idle=idle), expected, moment)
             for job, version, document in rows

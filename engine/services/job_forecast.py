@@ -17,6 +17,7 @@ from engine.database.models import DocumentRow, Job, Version
 LEARNED_FROM = 50  # newest files that went well
 LOOKED_AT = 2000  # oldest files on their way
 MB = 1 << 20
+LEAST = MB // 4  # a smaller file counts as this much: opening it and its first passages take the most of its time
 
 
 class Took(NamedTuple):
@@ -57,7 +58,7 @@ def expected(waiting: Sequence[Open], took: Sequence[Took], *, slots: int) -> Fo
     pace, seconds, ahead = _pace(took), dict[str, float](), 0.0
     for one in waiting:
         per_mb = pace.get(one.kind, pace.get(""))
-        own = per_mb * one.size_bytes / MB if per_mb is not None else None
+        own = per_mb * _weight(one.size_bytes) if per_mb is not None else None
         if one.worked_seconds is not None:
             guesses = [one.left_seconds, None if own is None else max(0.0, own - one.worked_seconds)]
             left = max((guess for guess in guesses if guess is not None), default=None)
@@ -77,8 +78,13 @@ def _pace(took: Sequence[Took]) -> dict[str, float]:
     for one in took:
         for kind in {one.kind, ""}:
             totals[kind][0] += one.seconds
-            totals[kind][1] += one.size_bytes / MB
+            totals[kind][1] += _weight(one.size_bytes)
     return {kind: seconds / size for kind, (seconds, size) in totals.items() if size > 0}
+
+
+def _weight(size_bytes: int) -> float:
+    """Return the megabytes that a file counts as."""
+    return max(size_bytes, LEAST) / MB
 
 
 async def _open(session: AsyncSession, moment: datetime) -> list[Open]:

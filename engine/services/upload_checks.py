@@ -87,7 +87,7 @@ class UploadChecks:
         if file.size_bytes > most << 20:
             return f"the file is larger than {most} MB", "Split it, or ask an operator."
         if file.size_bytes <= 0:
-            return "the file is empty", "Look whether it was saved."
+            return "the file is empty", "Save it again where it was made, and add it once more."
         if left is not None and (left[0] < 1 or left[1] < file.size_bytes):
             return "this is more than you may upload within an hour", "Upload the rest later."
         return "", ""

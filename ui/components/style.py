@@ -26,6 +26,7 @@ RULES = """<style>
   background: var(--background-color, Canvas); }
 .st-key-tray { position: fixed; top: .65rem; right: 4rem; width: auto !important; max-width: calc(100vw - 7.5rem);
   z-index: 999991; }
+:root:has([data-testid="stConnectionStatus"]) .st-key-tray { visibility: hidden; }
 .st-key-tray button p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 [data-testid="stLayoutWrapper"]:has(> .st-key-tray) { position: absolute; }
 [class*="st-key-documents_table_"] [data-testid="stElementToolbar"] { display: none; }

@@ -48,8 +48,9 @@ def _live(desk: Desk) -> None:
         running = [one for one in seen.jobs if one.state is JobState.RUNNING]
         for one in running[:SHOWN]:
             _job(one)
-        if len(seen.jobs) > len(running[:SHOWN]) and running:
-            st.caption(f"and {len(seen.jobs) - len(running[:SHOWN]):,} more")
+        waiting = seen.working - len(running[:SHOWN])
+        if running and waiting > 0:
+            st.caption(f"and {counted(waiting, 'file')} waiting")
         if st.button("Show the documents", key="tray_documents", icon=":material/folder_open:"):
             st.switch_page(PAGE)
 

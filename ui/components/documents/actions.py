@@ -9,7 +9,7 @@ import streamlit as st
 
 from engine.views import DocumentInfo
 from ui.components.documents.versions import versions_body
-from ui.components.documents.words import writable
+from ui.components.documents.words import wants_password, writable
 from ui.components.safe_text import escape, short
 from ui.failures import friendly_errors
 from ui.session import Desk
@@ -30,17 +30,24 @@ def _dialog(desk: Desk, title: str, body: Callable[[], None], width: Literal["sm
 
 
 def _again(desk: Desk, document: DocumentInfo) -> None:
+    locked = wants_password(document)
+    name = f"**{escape(short(document.name))}**"
+    what = f"{name} is read, cut and embedded again."
+    if document.state == "live":
+        what += " The present version serves until then."
+    if locked:
+        what = f"{name} is protected. With its password it is read; the password is kept encrypted, for when it is read anew."
+    label = "Password of the file" if locked else "Password, if the file is encrypted"
+
     def body() -> None:
-        st.markdown(
-            f"**{escape(short(document.name))}** is read, cut and embedded again. The present version serves until then."
-        )
-        password = st.text_input("Password, if the file is encrypted", type="password", key="documents_password")
-        if st.button("Process again", type="primary", key="documents_again_now"):
+        st.markdown(what)
+        password = st.text_input(label, type="password", key="documents_password")
+        if st.button("Read the file" if locked else "Process again", type="primary", key="documents_again_now"):
             with friendly_errors():
                 desk.call(desk.workbench.reprocess, document.id, password=password or None)
                 _done(desk)
 
-    _dialog(desk, "Process again", body)
+    _dialog(desk, "Give the password" if locked else "Process again", body)
 
 
 def _download(desk: Desk, document: DocumentInfo) -> None:

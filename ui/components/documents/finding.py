@@ -11,10 +11,10 @@ import streamlit as st
 from engine.ingestion_views import JobInfo
 from engine.views import DocumentInfo
 from ui.components.documents.state import DocumentsState
-from ui.components.documents.words import DISABLED, FAILED, READY, STALLED, progress, status, type_of
+from ui.components.documents.words import CANCELLED, DISABLED, FAILED, READY, STALLED, progress, status, type_of
 
 IN_WORK, WARNINGS, UNUSED, TYPE = "in work", "with warnings", "never used in an answer", "type: "
-STATES = (READY, IN_WORK, FAILED, STALLED, DISABLED)
+STATES = (READY, IN_WORK, FAILED, STALLED, CANCELLED, DISABLED)
 FEW = 5
 
 Jobs = Mapping[str, JobInfo]

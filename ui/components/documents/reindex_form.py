@@ -14,6 +14,7 @@ from ui.components.safe_text import escape
 from ui.session import Desk
 
 AS_IS = ""
+OWN = "as it is"
 SMALLEST, LARGEST = 32, 2048  # tokens of a passage
 
 
@@ -43,9 +44,10 @@ def change_form(desk: Desk, collection: CollectionInfo, live: GenerationInfo | N
     left, right = st.columns([1, 2], gap="large")
     with left, st.container(border=True, key="documents_now"):
         st.markdown("### Now", anchors=False)
+        labels = {one.name: one.label for one in providers if one.built_in}
         for name, value in described(now).items():
             if value:
-                st.markdown(f":gray[{name}]  \n{escape(value)}")
+                st.markdown(f":gray[{name}]  \n{escape(labels.get(value, value))}")
     with right, st.container(border=True, key="documents_change"):
         st.markdown("### Change to", anchors=False)
         return _fields(providers, now)
@@ -62,23 +64,28 @@ def _labels(providers: Mapping[str, ProviderInfo]) -> dict[str, str]:
 def _fields(providers: Sequence[ProviderInfo], now: GenerationChange) -> GenerationChange | None:
     embedders, stores = _named(providers, "embedding"), _named(providers, "store")
     with st.form("documents_change_form", border=False):
-        with st.container(horizontal=True, gap="small"):
+        left, right = st.columns(2)
+        with left:
             embedder = _select("Embedding provider", embedders, _labels(embedders), now.embedder)
+        with right:
             help_ = "Empty: the provider's own."
-            model = st.text_input("Model", key="documents_change_model", placeholder=now.embedding_model, help=help_, width=320)
-        with st.container(horizontal=True, gap="small"):
+            model = st.text_input("Model", key="documents_change_model", placeholder=now.embedding_model or OWN, help=help_)
+        left, right = st.columns(2)
+        with left:
             labels = {key: spec.label for key, spec in CHUNKERS.items()}
             chunker = _select("How documents are cut", CHUNKERS, labels, now.chunker)
+        with right:
             store = _select("Store", stores, _labels(stores), now.store)
-        with st.container(horizontal=True, gap="small"):
+        left, right = st.columns(2)
+        with left:
             tokens = st.number_input(
-                "Passage size (tokens)", SMALLEST, LARGEST, now.chunk_tokens or None, key="documents_change_tokens", width=320,
-                placeholder="as it is",
+                "Passage size (tokens)", SMALLEST, LARGEST, now.chunk_tokens or None, key="documents_change_tokens",
+                placeholder=OWN,
             )  # fmt: skip
+        with right:
             overlap = st.number_input(
-                "Overlap (tokens)", 0, LARGEST // 2, now.overlap_tokens, key="documents_change_overlap", width=320,
-                placeholder="as it is",
-            )  # fmt: skip
+                "Overlap (tokens)", 0, LARGEST // 2, now.overlap_tokens, key="documents_change_overlap", placeholder=OWN
+            )
         if not st.form_submit_button("See what it would take", type="primary", icon=":material/calculate:"):
             return None
     return GenerationChange(
@@ -96,6 +103,6 @@ def _select(label: str, options: Mapping[str, object], labels: Mapping[str, str]
     names = [AS_IS, *(one for one in options if one != now)]
     as_is = f"As it is ({labels.get(now, now)})" if now else "As it is"
     chosen = st.selectbox(
-        label, names, format_func=lambda one: labels.get(one, one) if one else as_is, key=f"documents_change_{label}", width=320
+        label, names, format_func=lambda one: labels.get(one, one) if one else as_is, key=f"documents_change_{label}"
     )
     return chosen or AS_IS

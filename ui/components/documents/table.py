@@ -28,6 +28,7 @@ from ui.components.documents.words import (
     progress,
     status,
     type_of,
+    whole,
 )
 from ui.components.safe_text import plain
 from ui.failures import friendly_errors
@@ -41,12 +42,12 @@ WORDS = [*COLORS, WAITING, "tries again soon", *(word.lower() for word, _ in STA
 COLUMNS: dict[str, Callable[[DocumentInfo, JobInfo | None], Any]] = {
     "Name": lambda one, _: neutral_cell(plain(one.name)),
     "Status": lambda one, job: [status(one, job)],
-    "Progress": progress,
+    "Progress": lambda one, job: whole(progress(one, job)),
     "Type": lambda one, _: type_of(one),
     "Pages": lambda one, _: one.pages or None,
     "Passages": lambda one, _: one.chunks or None,
     "Text": lambda one, _: round(one.text_coverage, 2) if one.pages else None,
-    "Size": lambda one, _: one.size_bytes / 1e6,
+    "Size": lambda one, _: one.size_bytes,
     "Version": lambda one, _: one.version,
     "Last used": lambda one, _: one.last_used_at,
     "Updated": lambda one, _: one.updated_at,
@@ -93,6 +94,11 @@ def document_table(desk: Desk, state: DocumentsState, collection: CollectionInfo
 def in_work(shelf: Shelf) -> bool:
     """Tell whether anything of the collection is on its way."""
     return any(progress(one, shelf.jobs.get(key)) is not None for key, one in shelf.documents.items())
+
+
+def troubled(shelf: Shelf) -> int:
+    """Return how many documents failed or are stalled."""
+    return sum(status(one, shelf.jobs.get(key)) in (FAILED, STALLED) for key, one in shelf.documents.items())
 
 
 def read_shelf(desk: Desk, collection: CollectionInfo) -> Shelf:
@@ -145,12 +151,12 @@ def _refresh(desk: Desk, collection: CollectionInfo, shelf: Shelf) -> None:
     steps = {(key, one.version, one.state, one.stage) for key, one in jobs.items()}
     former = {(key, one.version, one.state, one.stage) for key, one in shelf.jobs.items()}
     unlisted = any(key not in jobs and progress(one) is not None for key, one in shelf.documents.items())
-    was_in_work = in_work(shelf)
+    was_in_work, were_troubled = in_work(shelf), troubled(shelf)
     shelf.jobs = jobs
     if steps != former or unlisted:
         shelf.documents = read_shelf(desk, collection).documents
-    if was_in_work and not in_work(shelf):
-        st.rerun()  # to stop looking
+    if (was_in_work and not in_work(shelf)) or troubled(shelf) != were_troubled:
+        st.rerun()  # to stop looking; or to count anew what needs somebody
 
 
 def _table(
@@ -184,8 +190,8 @@ def _config(key: str) -> Any:
         "Pages": column.NumberColumn(format="localized", width=60),
         "Passages": column.NumberColumn(format="localized", width=80),
         "Text": column.NumberColumn(format="percent", width=60, help=covered),
-        "Size": column.NumberColumn("MB", format="%.2f", width=60),
-        "Version": column.NumberColumn(width=70),
+        "Size": column.NumberColumn(format="bytes", width=70),
+        "Version": column.NumberColumn(width=60),
         "Last used": column.DatetimeColumn(
             format="D MMM YYYY", timezone="UTC", width=100, help="When an answer last cited it."
         ),

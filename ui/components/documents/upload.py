@@ -46,6 +46,7 @@ def upload_box(desk: Desk, state: DocumentsState, collection: CollectionInfo) ->
         taken = _address(desk, collection) if how == ADDRESS else _files(desk, state, collection, directory=how == FOLDER)
     if taken:
         desk.state.uploads += 1
+        state.section = "documents"  # where their progress is
         st.rerun()
     decided = doubts_box(state)
     if decided is not None:
@@ -57,9 +58,9 @@ def upload_box(desk: Desk, state: DocumentsState, collection: CollectionInfo) ->
 def _files(desk: Desk, state: DocumentsState, collection: CollectionInfo, *, directory: bool) -> bool:
     """Draw the drop zone; tell whether something was dropped."""
     files = st.file_uploader(
-        f"Up to {st.get_option('server.maxUploadSize')} MB a file: {', '.join(spec.label for spec in LOADERS.values())}; "
-        "a ZIP archive of them",
+        "PDF, Office, OpenDocument, e-mail, EPUB, web pages, tables, text, code, pictures and scans, or a ZIP archive of them",
         accept_multiple_files="directory" if directory else True,
+        help=", ".join(spec.label for spec in LOADERS.values()),
         key=f"documents_upload_{FOLDER if directory else FILES}_{desk.state.uploads}",
     )
     if not files:

@@ -51,8 +51,8 @@ def estimate(files: Sequence[Estimated]) -> str:
     chunks = [one.chunks for one in files if one.chunks is not None]
     seconds = [one.seconds for one in files if one.seconds is not None]
     costs = [one.cost_usd for one in files if one.cost_usd is not None]
-    parts = [f"about {counted(sum(chunks), 'passage')}"] * bool(chunks)
-    parts += [duration(sum(seconds))] * bool(seconds)
+    parts = [f"about {counted(sum(chunks), 'passage')}"] * bool(sum(chunks))
+    parts += [duration(sum(seconds))] * bool(sum(seconds))
     parts += [escape(money(sum(costs)))] * bool(sum(costs))
     return " · ".join(parts)
 

@@ -80,6 +80,11 @@ def progress(one: DocumentInfo, job: JobInfo | None = None) -> float | None:
     return min(1.0, max(0.0, job.progress if job else one.progress))
 
 
+def whole(share: float | None) -> float | None:
+    """Return a share rounded down to a hundredth: a table shows all digits that it is given."""
+    return None if share is None else int(share * 100) / 100
+
+
 def status_badge(one: DocumentInfo, job: JobInfo | None = None) -> None:
     """Draw the state of a document as an icon, a word and a colour."""
     word, far = status(one, job), progress(one, job)

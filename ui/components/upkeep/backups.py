@@ -30,9 +30,7 @@ def backups_section(desk: Desk, state: PageState) -> None:
     if desk.principal.role is Role.ADMIN and st.button(
         "Back up now", key="upkeep_backup", type="primary", icon=":material/backup:", disabled=running
     ):
-        state.attempt(
-            lambda: desk.call(desk.workbench.start_backup), Notice("The backup is being made; you can leave this page.")
-        )
+        state.attempt(lambda: desk.call(desk.workbench.start_backup), Notice("The backup has begun; you can leave this page."))
         st.rerun()
     if not found:
         st.info(NONE, icon=":material/inbox:")

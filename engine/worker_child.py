@@ -21,6 +21,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 LASTING_SECONDS = 60.0  # a worker that lived for so long did not die of its start
 STOP_SECONDS = 30.0
 END_SECONDS = 25.0  # jobs are back in the queue by then
+NOT_STARTED = -1
 COMMAND = ("-m", "engine", "worker", "--beside-server")
 
 
@@ -55,9 +56,13 @@ class WorkerChild:
 
     async def _once(self) -> int:
         # A session of its own: Ctrl-C in the server's terminal is for the server, which ends the worker in order.
-        self.process = process = await asyncio.create_subprocess_exec(
-            sys.executable, *COMMAND, stdin=asyncio.subprocess.PIPE, env=child_environment(), start_new_session=True
-        )
+        try:
+            self.process = process = await asyncio.create_subprocess_exec(
+                sys.executable, *COMMAND, stdin=asyncio.subprocess.PIPE, env=child_environment(), start_new_session=True
+            )
+        except OSError as error:  # no memory or no process free for the moment: it must not end the attempts
+            logger.error("the worker could not be started: %s", error.strerror)  # noqa: TRY400 - the reason is all there is
+            return NOT_STARTED
         assert process.stdin is not None
         with contextlib.suppress(ConnectionError):  # it has ended already; its code tells
             process.stdin.write(settings_text(self._settings).encode() + b"\n")

@@ -174,6 +174,8 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated():`
             raise StoreError("the database has no connection free", hint="Nothing was saved; try again in a moment.") from error
         if isinstance(error, UnicodeEncodeError) or _is_value(error):  # half a surrogate pair; a NUL, or too long
             raise InputError("this holds characters that cannot be stored, or is too long", hint="Type it anew.") from error
+        if isinstance(error, OverflowError):
+            raise InputError("there is no such number", hint="Choose one from the list.") from error
         if isinstance(
             error, IntegrityError
         ):  # two transactions side by side: the same new row, or one that refers to what goes

@@ -168,6 +168,7 @@ def _is_out(document: DocumentRow) -> bool:
 
 async def activate(session: AsyncSession, document: DocumentRow, version: Version) -> None:
     """Let a version that was replaced answer again, and retire the one that is live, in one step of the global order."""
+    await quarantine.keep_decisions(session, version)
     seq = await next_sequence(session)
     await _retire_others(session, version, seq)
     gone = seq if _is_out(document) else None
@@ -246,6 +247,7 @@ async def purge(session: AsyncSession, document: DocumentRow) -> list[str]:
 
 async def purgeable(session: AsyncSession, *, before: datetime) -> list[DocumentRow]:
     """Return the documents deleted before that moment whose content is still here."""
+    await holds.fence(session)
     there = select(Version.document_id).where(Version.state != VersionState.DELETED)
     query = select(DocumentRow).where(DocumentRow.deleted_at < before, DocumentRow.id.in_(there), ~holds.document_held())
     query = query.with_for_update(key_share=True)  # whoever restores one of them waits

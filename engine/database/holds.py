@@ -9,10 +9,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine.database.chat_models import Conversation
 from engine.database.ingestion_models import LegalHoldRow
-from engine.database.models import DocumentRow
+from engine.database.models import Counter, DocumentRow
 from engine.errors import InputError
 
 KINDS = ("collection", "document", "user")
+LOCK = "holds"
+"""The row of `counters` that stands for all holds: see `fence`."""
+
+
+async def fence(session: AsyncSession, *, setting: bool = False) -> None:
+    """Wait until nobody sets a hold, and keep it so until the transaction ends; with `setting`, until nobody removes anything.
+
+    For every transaction that removes, before it asks what is held: else a hold that is being set just now would be seen by
+    nobody, and what it is for be gone after it was set.
+    """
+    await session.execute(select(Counter.value).where(Counter.name == LOCK).with_for_update(read=not setting))
 
 
 def document_held() -> ColumnElement[bool]:
@@ -30,6 +41,7 @@ def conversation_held() -> ColumnElement[bool]:
 
 async def refuse(session: AsyncSession, what: str, *objects: tuple[str, str]) -> None:
     """Raise InputError when one of these (kind, id) is held: `what` may not be removed."""
+    await fence(session)
     for kind, object_id in objects:
         there = (LegalHoldRow.kind == kind) & (LegalHoldRow.object_id == object_id) & LegalHoldRow.released_at.is_(None)
         if await session.scalar(select(LegalHoldRow.id).where(there).limit(1)) is not None:

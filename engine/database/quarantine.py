@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.database.models import IN_INDEXES, ChunkRow, Collection, DocumentRow, Version
+from engine.database.models import IN_INDEXES, ChunkRow, Collection, DocumentRow, Version, VersionState
 from engine.documents import Finding
 from engine.errors import NotFound
 from engine.types import Right
@@ -104,12 +104,15 @@ async def passage(session: AsyncSession, chunk_id: str) -> tuple[ChunkRow, Versi
 
 
 async def keep_decisions(session: AsyncSession, version: Version) -> None:
-    """Repeat on a version what people decided about passages with the same text in earlier versions of its document."""
+    """Repeat on a version what people decided about passages with the same text in other versions of its document.
+
+    What was decided about the version that answers by now has the last word: that is what people see.
+    """
     decided = await session.execute(
         select(ChunkRow.text, ChunkRow.quarantine, ChunkRow.decided_by)
         .join(Version, Version.id == ChunkRow.version_id)
         .where(Version.document_id == version.document_id, Version.id != version.id, ChunkRow.decided_by != "")
-        .order_by(Version.number)
+        .order_by(Version.state == VersionState.LIVE, Version.number)
     )
     for text, state, name in decided.all():
         same = (ChunkRow.version_id == version.id) & (ChunkRow.text == text)

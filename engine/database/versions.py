@@ -69,6 +69,7 @@ async def remove_replaced(session: AsyncSession, document_id: str) -> list[str]:
     wishes = [row.number for row in rows if row.replaces and row.number <= live and row.state != VersionState.FAILED]
     former = [row for row in rows if row.number < max(wishes, default=0) and row.state in _PUT_ASIDE]
     held = select(DocumentRow.id).where(DocumentRow.id == document_id, holds.document_held())
+    await holds.fence(session)
     if not former or await session.scalar(held) is not None:
         return []
     return await remove_content(session, former)

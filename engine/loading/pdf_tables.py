@@ -23,7 +23,7 @@ _MAX_HEADER = 300
 _ROW = re.compile(r"\S.*\s[(\[$€£¥]*[–—-]?(\d[\d.,/]*|[–—-])\s?[)%]*$")
 _VALUE = re.compile(r"[(\[$€£¥\s–—+-]*(\d[\d.,/]*|[–—-])\s?[)%x]*$|(?:N/?A|NM)$", re.IGNORECASE)
 _PERIOD = re.compile(
-    r"(?:(?:19|20)\d\d|[A-Z][a-z]+\.? \d{1,2}, ?(?:19|20)\d\d|Q[1-4].{0,6}|FY ?\d\d(?:\d\d)?|%? ?[Cc]hange|vs\.? ?)+$"
+    r"(?:(?:19|20)\d\d|[A-Z][a-z]+\.? \d{1,2}, ?(?:19|20)\d\d|Q[1-4].{0,6}|FY ?\d\d(?:\d\d)?|%? ?[Cc]hange|vs\.? ?){1,8}$"
 )
 _SIGN = re.compile(r"[$€£¥%()\s]+$")
 _LEADER = re.compile(r"\.{4}|(?:\. ){4}|…{2}")

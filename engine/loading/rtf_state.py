@@ -14,6 +14,7 @@ _CHARSETS = {
 }  # fmt: skip
 _PAGES = {10000: "mac-roman", 65001: "utf-8", 708: "iso8859-6", 10007: "mac-cyrillic", 1361: "johab"}
 MIN_HALF_POINTS = 4
+MAX_NAME, MAX_TITLE = 250, 2_000
 WHITE = (255, 255, 255)
 _HEADING = re.compile(r"\b(?:heading|überschrift|titre|título)\s*([1-9])\b", re.IGNORECASE)
 
@@ -88,13 +89,16 @@ class Tables:
                 self.colors.append((self._color[0], self._color[1], self._color[2]))
                 self._color = [-1, -1, -1]
         elif table == "stylesheet":
-            self._name += data.decode("cp1252", "replace")
+            # Bounded: names of styles are looked through each time that a piece of one comes.
+            self._name = (self._name + data.decode("cp1252", "replace"))[:MAX_NAME]
             if found := _HEADING.search(self._name):
                 self.levels.setdefault(self._style, min(6, int(found[1])))
             if b";" in data:
                 self._style, self._name = -1, ""
         elif table == "title":
-            self.title += data.decode(guess_encoding(data) if self.page == 1252 else encoding_of(self.page), "replace")
+            self.title = self.title[:MAX_TITLE] + data.decode(
+                guess_encoding(data) if self.page == 1252 else encoding_of(self.page), "replace"
+            )
 
     def reason(self, state: State) -> str:
         """Return why text in this state is not seen on paper, or ""."""

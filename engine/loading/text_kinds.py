@@ -36,7 +36,9 @@ _BY_SUFFIX = {
     **dict.fromkeys(SOURCE_SUFFIXES, SOURCE),
 }
 _SOURCE_NAMES = frozenset({"makefile", "dockerfile", "jenkinsfile", "rakefile", "gemfile"})
-_HTML_START = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html[\s>])", re.IGNORECASE | re.DOTALL)
+_HTML_START = re.compile(
+    r"\s*(<\?xml[^>]*>\s*)?(<!--(?:(?!-->).)*-->\s*)*<(!doctype\s+html|html[\s>])", re.IGNORECASE | re.DOTALL
+)
 _HTML_TAGS = re.compile(
     r"\s*<(head|body|title|meta|script|style|div|table|p|h[1-6]|pre|ul|article|section)\b[^<>]*>", re.IGNORECASE
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import re
 import zipfile
 import zlib
@@ -26,8 +27,14 @@ XLSX = _OOXML + "spreadsheetml.sheet"
 MAX_DIRECTORY_BYTES = 16 << 20
 MAX_KIND_BYTES = 1 << 20
 MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-FAILURES = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, ValueError)
+FAILURES = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(NotImplementedError, OSError, RuntimeError, ValueError, MemoryError),
+)
 """What `zipfile` raises on damaged content."""
+BOUNDED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""The ways to compress of which `zipfile` unpacks no more at once than is asked for. Of others (bzip2, LZMA) it unpacks all
+that a megabyte makes, a terabyte if somebody wants: those are for confined processes only."""
 _MAIN_PARTS = (
     (re.compile(rb"wordprocessingml\.(document|template)\.main|word\.(document|template)\.macroEnabled"), DOCX),
     (re.compile(rb"presentationml\.(presentation|slideshow|template)\.main|powerpoint\.\w+\.macroEnabled"), PPTX),
@@ -114,9 +121,8 @@ def kind_of_zip(path: Path) -> str:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    try:
-        file = archive.open(name)
-    except KeyError:
-        return b""
+    if name not in archive.NameToInfo or archive.getinfo(name).compress_type not in BOUNDED:
+        return b""  # no program that writes documents compresses these in another way
+    file = archive.open(name)
     with file:
         return file.read(MAX_KIND_BYTES)

@@ -202,9 +202,8 @@ class ArchiveReader:
             info = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
         except (tarfile.HeaderError, UnicodeDecodeError):
             raise BrokenFile("the file is damaged or cut off, or is none of ours", hint=_DAMAGED) from None
-        if header != _header(
-            info.name, info.size, int(info.mtime)
-        ):  # bits that a tar program would not look at, links, devices
+        # Less than nothing can be written as a size, too. Else: bits that a tar program would not look at, links, devices.
+        if info.size < 0 or header != _header(info.name, info.size, int(info.mtime)):
             raise BrokenFile("the file is damaged, or holds something that is not a plain file", hint=_DAMAGED)
         return Entry(self, info.name, info.size)
 
@@ -213,7 +212,7 @@ class ArchiveReader:
             raise BrokenFile("the manifest is too large", hint=_DAMAGED)
         try:
             data = json.loads(b"".join(iter(entry.read, b"")))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise BrokenFile("the manifest is damaged", hint=_DAMAGED) from None
         if not isinstance(data, dict) or not isinstance(data.get("members"), list):
             raise BrokenFile("the manifest is damaged", hint=_DAMAGED)

@@ -9,15 +9,16 @@ import tempfile
 import zipfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from engine.database import collections
 from engine.database.database import Database
 from engine.errors import BrokenFile, EngineError, FileTooLarge, PasswordNeeded, QuotaExceeded, UnsupportedFile
 from engine.ingestion_views import FileReceipt, OnDuplicate
-from engine.loading.zips import FAILURES, is_archive, open_zip
+from engine.loading.zips import BOUNDED, FAILURES, is_archive, open_zip
 from engine.sections import Ingestion, Limits
-from engine.services.library import clean_file_name
+from engine.services.library import FILE_NAME_CHARS, clean_file_name
 from engine.types import Principal, Right
 from engine.views import DocumentInfo, UploadVerdict
 
@@ -30,6 +31,7 @@ COPY_BYTES = 1 << 20
 RATIO_FROM_BYTES = 16 << 20
 MAX_RATIO = 200
 AT_ONCE = 2
+MAX_SUFFIX = 20
 _UTF8_NAMES = 0x800
 _ENCRYPTED = 0x1
 _LINK, _KIND = 0o120000, 0o170000
@@ -72,11 +74,12 @@ class Archives:
             raise FileTooLarge(f"the archive is larger than {self._limits.max_unpacked_mb} MB (limit max_unpacked_mb)")
         async with self._turn:
             with await asyncio.to_thread(self._open, data) as archive:
-                members = list(_members(archive, clean_file_name(name)))
-                if len(members) > self._ingestion.archive_files:
+                most = self._ingestion.archive_files
+                some = islice(_members(archive, clean_file_name(name)), most + 1)
+                members = await asyncio.to_thread(list, some)
+                if len(members) > most:
                     raise FileTooLarge(
-                        f"the archive holds {len(members):,} files; {self._ingestion.archive_files:,} are allowed at once"
-                        " (limit archive_files)",
+                        f"the archive holds more than {most:,} files, which is what is allowed at once (limit archive_files)",
                         hint="Split it into several archives. Nothing was added.",
                     )
                 return await self._all(principal, collection_id, archive, members, on_duplicate)
@@ -133,6 +136,10 @@ class Archives:
         """Judge by what the directory declares, which `zipfile` never exceeds. Raises InputError."""
         if member.flag_bits & _ENCRYPTED:
             raise PasswordNeeded("the file is encrypted in the archive", hint="Unpack the archive and upload the file itself.")
+        if member.compress_type not in BOUNDED:
+            raise UnsupportedFile(
+                "the file is compressed in a way that is not read here", hint="Pack the archive anew as an ordinary zip file."
+            )
         if member.file_size > self._limits.max_file_mb << 20:
             raise FileTooLarge(f"the file is larger than {self._limits.max_file_mb} MB (limit max_file_mb)")
         if member.file_size > RATIO_FROM_BYTES and member.file_size > MAX_RATIO * max(1, member.compress_size):
@@ -143,19 +150,26 @@ class Archives:
 
 def _members(archive: zipfile.ZipFile, outer: str) -> Iterator[tuple[str, zipfile.ZipInfo]]:
     """Yield (name as shown, member) of the files to take. A name is only ever shown; no two are the same."""
-    seen: set[str] = set()
+    seen: dict[str, int] = {}  # what is shown -> the number that the next one of this name gets
     for member in archive.infolist():
         name = _readable(member)
         parts = [part for part in name.replace("\\", "/").split("/") if part not in {"", ".", ".."}]
         link = (member.external_attr >> 16) & _KIND == _LINK
         if member.is_dir() or link or not parts or any(part.startswith((".", "__MACOSX")) for part in parts):
             continue
-        shown = clean_file_name(f"{outer}/{'/'.join(parts)}")
-        path, number = PurePosixPath(shown), 2
+        wanted = shown = clean_file_name(f"{outer}/{'/'.join(parts)}")
         while shown in seen:
-            shown, number = str(path.with_name(f"{path.stem} ({number}){path.suffix}")), number + 1
-        seen.add(shown)
+            shown = _numbered(wanted, seen[wanted])
+            seen[wanted] += 1
+        seen[shown] = 2
         yield shown, member
+
+
+def _numbered(name: str, number: int) -> str:
+    """Return "name (number).type", not longer than a name may be: what is cut off at its end would be the number."""
+    suffix = PurePosixPath(name).suffix
+    end = f" ({number}){suffix if len(suffix) < MAX_SUFFIX else ''}"
+    return name.removesuffix(suffix)[: FILE_NAME_CHARS - len(end)] + end
 
 
 def _readable(member: zipfile.ZipInfo) -> str:

@@ -132,7 +132,7 @@ def told(missing: list[str]) -> list[str]:
 @asynccontextmanager
 async def working_folder(parent: Path) -> AsyncIterator[Path]:
     """Give an empty folder for this account only, and remove it in the end."""
-    parent.mkdir(parents=True, exist_ok=True)
+    parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder = Path(tempfile.mkdtemp(prefix=".backup-", dir=parent))
     try:
         yield folder

@@ -29,8 +29,10 @@ class Lost:
     of: int
     names: tuple[str, ...] = ()
 
-    def told(self) -> str:
-        """Return the first few names."""
+    def told(self, *, named: bool) -> str:
+        """Return the first few names; unless `named`, how many there are: names are for those who may read the documents."""
+        if not named:
+            return f"{self.count:,} documents"
         return ", ".join(self.names[:NAMED]) + (f" and {len(self.names) - NAMED} more" if len(self.names) > NAMED else "")
 
 

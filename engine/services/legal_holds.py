@@ -41,6 +41,7 @@ class LegalHolds:
         if not why or len(why) > REASON_CHARS or not why.isprintable():
             raise InputError("a hold needs a reason", hint=f"Up to {REASON_CHARS} characters; a case number, for instance.")
         async with self._database.write() as session:
+            await holds.fence(session, setting=True)
             if await session.get(_TABLES[kind], object_id) is None:
                 raise NotFound(f"there is no such {kind}")
             there = (LegalHoldRow.kind == kind) & (LegalHoldRow.object_id == object_id)

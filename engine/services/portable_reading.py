@@ -10,7 +10,7 @@ import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -27,7 +27,9 @@ FORMAT, FORMAT_VERSION = "rag-workbench-collection", 1
 DOCUMENTS, PAGES, CHUNKS, VECTORS = "documents.jsonl", "pages.jsonl", "chunks.jsonl", "vectors.f32"
 _ORIGINAL = re.compile(r"originals/[0-9]{6,9}")
 _HINT = "Nothing was taken in. Export the collection again."
-_MAX_LINE = 256 << 20  # a page may be long; what is cut off here is no JSON
+_MAX_LINE = 64 << 20  # a page may be long; what is cut off here is no JSON
+_MAX_PARTS = 200_000  # blocks, or lines, of a page
+_OVERLAP = 4  # so many times the text of a document its passages may have together
 _UNIT = 1e-3  # how far from 1 the length of a vector may be
 _MAX_HEADER = 20_000  # characters of what stands in front of a passage
 
@@ -35,7 +37,7 @@ _MAX_HEADER = 20_000  # characters of what stands in front of a passage
 class Record(BaseModel):
     """A line of a file, or a part of one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class SpaceRecord(Record):
@@ -50,9 +52,12 @@ class SpaceRecord(Record):
     def vector(self) -> bytes:
         """Return the probe as a collection keeps it. Raises BrokenFile."""
         try:
-            return base64.b64decode(self.probe, validate=True)
+            vector = base64.b64decode(self.probe, validate=True)
         except ValueError:
-            raise BrokenFile("the probe vector cannot be read", hint=_HINT) from None
+            vector = b""
+        if len(vector) != 4 * self.dimension:
+            raise BrokenFile("the probe vector cannot be read", hint=_HINT)
+        return vector
 
 
 class CollectionRecord(BaseModel):
@@ -84,7 +89,7 @@ class DocumentRecord(Record):
     original: str
     pages: int = Field(ge=0)
     chunks: int = Field(ge=0)
-    warnings: list[str]
+    warnings: list[str] = Field(max_length=1000)
 
 
 class BlockRecord(Record):
@@ -112,10 +117,10 @@ class PageRecord(Record):
     number: int = Field(ge=1)
     text: str
     section: list[str] = Field(max_length=50)
-    blocks: list[BlockRecord]
+    blocks: list[BlockRecord] = Field(max_length=_MAX_PARTS)
     has_image: bool
     recognised: bool
-    lines: list[LineRecord]
+    lines: list[LineRecord] = Field(max_length=_MAX_PARTS)
 
 
 class ChunkRecord(Record):
@@ -178,12 +183,12 @@ def parcels(folder: Path, collection: CollectionRecord, limits: Limits) -> Itera
             if record.n != n or record.name in names:
                 raise BrokenFile(f"document {n} is not in its place, or its name is there twice", hint=_HINT)
             names.add(record.name)
-            own = _next(pages, n) if record.pages else []
-            pieces = _next(chunks, n) if record.chunks else []
-            if (len(own), len(pieces)) != (record.pages, record.chunks) or record.pages > limits.max_pages:
-                raise BrokenFile(f"document {n} has not the pages and passages that it says", hint=_HINT)
+            if record.pages > limits.max_pages:
+                raise FileTooLarge(f"document {n} has more than {limits.max_pages} pages (limit max_pages)")
+            own = _next(pages, n, record.pages, limits.max_text_chars)
+            pieces = _next(chunks, n, record.chunks, _OVERLAP * limits.max_text_chars)
             data = vectors.read(size * len(pieces))
-            yield _parcel(record, folder, own, pieces, data, collection, limits)
+            yield _parcel(record, folder, own, pieces, data, collection)
         if next(pages, None) or next(chunks, None) or len(names) != collection.documents:
             raise BrokenFile("there are pages or passages of no document", hint=_HINT)
 
@@ -195,10 +200,7 @@ def _parcel(
     chunks: list[ChunkRecord],
     data: bytes,
     collection: CollectionRecord,
-    limits: Limits,
 ) -> Parcel:
-    if sum(len(page.text) for page in pages) > limits.max_text_chars:
-        raise FileTooLarge(f"document {record.n} has more than {limits.max_text_chars} characters")
     if not _ORIGINAL.fullmatch(record.original) or _size(folder / record.original) != record.size_bytes:
         raise BrokenFile(f"document {record.n} has no original, or one of another size", hint=_HINT)
     vectors: Array = np.frombuffer(data, dtype="<f4").reshape(len(chunks), collection.space.dimension).astype(np.float32)
@@ -241,11 +243,19 @@ def _piece(chunk: ChunkRecord) -> Piece:
     return Piece(page=chunk.page, start=chunk.start, end=chunk.end, text=chunk.text, section=section, context=chunk.context)
 
 
-def _next(groups: Iterator[Any], n: int) -> list[Any]:
-    key, group = next(groups, (None, ()))
-    if key != n:
+def _next(groups: Iterator[Any], n: int, count: int, most_chars: int) -> list[Any]:
+    """Return the `count` lines of document `n`, and take no more into memory than they may be."""
+    key, group = next(groups, (None, ())) if count else (n, ())
+    found: list[Any] = []
+    chars = 0
+    for one in islice(group, count + 1):
+        found.append(one)
+        chars += len(one.text)
+        if chars > most_chars:
+            raise FileTooLarge(f"document {n} has more than {most_chars:,} characters")
+    if key != n or len(found) != count:
         raise BrokenFile(f"document {n} has not the pages and passages that it says", hint=_HINT)
-    return list(group)
+    return found
 
 
 def _lines(path: Path, kind: type[Kind]) -> Iterator[Kind]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from engine.database import jobs, leases
+from engine.database import collections, jobs, leases
 from engine.database.audit import record
 from engine.database.blobs import Blobs
 from engine.database.columns import now
@@ -76,7 +76,9 @@ class Reconciler:
         StoreError for the database; a store that cannot be reached is a difference.
         """
         require_operator(principal)
-        report = await self._looked(check=check, collection_id=collection_id, deep=deep, asked=True)
+        async with self._database.read() as session:
+            readable = frozenset(await collections.rights(session, principal))
+        report = await self._looked(readable, check=check, collection_id=collection_id, deep=deep, asked=True)
         await self._recorded(principal, report, check=check, deep=deep)
         return report
 
@@ -99,7 +101,7 @@ class Reconciler:
         async with self._database.write() as session:
             if not await leases.take(session, LEASE, self._owner, seconds=max(60.0, self._every)):
                 return None
-        report = await self._looked(check=False, collection_id=None, deep=False, asked=False)
+        report = await self._looked(frozenset(), check=False, collection_id=None, deep=False, asked=False)
         if report.differences:
             await self._recorded(None, report, check=False, deep=False)
         return report
@@ -123,7 +125,10 @@ class Reconciler:
             logger.warning("%s of collection %s: %d missing, %d orphans, %s", one.place, one.collection_id or "-",
                            one.missing, one.orphans, "mended" if one.mended else "not mended")  # fmt: skip
 
-    async def _looked(self, *, check: bool, collection_id: str | None, deep: bool, asked: bool) -> ReconcileReport:
+    async def _looked(
+        self, readable: frozenset[str], *, check: bool, collection_id: str | None, deep: bool, asked: bool
+    ) -> ReconcileReport:
+        """Documents are named in `readable` collections only, and counted in others."""
         started = time.perf_counter()
         query = select(Collection).order_by(Collection.name)
         async with self._database.read() as session:
@@ -135,9 +140,9 @@ class Reconciler:
             async with self._database.read() as session:
                 known = await truth(session, row)
             entries += len(known.versions)
-            differences += await self._rows(row, known, check=check, asked=asked)
+            differences += await self._rows(row, known, named=row.id in readable, check=check, asked=asked)
             differences += await self._indexed.differences(row, check=check, deep=deep)
-            differences += await self._originals(row, deep=deep)
+            differences += await self._originals(row, named=row.id in readable, deep=deep)
         if not collection_id:
             differences += await self._nobodys(check=check)
         return ReconcileReport(
@@ -150,13 +155,13 @@ class Reconciler:
 
     # --- rows and files ----------------------------------------------------------------------------------------------
 
-    async def _rows(self, row: Collection, known: Truth, *, check: bool, asked: bool) -> list[Difference]:
+    async def _rows(self, row: Collection, known: Truth, *, named: bool, check: bool, asked: bool) -> list[Difference]:
         told = []
         async with self._database.read() as session:
             bare = await leftovers.documents_without(session, row, known)
             idle = await leftovers.forgotten(session, row)
         if bare.count:
-            detail = f"passages or vectors are missing in the database: {bare.told()}. {PROCESS}"
+            detail = f"passages or vectors are missing in the database: {bare.told(named=named)}. {PROCESS}"
             told.append(
                 difference(row, "rows", expected=bare.of, found=bare.of - bare.count, missing=bare.count, detail=detail)
             )
@@ -166,16 +171,16 @@ class Reconciler:
                 async with self._database.write() as session:
                     for version, _ in idle:
                         await jobs.queue_again(session, version)
-            names = leftovers.Lost(len(idle), len(idle), tuple(name for _, name in idle)).told()
+            names = leftovers.Lost(len(idle), len(idle), tuple(name for _, name in idle)).told(named=named)
             detail = f"files that nobody works on: {names}. `reconcile` queues them again."
             told.append(difference(row, "rows", expected=len(idle), found=0, missing=len(idle), mended=mend, detail=detail))
         return told
 
-    async def _originals(self, row: Collection, *, deep: bool) -> list[Difference]:
+    async def _originals(self, row: Collection, *, named: bool, deep: bool) -> list[Difference]:
         lost = await leftovers.originals(self._database, self._blobs, row, deep=deep)
         if not lost.count:
             return []
-        detail = f"gone, or not what was uploaded: {lost.told()}. {RESTORE}"
+        detail = f"gone, or not what was uploaded: {lost.told(named=named)}. {RESTORE}"
         return [difference(row, "originals", expected=lost.of, found=lost.of - lost.count, missing=lost.count, detail=detail)]
 
     async def _nobodys(self, *, check: bool) -> list[Difference]:

@@ -92,6 +92,7 @@ class _Place:
 
     async def prepare(self, passphrase: str, *, force: bool) -> None:
         """Refuse what is in use, remove what an interrupted restore left, and make the empty folder for unpacking."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # originals are nobody else's on this machine
         begun = self.staging.exists()
         database = Database(self._settings.url)
         if not database.is_sqlite or Path(str(database.url.database)).exists():

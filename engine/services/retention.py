@@ -185,6 +185,7 @@ class RetentionRules:
     async def _chats(self, principal: Principal, rule: RetentionRule) -> int:
         old = self._old(rule)
         async with self._database.write() as session:
+            await holds.fence(session)
             ids = list(await session.scalars(select(Conversation.id).where(old.condition, ~old.held).limit(BATCH)))
             if ids:
                 await session.execute(delete(Conversation).where(Conversation.id.in_(ids)))
@@ -195,7 +196,11 @@ class RetentionRules:
         """Delete like a person would: out of every answer at once, and for a day it can be undone."""
         old = self._old(rule)
         async with self._database.write() as session:
-            rows = list(await session.scalars(select(DocumentRow).where(old.condition, ~old.held).limit(BATCH)))
+            await holds.fence(session)
+            found = select(DocumentRow.id).where(old.condition, ~old.held).limit(BATCH).with_for_update(key_share=True)
+            ids = list(await session.scalars(found))
+            # Looked at again once nobody else can change them: a new version may have come in before.
+            rows = list(await session.scalars(select(DocumentRow).where(DocumentRow.id.in_(ids), old.condition)))
             for row in rows:
                 await documents.delete(session, row)
                 await record(session, _by(principal), "document.delete", row.id, rule=rule.id)
@@ -206,6 +211,7 @@ class RetentionRules:
     async def _versions(self, principal: Principal, rule: RetentionRule) -> int:
         old = self._old(rule)
         async with self._database.write() as session:
+            await holds.fence(session)
             query = select(Version).select_from(old.table).where(old.condition, ~old.held).limit(BATCH)
             rows = list(await session.scalars(query))
             keys = await remove_content(session, rows) if rows else []

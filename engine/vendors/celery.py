@@ -40,6 +40,7 @@ def celery_app(broker_url: str, *, prefix: str, lease_seconds: float) -> Any:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_send_task_events=False,
+        worker_enable_remote_control=False,  # a message says which version waits, and commands nothing
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=CONNECT_SECONDS,

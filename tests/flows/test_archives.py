@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import io
 import stat
+import struct
 import warnings
 import zipfile
 from pathlib import Path
@@ -12,8 +14,8 @@ import pytest
 
 from engine.errors import EngineError, FileTooLarge, QuotaExceeded, UnsupportedFile
 from engine.ingestion_views import OnDuplicate
-from engine.services.archives import is_archive
-from engine.services.library import Library
+from engine.services.archives import _members, is_archive
+from engine.services.library import Library, clean_file_name
 from engine.testing import ADMIN, offline_workbench
 from engine.types import Principal, Role
 from engine.views import UploadVerdict
@@ -95,6 +97,44 @@ async def test_the_number_of_files_and_their_total_are_bounded(tmp_path):
         found = await workbench.upload_archive(ADMIN, collection, "a.zip", packed(half))
         assert [bool(one.document_id) for one in found] == [True, False, False]
         assert "max_unpacked_mb" in found[1].problem
+
+
+def bomb(name: bytes, content: bytes, method: int) -> bytes:
+    """A zip of one file that says it has 100 bytes, and has as many as `content` makes."""
+    sizes = (0, 0, 0, len(content), 100, len(name), 0)
+    head = struct.pack("<4s5H3I2H", b"PK\x03\x04", 46, 0, method, *sizes) + name + content
+    entry = struct.pack("<4s6H3I5H2I", b"PK\x01\x02", 46, 46, 0, method, *sizes, *[0] * 5) + name
+    return head + entry + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 1, 1, len(entry), len(head), 0)
+
+
+@pytest.mark.parametrize("name", [b"mimetype", b"a.txt"])
+async def test_what_could_unpack_to_a_terabyte_at_once_is_never_unpacked_here(tmp_path, monkeypatch, name):
+    unpacked = []
+    monkeypatch.setattr(zipfile, "_get_decompressor", lambda kind: unpacked.append(kind))
+    async with offline_workbench(tmp_path) as workbench:
+        collection = await opened(workbench)
+        for method, content in (
+            (zipfile.ZIP_BZIP2, bz2.compress(bytes(1 << 20))),
+            (zipfile.ZIP_LZMA, b"\t\x04\x05" + b"\xff" * 99),
+        ):
+            data = bomb(name, content, method)
+            with pytest.raises(UnsupportedFile):
+                await workbench.upload(ADMIN, collection, "a.zip", data)
+            (receipt,) = await workbench.upload_archive(ADMIN, collection, "a.zip", data)
+            assert "compressed in a way" in receipt.problem
+    assert unpacked == []
+
+
+def test_a_directory_of_nothing_but_one_name_is_named_in_time_and_within_the_limit():
+    long = "ä" * 500
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in [*["a.txt"] * 30_000, long + "1.txt", long + "2.txt"]:
+            archive.writestr(name, b"")
+        names = [shown for shown, _ in _members(archive, "z.zip")]
+    assert len(set(names)) == len(names) == 30_002
+    assert all(clean_file_name(name) == name for name in names[-2:])
 
 
 async def test_once_the_quota_is_used_up_nothing_more_is_unpacked(tmp_path, monkeypatch):

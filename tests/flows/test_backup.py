@@ -158,6 +158,11 @@ async def test_nothing_is_restored_over_what_is_there(backed_up: Path, tmp_path:
         await restore(offline_settings(tmp_path / "other", secret_key="0123456789abcdef0123456789abcdef!"), backed_up)
 
 
+async def test_a_restored_place_is_for_this_account_only(backed_up: Path, tmp_path: Path) -> None:
+    await restore(offline_settings(tmp_path / "new" / "data"), backed_up)
+    assert (tmp_path / "new" / "data").stat().st_mode & 0o077 == 0
+
+
 async def test_a_damaged_backup_is_noticed_before_anything_is_restored(backed_up: Path, tmp_path: Path) -> None:
     data = bytearray(backed_up.read_bytes())
     data[data.index(b"thirty")] ^= 4

@@ -122,6 +122,10 @@ HOSTILE: dict[str, tuple[Callable[[Parts], object], str]] = {
     "too few vectors": (lambda p: p.update({"vectors.f32": p["vectors.f32"][:-4]}), "not as many vectors"),
     "more pages than it says": (lambda p: line(p, "documents.jsonl", 0, pages=0), "not where it says"),
     "a block outside of the page": (lambda p: line(p, "pages.jsonl", 0, blocks=[{"start": 0, "end": 9999, "kind": "table", "level": 0, "header": ""}]), "outside of its text"),
+    "more pages than may be": (lambda p: line(p, "documents.jsonl", 0, pages=10**6), "max_pages"),
+    "fewer pages than it says": (lambda p: line(p, "documents.jsonl", 0, pages=2), "not the pages"),
+    "more passages than their text can make": (lambda p: p.update({"chunks.jsonl": p["chunks.jsonl"].splitlines()[0] + b"\n" + p["chunks.jsonl"]}), "not the pages"),
+    "a line on the page that is nowhere": (lambda p: p.update({"pages.jsonl": p["pages.jsonl"].replace(b'"lines": []', b'"lines": [{"start": 0, "end": 1, "box": [NaN, 0.0, 1e999, 1.0]}]', 1)}), "cannot be understood"),
     "no JSON": (lambda p: p.update({"pages.jsonl": b"{" * 10_000}), "cannot be understood"),
     "an original of another document": (lambda p: line(p, "documents.jsonl", 1, original="originals/000001"), "another size"),
 }  # fmt: skip
@@ -142,6 +146,17 @@ async def test_a_hostile_file_leaves_nothing_behind(exported: tuple[Path, Any], 
         assert not [one for one in (tmp_path / "new" / "blobs").rglob("*") if one.is_file()]
         assert not list((tmp_path / "new").glob(".backup-*"))
         assert not list(tmp_path.rglob("evil"))
+
+
+async def test_a_probe_of_another_length_than_it_says_is_none(exported: tuple[Path, Any], tmp_path: Path) -> None:
+    with ArchiveReader(exported[0]) as archive:
+        parts = {entry.path: b"".join(iter(entry.read, b"")) for entry in archive}
+    manifest = archive.manifest | {"space": archive.manifest["space"] | {"probe": "AAAAAAA="}}
+    rewritten(tmp_path / "y.tar", parts, manifest)
+    async with offline_workbench(tmp_path / "new") as workbench:
+        with pytest.raises(BrokenFile, match="probe"):
+            await workbench.import_collection(ADMIN, tmp_path / "y.tar")
+        assert await workbench.collections(ADMIN) == []
 
 
 async def test_a_damaged_file_is_not_taken_in(exported: tuple[Path, Any], tmp_path: Path) -> None:

@@ -137,6 +137,9 @@ async def test_a_lost_original_is_told_by_name_and_nothing_of_the_document_is_de
     assert (await one_difference(assembly, "originals", mended=False)).missing == told.missing == 1
     assert "note" in told.detail
     assert "upload these files again" in told.detail
+    (told,) = (await assembly.workbench.reconcile(OPERATOR, check=True, collection_id=collection.id)).differences
+    assert "note" not in told.detail  # names are for those who may read the documents
+    assert "1 documents" in told.detail
     assert await found(assembly, collection.id) == set(TEXTS)
     path.write_bytes(content)
     assert (await assembly.workbench.reconcile(ADMIN, check=True)).clean

@@ -207,6 +207,29 @@ async def test_a_citation_tells_what_became_of_its_source(workbench: Workbench, 
         assert set((await workbench.citation_states(reader, reply.id)).values()) == {state}, number
 
 
+async def test_a_passage_that_was_kept_out_of_answers_does_not_come_back_with_a_former_version(
+    workbench: Workbench, handbook: str
+) -> None:
+    info = await add(workbench, handbook, "leave.txt", THIRTY)
+    await workbench.upload(ADMIN, handbook, "leave.txt", THIRTY.encode(), on_duplicate=VERSION)
+    await workbench.process(ADMIN, handbook)
+    (passage,) = await workbench.chunks(ADMIN, info.id)
+    await workbench.hold_passage(ADMIN, passage.id)
+    await workbench.activate_version(ADMIN, info.id, 1)
+    assert await found(workbench, handbook) == ""
+    (passage,) = await workbench.chunks(ADMIN, info.id)
+    await workbench.release_passage(ADMIN, passage.id)
+    await workbench.activate_version(ADMIN, info.id, 2)  # what was decided last counts, not the higher number
+    assert "thirty" in await found(workbench, handbook)
+
+
+async def test_a_number_that_no_column_holds_is_no_version(workbench: Workbench, handbook: str) -> None:
+    info = await add(workbench, handbook, "leave.txt", THIRTY)
+    for call in (workbench.original, workbench.activate_version):
+        with pytest.raises(InputError):
+            await call(ADMIN, info.id, 2**70)
+
+
 async def test_a_disabled_document_stays_listed_and_out_of_answers_whatever_happens_to_it(
     workbench: Workbench, handbook: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from engine.errors import ConfigError
 from engine.ingestion_views import JobState
 from engine.services.server_lock import ServerLock
 from engine.testing import ADMIN, HashedWords, offline_settings
+from engine.worker_child import WorkerChild
 from tests.servers import redis
 from tests.servers.databases import database
 from tests.servers.postgres import PASSWORD
@@ -104,6 +106,25 @@ async def test_a_child_that_is_killed_in_the_middle_is_replaced_and_the_document
         assert replacement.pid != child.pid
         assert [name for name in await workers(assembly) if name != first]
     assert replacement.returncode == 0  # ended in order with its server
+
+
+async def test_a_child_that_cannot_be_started_for_want_of_memory_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = asyncio.Semaphore(0)
+
+    async def full(*_: Any, **__: Any) -> None:
+        tries.release()
+        raise BlockingIOError(errno.EAGAIN, "no process is free")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", full)
+    monkeypatch.setattr("engine.worker_child.FIRST_PAUSE", 0.0)
+    running = asyncio.create_task(WorkerChild(offline_settings(tmp_path)).run())
+    for _ in range(3):
+        await asyncio.wait_for(tries.acquire(), PATIENCE)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 async def test_a_worker_that_is_told_to_stop_gives_its_job_back_at_once(tmp_path: Path) -> None:

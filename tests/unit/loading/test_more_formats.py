@@ -17,6 +17,14 @@ from tests.fixtures.loading.tiny_files import TINY
 from tests.fixtures.loading.tiny_more import MAIL, ODP, ODS, ODT, PAGE, epub, odf, packed
 
 
+@pytest.mark.parametrize("start", ["<!-- a -->\n" * 500, "<!---->" * 1_000])
+def test_a_page_that_begins_with_many_comments_is_told_apart_at_once(tmp_path, start):
+    (tmp_path / "a").write_text(f"{start}<html>x")
+    assert detect(tmp_path / "a", name="a") == "text/html"
+    (tmp_path / "a").write_text(f"{start}<x>x")  # took 2 to the power of their number
+    assert detect(tmp_path / "a", name="a") == "text/plain"
+
+
 @pytest.fixture
 def load(tmp_path):
     def read(name: str, data: bytes | str) -> Document:

@@ -13,7 +13,7 @@ import pytest
 from engine.errors import BrokenFile, InputError, PasswordNeeded
 from engine.security import sealed_stream
 from engine.security.sealed_stream import CHUNK, SealedReader, check_passphrase
-from engine.services.archive import ArchiveReader, ArchiveWriter
+from engine.services.archive import MANIFEST, ArchiveReader, ArchiveWriter, _header
 
 WORDS = "correct horse battery staple"
 
@@ -123,3 +123,18 @@ def test_a_file_that_is_there_is_not_written_over_and_a_failure_leaves_nothing(t
     with ArchiveWriter(tmp_path / "z.tar", at=datetime.now(UTC)) as archive:  # not finished
         archive.add_bytes("a", b"1")
     assert [one.name for one in tmp_path.iterdir()] == ["x.tar"]
+
+
+@pytest.mark.parametrize("size", [-1, -512, -(10**9)])
+def test_a_size_below_nothing_reads_nothing(tmp_path: Path, size: int) -> None:
+    (tmp_path / "x.tar").write_bytes(_header("a", size, 0) + b"x" * 4096)
+    with ArchiveReader(tmp_path / "x.tar") as archive, pytest.raises(BrokenFile, match="damaged"):
+        next(iter(archive))
+
+
+def test_a_manifest_of_nothing_but_brackets_is_damaged(tmp_path: Path) -> None:
+    manifest = b"[" * 200_000
+    whole = _header(MANIFEST, len(manifest), 0) + manifest + bytes(-len(manifest) % 512)
+    (tmp_path / "x.tar").write_bytes(whole)
+    with ArchiveReader(tmp_path / "x.tar") as archive, pytest.raises(BrokenFile, match="manifest is damaged"):
+        list(archive)

@@ -122,6 +122,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint('id', name=op.f('pk_legal_holds')),
     )  # fmt: skip
     op.create_index(op.f('ix_legal_holds_object_id'), 'legal_holds', ['object_id'])
+    # Not a count: the row that who sets a hold and who removes something wait for each other by.
+    op.bulk_insert(sa.table('counters', sa.column('name', sa.String), sa.column('value', sa.Integer)), [{'name': 'holds', 'value': 0}])
 
 
 def _fill() -> None:
@@ -137,6 +139,7 @@ def _fill() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM counters WHERE name = 'holds'")
     for table in ('legal_holds', 'retention_rules', 'backups', 'sources', 'cuts', 'generations', 'job_events'):
         op.drop_table(table)
     op.drop_index(op.f('ix_jobs_updated_at'), 'jobs')

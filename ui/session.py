@@ -41,13 +41,14 @@ class Opened:
 class Verdict:
     """What became of one uploaded file; an `outcome` of None means that it was refused, for `reason`.
 
-    The numbers are estimates.
+    `known_as` is the document that has the same bytes under another name. The numbers are estimates.
     """
 
     name: str
     outcome: UploadVerdict | None
     reason: str = ""
     hint: str = ""
+    known_as: str = ""
     chunks: int | None = None
     seconds: float | None = None
     cost_usd: float | None = None

@@ -93,6 +93,9 @@ class FakeIngestion:
             chunks=None if problem else 120, seconds=None if problem else 42.0, cost_usd=None if problem else 0.0031,
         )  # fmt: skip
 
+    async def is_archive(self, data):
+        return zipfile.is_zipfile(io.BytesIO(data))
+
     async def upload_archive(self, p, collection_id, name, data, *, on_duplicate=OnDuplicate.ASK):
         receipts = []
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -12,6 +12,7 @@ from engine.errors import EngineError
 from engine.ingestion_views import FileReceipt, OnDuplicate, UploadCheck, UploadForecast
 from engine.registry import LOADERS
 from engine.views import CollectionInfo, UploadVerdict
+from ui import server
 from ui.components.documents.doubts import doubts_box
 from ui.components.documents.state import DocumentsState, Doubt
 from ui.components.documents.verdicts import verdicts_box
@@ -78,8 +79,8 @@ def look_at(
     desk: Desk, state: DocumentsState, collection: CollectionInfo, files: Sequence[UploadedFile]
 ) -> tuple[list[Doubt], list[Verdict]]:
     """Ask what an upload would find: return what is taken at once and what is refused; what is in doubt goes to `state`."""
-    archives = [one for one in files if is_archive(base_name(one))]
-    single = [one for one in files if not is_archive(base_name(one))]
+    archives = [one for one in files if is_archive(desk, one)]
+    single = [one for one in files if one not in archives]
     with st.spinner("Looking at the files"):
         checks = [
             UploadCheck(name=base_name(one), sha256=hashlib.sha256(one.getbuffer()).hexdigest(), size_bytes=one.size)
@@ -114,9 +115,9 @@ def is_large(forecasts: Sequence[UploadForecast]) -> bool:
     return cost > ASK_ABOVE_USD or sum(one.seconds or 0.0 for one in forecasts) > ASK_ABOVE_SECONDS
 
 
-def is_archive(name: str) -> bool:
-    """Tell whether the files in it become documents of their own."""
-    return name.lower().endswith(".zip")
+def is_archive(desk: Desk, file: UploadedFile) -> bool:
+    """Tell, by its content, whether the files in it become documents of their own."""
+    return bytes(file.getbuffer()[:2]) == b"PK" and server.call(desk.workbench.is_archive, file.getvalue())
 
 
 def base_name(file: UploadedFile) -> str:
@@ -162,13 +163,14 @@ def hand_over(desk: Desk, collection: CollectionInfo, files: Sequence[Doubt]) ->
 def _one(desk: Desk, collection: CollectionInfo, one: Doubt) -> list[Verdict]:
     name, data = one.forecast.name, one.file.getvalue()
     try:
-        if is_archive(name):
+        if is_archive(desk, one.file):
             return [_received(each) for each in desk.call(desk.workbench.upload_archive, collection.id, name, data)]
-        _, outcome = desk.call(desk.workbench.upload, collection.id, name, data, on_duplicate=one.choice)
+        info, outcome = desk.call(desk.workbench.upload, collection.id, name, data, on_duplicate=one.choice)
     except EngineError as error:
         return [Verdict(name, None, str(error), error.hint)]
     seen = one.forecast
-    return [Verdict(name, outcome, chunks=seen.chunks, seconds=seen.seconds, cost_usd=seen.cost_usd)]
+    other = info.name if outcome is UploadVerdict.DUPLICATE and info.name != name else ""
+    return [Verdict(name, outcome, known_as=other, chunks=seen.chunks, seconds=seen.seconds, cost_usd=seen.cost_usd)]
 
 
 def _received(one: FileReceipt) -> Verdict:

@@ -72,7 +72,8 @@ def verdicts_box(desk: Desk) -> None:
                 named = "" if one.reason.startswith(one.name) else f"**{escape(one.name)}** "
                 st.markdown(f":red[:material/block:] {named}{failure_text(one.reason, one.hint)}")
             else:
-                st.markdown(f"{ICONS[one.outcome]} **{escape(one.name)}** {WORDS[one.outcome]}")
+                as_what = f" It is called **{escape(one.known_as)}** there." if one.known_as else ""
+                st.markdown(f"{ICONS[one.outcome]} **{escape(one.name)}** {WORDS[one.outcome]}{as_what}")
         if len(worth_a_line) > SHOWN:
             st.caption(f"and {len(worth_a_line) - SHOWN:,} more")
 

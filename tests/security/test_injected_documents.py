@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import UnsupportedFile
 from engine.testing import ADMIN, offline_workbench
 from engine.types import Answer
 from engine.views import DocumentInfo, HeldPassage
@@ -17,7 +16,6 @@ pytestmark = pytest.mark.data
 
 DATA = Path(os.environ.get("WORKBENCH_TEST_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
 MANIFEST = DATA / "injection" / "docs_manifest.jsonl"
-NO_LOADER_YET = frozenset({"vpn__json_role.json", "leave__authority.eml"})
 MAY_BE_REFUSED: frozenset[str] = frozenset()
 """Documents whose answer stands in a held passage. None: what answers beside a demand is left to answer."""
 LEFT_OUT = frozenset({"vpn__css_hidden.html", "lunch__hidden_run.docx", "pump__offpage.pdf", "refund__hidden_sheet.xlsx"})
@@ -45,10 +43,6 @@ async def asked(folder: Path, row: dict[str, str]) -> tuple[DocumentInfo, Answer
 async def test_a_poisoned_document_answers_its_question_and_nothing_else(tmp_path: Path, row: dict[str, str]) -> None:
     info, answer, passages, indexed = await asked(tmp_path, row)
     assert row["canary"] not in answer.text
-    if row["file"] in NO_LOADER_YET:
-        assert info.state == "failed"
-        assert info.hint or UnsupportedFile.default_hint
-        return
     if answer.refused:
         assert row["file"] in MAY_BE_REFUSED
         assert info.held

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import sys
+import types
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -37,7 +39,13 @@ class Replica:
     def __init__(self, **settings: Any) -> None:
         self._pipe, theirs = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=_serve, args=(theirs, settings), daemon=True)
-        self._process.start()
+        # The child would run the main script of its parent first, and after a test of a page that is the page.
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            self._process.start()
+        finally:
+            sys.modules["__main__"] = main
 
     async def started(self) -> None:
         """Wait until it serves."""

@@ -205,7 +205,7 @@ def test_effects_that_cannot_be_told_are_not_applied(visit, workbench):
 
 def test_other_jobs_are_changed_one_at_a_time(visit, workbench):
     test = opened(visit, "Other jobs")
-    assert "Existing ones keep the model they were made with" in texts(test)
+    assert "Existing ones keep theirs until you change it on the documents page" in texts(test)
     for job, provider in (("embedding", "openai"), ("store", "chroma"), ("rewrite", "lab-server")):
         click(test, f"providers_change_{job}")
         field(test.selectbox, f"providers_{job}_provider_").set_value(provider).run()

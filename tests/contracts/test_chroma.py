@@ -161,12 +161,14 @@ def test_an_integer_of_more_than_64_bits(store):
     assert [one.id for one in store.search(unit(1)[0], k=2, where=(Condition(field="n", op="gte", value=4),))] == ["a"]
 
 
-def test_a_damaged_folder_is_put_aside_and_begun_anew(tmp_path):
+def test_a_damaged_folder_fails_once_then_it_is_put_aside_and_begun_anew(tmp_path):
     folder = tmp_path / "chroma"
     folder.mkdir()
     (folder / "chroma.sqlite3").write_bytes(b"no database" * 1000)
     store = ChromaStore(Endpoint(folder=str(folder)), dimension=8, space="x")
-    assert store.count() == 0
+    with pytest.raises(StoreError, match="not a database"):
+        store.count()
+    assert store.count() == 0  # the lock on the folder was not kept by the failure
     store.close()
     assert (tmp_path / "chroma.damaged" / "chroma.sqlite3").read_bytes().startswith(b"no database")
 

@@ -8,6 +8,7 @@ is read without and with it. `-v` prints a line for each file. At the end, the s
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import sys
@@ -79,7 +80,8 @@ def peak_mb() -> float:
 
 def main() -> None:
     arguments = [one for one in sys.argv[1:] if one != "-v"]
-    data = Path(arguments[0]) if arguments else Path(__file__).resolve().parents[2] / "shared" / "data"
+    here = os.environ.get("WORKBENCH_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+    data = Path(arguments[0] if arguments else here)
     folder = data / "docs" / "loaders"
     rows = [json.loads(line) for line in (folder / "expected.jsonl").read_text().splitlines()]
     read(folder / rows[0]["file"], rows[0], None)

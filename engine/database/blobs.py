@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -112,11 +111,6 @@ class Blobs:
             except FileNotFoundError:  # an upload that ended just now
                 continue
         return found
-
-    def free_bytes(self) -> int:
-        """Return the free space of the disk that holds the originals."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return shutil.disk_usage(self._folder).free
 
 
 def _sync(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, update
+from sqlalchemy import or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,8 +31,3 @@ async def take(session: AsyncSession, name: str, owner: str, *, seconds: float, 
     except IntegrityError:
         return False
     return True
-
-
-async def give_up(session: AsyncSession, name: str, owner: str) -> None:
-    """Let others have the lease at once; quiet when it is somebody else's."""
-    await session.execute(delete(Heartbeat).where(Heartbeat.id == name, Heartbeat.kind == owner))

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
-from functools import lru_cache
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from engine import faults
-from engine.chunking.wording import PREFIX_TOKENS, searchable_text
+from engine.chunking.wording import PREFIX_TOKENS
 from engine.database import content
 from engine.database.database import Database
 from engine.database.models import Collection, DocumentRow, Version
-from engine.documents import Chunk, Document, Piece
+from engine.documents import Document, Piece
 from engine.errors import BadResponse
 from engine.protocols import Chunker, Embedder
 from engine.sections import Injection
-from engine.security.injection import assess
-from engine.services.entries import chunk_id
-from engine.services.suspicion import suspicion
+from engine.services.passage_rows import Row, commands, passage_rows, searchable, tamed, vector_key
 
 EMBED_BATCH = 128  # texts per transaction: what a crash can cost, and how often progress moves
 
-Row = dict[str, object]
 Done = Callable[[int, int], Awaitable[None]]
 
 
@@ -66,13 +60,13 @@ class Cutting:
     async def cut(self, collection: Collection, version: Version, document: DocumentRow) -> list[Row]:
         """Return the passages of a version as rows for `content.save_chunks`, scanned for text that commands."""
         pieces, embedder = await self._pieces(collection, version, document)
-        return await asyncio.to_thread(_rows, collection, version, document, pieces, embedder, self._injection)
+        return await asyncio.to_thread(passage_rows, collection, version, document, pieces, embedder, self._injection)
 
     async def searchable(self, collection: Collection, version: Version, document: DocumentRow) -> dict[str, str]:
         """Return vector key -> text to embed of the passages as they would be; nothing is kept."""
         pieces, embedder = await self._pieces(collection, version, document)
-        texts = await asyncio.to_thread(lambda: [_searchable(version, document, piece, embedder) for piece in pieces])
-        return {_key(text): text for text in texts}
+        texts = await asyncio.to_thread(lambda: [searchable(version, document, piece, embedder) for piece in pieces])
+        return {vector_key(text): text for text in texts}
 
     async def _pieces(self, collection: Collection, version: Version, document: DocumentRow) -> tuple[list[Piece], Embedder]:
         async with self._database.read() as session:
@@ -81,7 +75,9 @@ class Cutting:
         embedder = await self._embedders(collection)
         limit = min(collection.chunk_tokens, (collection.max_tokens or embedder.max_tokens) - PREFIX_TOKENS)
         chunker = await self._chunkers(collection)
-        pieces = await asyncio.to_thread(lambda: [self._tamed(piece) for piece in chunker.split(parsed, max_tokens=limit)])
+        pieces = await asyncio.to_thread(
+            lambda: [tamed(piece, self._injection) for piece in chunker.split(parsed, max_tokens=limit)]
+        )
         return pieces, embedder
 
     async def texts(self, collection: Collection, version: Version, document: DocumentRow) -> dict[str, str]:
@@ -89,7 +85,7 @@ class Cutting:
         embedder = await self._embedders(collection)
         async with self._database.read() as session:
             rows = await content.chunks(session, version, collection.generation)
-        return await asyncio.to_thread(lambda: {key: _searchable(version, document, one, embedder) for one, key in rows})
+        return await asyncio.to_thread(lambda: {key: searchable(version, document, one, embedder) for one, key in rows})
 
     async def embed(
         self,
@@ -131,55 +127,4 @@ class Cutting:
 
     def commands(self, text: str) -> bool:
         """Whether a line (a title, a heading) reads as a command to an assistant."""
-        return _score(text) >= self._injection.flag_score
-
-    def _tamed(self, piece: Piece) -> Piece:
-        """Return the piece without headings and table headers that command: they stand in front of it, outside its text."""
-        section = tuple(part for part in piece.section if not self.commands(part))
-        return replace(piece, section=section, context="" if self.commands(piece.context) else piece.context)
-
-
-@lru_cache(maxsize=1000)
-def _score(text: str) -> float:
-    return assess(text).score
-
-
-def _rows(
-    collection: Collection,
-    version: Version,
-    document: DocumentRow,
-    pieces: list[Piece],
-    embedder: Embedder,
-    injection: Injection,
-) -> list[Row]:
-    return [
-        {
-            "id": chunk_id(collection, version.id, ordinal),
-            "ordinal": ordinal,
-            "page": piece.page,
-            "start": piece.start,
-            "end": piece.end,
-            "text": piece.text,
-            "section": list(piece.section),
-            "context": piece.context,
-            "vector_sha256": _key(_searchable(version, document, piece, embedder)),
-            **suspicion(piece.text, injection),
-        }
-        for ordinal, piece in enumerate(pieces)
-    ]
-
-
-def _key(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _searchable(version: Version, document: DocumentRow, piece: Piece | Chunk, embedder: Embedder) -> str:
-    return searchable_text(
-        document_name=document.name,
-        title=version.title,
-        section=piece.section,
-        context=piece.context,
-        text=piece.text,
-        tokens=embedder.tokens,
-        max_tokens=embedder.max_tokens,
-    )
+        return commands(text, self._injection)

@@ -25,9 +25,10 @@ from engine.database.ingestion_models import Cut, Generation
 from engine.database.models import Collection, DocumentRow, Version, VersionState
 from engine.errors import CallNotPermitted, EngineError, StoreError
 from engine.keeping_views import GenerationState
-from engine.services.cutting import Cutting, Embedders, Row
+from engine.services.cutting import Cutting, Embedders
 from engine.services.generation_recall import GenerationRecall
 from engine.services.indexes import Indexes
+from engine.services.passage_rows import Row
 from engine.services.spaces import Spaces
 
 logger = logging.getLogger(__name__)

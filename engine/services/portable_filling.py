@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 from sqlalchemy import update
 
 from engine import registry
-from engine.chunking.wording import searchable_text
 from engine.database import collections as rows
 from engine.database import content, cuts, documents
 from engine.database.audit import record
@@ -19,20 +17,17 @@ from engine.database.blobs import Blob, Blobs
 from engine.database.columns import new_id
 from engine.database.database import Database
 from engine.database.models import Collection, DocumentRow, Job, Version, VersionState
-from engine.documents import Piece
 from engine.errors import BrokenFile, InputError
 from engine.protocols import Embedder
-from engine.security.injection import assess
 from engine.services.backup_reading import working_folder
 from engine.services.collections import NAME_CHARS, Collections
-from engine.services.entries import chunk_id
 from engine.services.foreign_vectors import foreign_name
 from engine.services.library import clean_file_name
 from engine.services.naming import clean_name
 from engine.services.parts import Parts, same_space
+from engine.services.passage_rows import commands, passage_rows, tamed
 from engine.services.portable_reading import CollectionRecord, Parcel, parcels, unpack
 from engine.services.quotas import Quotas
-from engine.services.suspicion import suspicion
 from engine.settings import Settings
 from engine.types import Principal
 from engine.views import CollectionInfo
@@ -99,13 +94,14 @@ class Filling:
     async def _add(
         self, principal: Principal, collection: Collection, parcel: Parcel, embedder: Embedder, *, same: bool
     ) -> None:
+        injection = self._settings.injection
         blob = await asyncio.to_thread(self._blobs.put, parcel.original, max_bytes=self._settings.limits.max_file_mb << 20)
         try:
             if blob.sha256 != parcel.record.sha256:
                 raise BrokenFile(f"the original of document {parcel.record.n} was altered", hint="Export the collection again.")
             document, version = self._rows(principal, collection, parcel, blob)
-            pieces = await asyncio.to_thread(lambda: [self._tamed(piece) for piece in parcel.pieces])
-            chunks = await asyncio.to_thread(self._chunks, document, version, collection, parcel, pieces, embedder)
+            pieces = await asyncio.to_thread(lambda: [tamed(piece, injection) for piece in parcel.pieces])
+            chunks = await asyncio.to_thread(passage_rows, collection, version, document, pieces, embedder, injection)
             async with self._database.write() as session:
                 await self._quotas.take(session, principal, blob.size_bytes)
                 session.add(document)
@@ -141,48 +137,13 @@ class Filling:
             size_bytes=blob.size_bytes,
             blob=blob.key,
             media_type=told.media_type,
-            title="" if self._commands(told.title) else told.title,
+            title="" if commands(told.title, self._settings.injection) else told.title,
             state=VersionState.PARSED.value,
             warnings=list(told.warnings),
             pages=len(parcel.pages),
             pages_with_text=sum(page.has_text for page in parcel.pages),
         )
         return document, version
-
-    def _chunks(
-        self,
-        document: DocumentRow,
-        version: Version,
-        collection: Collection,
-        parcel: Parcel,
-        pieces: list[Piece],
-        embedder: Embedder,
-    ) -> list[dict[str, object]]:
-        return [
-            {
-                "id": chunk_id(collection, version.id, ordinal),
-                "ordinal": ordinal,
-                "page": piece.page,
-                "start": piece.start,
-                "end": piece.end,
-                "text": piece.text,
-                "section": list(piece.section),
-                "context": piece.context,
-                "recognised": recognised,
-                "vector_sha256": hashlib.sha256(_searchable(document, version, piece, embedder).encode()).hexdigest(),
-                **suspicion(piece.text, self._settings.injection),
-            }
-            for ordinal, (piece, recognised) in enumerate(zip(pieces, parcel.recognised, strict=True))
-        ]
-
-    def _commands(self, text: str) -> bool:
-        return assess(text).score >= self._settings.injection.flag_score
-
-    def _tamed(self, piece: Piece) -> Piece:
-        """Return the piece without headings and table headers that command: a model reads them in front of it."""
-        section = tuple(part for part in piece.section if not self._commands(part))
-        context = "" if self._commands(piece.context) else piece.context
-        return Piece(page=piece.page, start=piece.start, end=piece.end, text=piece.text, section=section, context=context)
 
     async def _finish(
         self, principal: Principal, collection_id: str, name: str, about: CollectionRecord, *, same: bool
@@ -196,15 +157,3 @@ class Filling:
                 "vectors_taken": same,
             }
             await record(session, principal, "collection.import", collection_id, **details)
-
-
-def _searchable(document: DocumentRow, version: Version, piece: Piece, embedder: Embedder) -> str:
-    return searchable_text(
-        document_name=document.name,
-        title=version.title,
-        section=piece.section,
-        context=piece.context,
-        text=piece.text,
-        tokens=embedder.tokens,
-        max_tokens=embedder.max_tokens,
-    )

@@ -145,7 +145,6 @@ class Parcel:
     original: Path
     pages: tuple[Page, ...]
     pieces: tuple[Piece, ...]
-    recognised: tuple[bool, ...]
     vectors: Array
 
 
@@ -218,7 +217,6 @@ def _parcel(
         original=folder / record.original,
         pages=tuple(made.values()),
         pieces=tuple(_piece(chunk) for chunk in chunks),
-        recognised=tuple(chunk.recognised for chunk in chunks),
         vectors=vectors,
     )
 

@@ -32,7 +32,7 @@ class Lost:
     def told(self, *, named: bool) -> str:
         """Return the first few names; unless `named`, how many there are: names are for those who may read the documents."""
         if not named:
-            return f"{self.count:,} documents"
+            return f"{self.count:,} document{'' if self.count == 1 else 's'}"
         return ", ".join(self.names[:NAMED]) + (f" and {len(self.names) - NAMED} more" if len(self.names) > NAMED else "")
 
 

@@ -224,6 +224,9 @@ async def test_a_backup_of_an_older_schema_is_brought_up_to_date(tmp_path: Path)
             table["columns"] = {name: kind for name, kind in table["columns"].items() if name in known[table["name"]]}
             path = f"tables/{table['name']}.jsonl.gz"
             rows = [json.loads(line) for line in gzip.decompress(parts[path]).splitlines()]
+            if table["name"] == "counters":  # one of them came with 0007
+                rows = [row for row in rows if "holds" not in row]
+                table["rows"] = len(rows)
             lines = b"".join(json.dumps([row[n] for n in kept]).encode() + b"\n" for row in rows)
             out.add_bytes(path, gzip.compress(lines))
         for path, data in parts.items():

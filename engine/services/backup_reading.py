@@ -26,7 +26,7 @@ from engine.database.view import TYPES, Shape
 from engine.errors import BrokenFile
 from engine.keeping_views import BackupReport
 from engine.security.sealing import audit_key
-from engine.services.archive import MANIFEST, ArchiveReader, Entry
+from engine.services.backup_archive import MANIFEST, ArchiveReader, Entry
 
 FORMAT, FORMAT_VERSION = "rag-workbench-backup", 1
 SECRETS, CHECKPOINTS = "secrets.json", "audit-checkpoints.jsonl"

@@ -24,7 +24,7 @@ from engine.database.database import Database
 from engine.database.models import IN_INDEXES, Collection, DocumentRow, Version
 from engine.errors import StoreError
 from engine.keeping_views import BackupReport
-from engine.services.archive import ArchiveWriter
+from engine.services.backup_archive import ArchiveWriter
 from engine.services.backup_reading import working_folder
 from engine.services.portable_filling import Filling
 from engine.services.portable_reading import CHUNKS, DOCUMENTS, FORMAT, FORMAT_VERSION, PAGES, VECTORS

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from engine.database.columns import now
 from engine.database.models import ChunkRow, Version
 from engine.errors import AccessDenied, BrokenFile, InputError
-from engine.services.archive import ArchiveReader, ArchiveWriter
+from engine.services.backup_archive import ArchiveReader, ArchiveWriter
 from engine.testing import ADMIN, HashedWords, offline_workbench
 from engine.types import Principal, Right, Role, Space
 from engine.workbench import Workbench

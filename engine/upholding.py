@@ -31,6 +31,7 @@ from engine.services.portable import Portable
 from engine.services.portable_filling import Filling
 from engine.services.reconciler import Reconciler
 from engine.services.retention import RetentionRules
+from engine.services.unfinished import unfinished
 from engine.services.upload_checks import UploadChecks
 from engine.services.versions import Versions
 
@@ -80,7 +81,7 @@ class Upholding(Ingesting):
         return Archives(
             database=self.database,
             take=self.library.upload,
-            folder=self.settings.data_dir / "incoming",
+            folder=self.settings.incoming,
             limits=self.settings.limits,
             ingestion=self.settings.ingestion,
         )
@@ -142,6 +143,7 @@ class Upholding(Ingesting):
             files=IndexFiles(database=self.database, folder=self.settings.data_dir / "indexes"),
             spaces=self.spaces,
             parts=self.parts,
+            unfinished=lambda before: unfinished(self.settings, self.backups.folder, before=before),
             every_minutes=self.settings.ingestion.reconcile_minutes,
         )
 

@@ -23,6 +23,7 @@ from engine.keeping_views import Difference, ReconcileReport
 from engine.services import indexes
 from engine.services.backlog import Follower
 from engine.services.checks.backlog import backlog_check
+from engine.services.unfinished import unfinished
 from engine.testing import ADMIN, HashedWords, offline_settings
 from engine.types import Entry, Principal, Role
 from tests.flows.conftest import add
@@ -154,6 +155,56 @@ async def test_files_that_nobody_names_go_when_they_are_a_day_old(assembly: Asse
     os.utime(old, (time.time() - 90_000,) * 2)
     assert (await one_difference(assembly, "originals")).orphans == 1
     assert (old.exists(), young.exists()) == (False, True)
+
+
+def left_by_a_killed_server(folder: Path) -> list[Path]:
+    """One file of each kind that is being made somewhere in the data folder."""
+    found = [
+        folder / "incoming" / "tmpk2x0v9",
+        folder / "incoming" / "archive-x1" / "file",
+        folder / "incoming" / f"{'c' * 32}.tar.part",
+        folder / ".backup-x2" / "originals" / "000001",
+        folder / "backups" / "monday.tar.part",
+        folder / ".health-x3",
+        folder / ".secrets.json.4711",
+    ]
+    for path in found:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return found
+
+
+def aged(*paths: Path) -> None:
+    for path in paths:
+        os.utime(path, (time.time() - 90_000,) * 2)
+
+
+async def test_what_a_killed_server_was_receiving_or_writing_goes_after_a_day(assembly: Assembly, tmp_path: Path) -> None:
+    await filled(assembly)
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    left = left_by_a_killed_server(tmp_path)
+    assert (await assembly.workbench.reconcile(ADMIN)).differences == ()  # an upload may be under way
+    aged(*left, tmp_path / "incoming" / "archive-x1", tmp_path / ".backup-x2" / "originals", tmp_path / ".backup-x2")
+    working = tmp_path / ".backup-x2" / "originals" / "000002"
+    working.write_bytes(b"x")  # a long import that is still being unpacked
+    os.utime(working.parent, (time.time() - 90_000,) * 2)
+    (tmp_path / "backups" / "monday.tar").write_bytes(b"a whole one")
+    aged(tmp_path / "backups" / "monday.tar")
+    told = await one_difference(assembly, "unfinished")
+    assert (told.orphans, told.missing) == (6, 0)
+    kept = {left[3], working, tmp_path / "backups" / "monday.tar"}
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} >= before | kept
+    assert [path for path in left if path.exists()] == [left[3]]
+
+
+async def test_only_backups_of_our_own_are_removed_from_a_folder_elsewhere(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "volume"
+    elsewhere.mkdir()
+    ours, theirs = elsewhere / "workbench-20260101-000000-ab12.tar.part", elsewhere / "holidays.zip.part"
+    for path in (ours, theirs):
+        path.write_bytes(b"x")
+    settings = offline_settings(tmp_path / "data")
+    assert unfinished(settings, elsewhere, before=time.time() + 60) == [ours]
 
 
 async def test_vectors_of_no_passage_go_and_a_document_without_its_vectors_is_told_by_name(assembly: Assembly) -> None:

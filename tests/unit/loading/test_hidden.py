@@ -12,7 +12,8 @@ import pytest
 from engine import registry
 from engine.documents import Document
 from engine.loading.hidden import Hidden
-from engine.loading.pdf_file import open_page, open_pdf, open_text
+from engine.loading.pdf_file import open_page, open_pdf, open_text, raw_text
+from engine.loading.pdf_hidden import hidden_characters, hidden_objects
 from engine.loading.pdf_text import read_page
 from engine.sections import Injection
 from engine.security.injection import assess
@@ -200,9 +201,18 @@ def test_a_pdf_font_that_draws_nothing(load):
 
 
 def test_a_pdf_font_that_is_not_in_the_file_may_just_be_missing_here(load):
-    """Helvetica is not in this file; only what the file itself draws can be said to be nothing."""
-    document = load("application/pdf", blank_pdf(SEEN, UNSEEN).replace(b"/F2 12 Tf", b"/F1 12 Tf"))
-    assert (text(document), document.warnings) == (f"{SEEN}\n{UNSEEN}", ())
+    """Helvetica, which is not in this file, has no glyph for the code 0x01: nothing is drawn here, and may be elsewhere."""
+    letter = "begincmap 1 begincodespacerange <00> <FF> endcodespacerange 1 beginbfchar <01> <AC00> endbfchar endcmap"
+    document = load("application/pdf", pdf([[(72, 700, "\x01\x01\x01")]], to_unicode=letter))
+    assert (text(document), document.warnings) == ("\uac00\uac00\uac00", ())
+
+
+def test_spaces_of_a_blank_font_stay_for_real_files_draw_them_one_by_one_between_words(tmp_path):
+    (tmp_path / "a.pdf").write_bytes(blank_pdf("Lunch", "a b"))
+    with open_pdf(tmp_path / "a.pdf") as document, open_page(document, 0) as page, open_text(page) as text_page:
+        raw = raw_text(text_page)
+        assert [raw[at] for at, _ in hidden_characters(text_page, raw, hidden_objects(page))] == ["a", "b"]
+        assert raw.endswith("a b")
 
 
 IN_PDF = str.maketrans("\u200b\u2060\ufeff\U000e0069", "\x80\x81\x82\x83")

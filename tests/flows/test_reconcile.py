@@ -243,6 +243,31 @@ async def test_one_process_at_a_time_compares_and_another_takes_over(assembly: A
         assert await leases.take(session, "lease:reconcile", "a third", seconds=-1)
 
 
+async def backlog_of(assembly: Assembly, store: str) -> tuple[float, float]:
+    """Return what Prometheus gets of a store: documents, seconds."""
+    await assembly.history._minute()
+    lines = dict(line.rsplit(" ", 1) for line in assembly.meter.exposition().decode().splitlines() if line[:1] != "#")
+    documents, seconds = (f'workbench_store_backlog_{what}{{store="{store}"}}' for what in ("documents", "oldest_seconds"))
+    return float(lines[documents]), float(lines[seconds])
+
+
+async def test_stores_of_one_name_are_counted_together_and_one_out_of_use_is_told_as_empty(assembly: Assembly) -> None:
+    workbench = assembly.workbench
+    collection = await filled(assembly, "qdrant")
+    other = (await workbench.create_collection(ADMIN, "other")).id
+    await add(workbench, other, "a.txt", "The kettle is in the kitchen.")
+    await workbench.move_store(ADMIN, other, "qdrant")
+    for info in await workbench.documents(ADMIN):
+        await workbench.delete_document(ADMIN, info.id)
+    async with assembly.database.write() as session:
+        old = now() - timedelta(minutes=10)
+        await session.execute(update(Version).where(Version.collection_id == collection.id).values(updated_at=old))
+    assert await backlog_of(assembly, "qdrant") == (4.0, pytest.approx(600, abs=60))
+    async with assembly.database.write() as session:
+        await session.execute(update(Collection).values(store="faiss", space=""))
+    assert await backlog_of(assembly, "qdrant") == (0.0, 0.0)
+
+
 async def test_a_store_that_was_away_follows_by_itself_and_its_backlog_is_told(
     assembly: Assembly, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,6 +279,8 @@ async def test_a_store_that_was_away_follows_by_itself_and_its_backlog_is_told(
     late = await check.run(True)
     assert late.state == "degraded"
     assert "1 document of 1 of 1 collections" in late.detail
+    documents, seconds = await backlog_of(assembly, "qdrant")
+    assert (documents, seconds) == (1.0, pytest.approx(0, abs=60))
     store = assembly.spaces._open[collection.space][1]
 
     def away(_ids: object) -> None:
@@ -266,6 +293,7 @@ async def test_a_store_that_was_away_follows_by_itself_and_its_backlog_is_told(
     assembly.spaces._failed.clear()
     await follower.look()
     assert (await check.run(True)).state == "ok"
+    assert await backlog_of(assembly, "qdrant") == (0.0, 0.0)
     async with assembly.database.read() as session:
         assert len(store.ids()) == 2
         assert (await session.get_one(SpaceRow, collection.space)).seq > 0

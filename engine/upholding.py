@@ -31,6 +31,7 @@ from engine.services.portable import Portable
 from engine.services.portable_filling import Filling
 from engine.services.reconciler import Reconciler
 from engine.services.retention import RetentionRules
+from engine.services.room import Room
 from engine.services.unfinished import unfinished
 from engine.services.upload_checks import UploadChecks
 from engine.services.versions import Versions
@@ -76,11 +77,17 @@ class Upholding(Ingesting):
         )
 
     @cached_property
+    def room(self) -> Room:
+        """Room on the disk of the data folder."""
+        return Room(self.settings.data_dir)
+
+    @cached_property
     def archives(self) -> Archives:
         """Documents by the zip."""
         return Archives(
             database=self.database,
             take=self.library.upload,
+            room=self.room,
             folder=self.settings.incoming,
             limits=self.settings.limits,
             ingestion=self.settings.ingestion,
@@ -170,12 +177,14 @@ class Upholding(Ingesting):
             database=self.database,
             blobs=self.blobs,
             settings=self.settings,
+            room=self.room,
             filling=Filling(
                 database=self.database,
                 blobs=self.blobs,
                 collections=self.collections,
                 parts=self.parts,
                 quotas=self.quotas,
+                room=self.room,
                 settings=self.settings,
                 wake=self.wake,
             ),

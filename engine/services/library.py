@@ -206,6 +206,8 @@ class Library:
         async with self._database.write() as session:
             row = await documents.get(session, document_id, deleted=True)
             await collections.require(session, principal, row.collection_id, Right.WRITE)
+            await collections.lock(session, row.collection_id)
+            await documents.get(session, document_id, deleted=True, lock=True)  # it may have been purged a moment ago
             if (await documents.newest_version(session, document_id)).state == VersionState.DELETED:
                 raise NotFound(f"{row.name!r} was deleted for good", hint="Upload the file again.")
             if row.deleted_at is not None:

@@ -213,6 +213,12 @@ class RetentionRules:
         async with self._database.write() as session:
             await holds.fence(session)
             query = select(Version).select_from(old.table).where(old.condition, ~old.held).limit(BATCH)
+            ids = {row.document_id for row in await session.scalars(query)}
+            await session.execute(
+                select(DocumentRow.id).where(DocumentRow.id.in_(ids)).order_by(DocumentRow.id).with_for_update(key_share=True)
+            )
+            # Looked at again once nobody else can change them: one of them may have been taken up again before.
+            query = query.where(DocumentRow.id.in_(ids)).execution_options(populate_existing=True)
             rows = list(await session.scalars(query))
             keys = await remove_content(session, rows) if rows else []
             if rows:

@@ -1,0 +1,96 @@
+"""Two processes at the same rows at the same moment, on the databases that let them: one comes first, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from engine.database import content, documents, generations
+from engine.database.columns import now
+from engine.database.ingestion_models import Generation
+from engine.database.models import Collection, Version, VersionState
+from engine.errors import NotFound
+from engine.keeping_views import GenerationChange, RetentionKind, RetentionRule
+from engine.testing import ADMIN, offline_workbench
+from engine.workbench import Workbench
+from tests.flows.conftest import add
+from tests.servers.databases import SERVERS, database
+
+LONG_AGO = now().replace(year=2000)
+
+
+async def begun(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Start it, and give it the time to come to the lock that it has to wait for."""
+    task = asyncio.create_task(work)
+    await asyncio.wait([task], timeout=0.5)
+    return task
+
+
+async def states(workbench: Workbench, document_id: str) -> dict[int, str]:
+    async with workbench.database.read() as session:
+        rows = await session.execute(select(Version.number, Version.state).where(Version.document_id == document_id))
+        return {number: state for number, state in rows}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_whoever_comes_second_sees_what_the_first_did(server: str, tmp_path: Path) -> None:
+    with database(server) as (url, _):
+        async with offline_workbench(tmp_path, database_url=url) as workbench:
+            shelf = (await workbench.create_collection(ADMIN, "shelf")).id
+            await restored_while_it_is_purged(workbench, shelf)
+            await activated_while_a_rule_empties_it(workbench, shelf)
+            await taken_up_while_its_collection_switches(workbench, shelf)
+
+
+async def restored_while_it_is_purged(workbench: Workbench, shelf: str) -> None:
+    doomed = (await add(workbench, shelf, "doomed.txt", "The wombat digs.")).id
+    await workbench.delete_document(ADMIN, doomed)
+    async with workbench.database.write() as session:
+        for row in await documents.purgeable(session, before=now()):
+            await documents.purge(session, row)
+        restoring = await begun(workbench.restore_document(ADMIN, doomed))
+    with pytest.raises(NotFound, match="for good"):
+        await restoring
+    assert doomed not in {one.id for one in await workbench.documents(ADMIN, shelf)}
+
+
+async def activated_while_a_rule_empties_it(workbench: Workbench, shelf: str) -> None:
+    again = (await add(workbench, shelf, "again.txt", "The emu runs.")).id
+    await add(workbench, shelf, "again.txt", "The emu sleeps.")
+    await workbench.save_retention_rule(ADMIN, RetentionRule(id="", kind=RetentionKind.VERSIONS, days=1))
+    async with workbench.database.write() as session:
+        await session.execute(update(Version).where(Version.document_id == again).values(updated_at=LONG_AGO))
+    async with workbench.database.write() as session:
+        row = await documents.get(session, again, lock=True)
+        first = await documents.version_of(session, again, 1)
+        await documents.activate(session, row, first)
+        applying = await begun(workbench.apply_retention(ADMIN))
+    await applying
+    assert await states(workbench, again) == {1: VersionState.LIVE, 2: VersionState.REPLACED}
+    assert [one.text for one in await workbench.chunks(ADMIN, again)] == ["The emu runs."]
+
+
+async def taken_up_while_its_collection_switches(workbench: Workbench, shelf: str) -> None:
+    taken_up = (await add(workbench, shelf, "taken up.txt", "The quokka smiles.")).id
+    await add(workbench, shelf, "taken up.txt", "The quokka frowns.")
+    other = (await workbench.create_collection(ADMIN, "other")).id
+    moved = (await add(workbench, other, "moved.txt", "The echidna naps.")).id
+    started = await workbench.start_generation(ADMIN, shelf, GenerationChange(chunk_tokens=64), switch=False)
+    await workbench.build_generation(ADMIN, started.id)
+    async with workbench.database.write() as session:
+        assert await generations.switch(session, await session.get_one(Generation, started.id))
+        activating = await begun(workbench.activate_version(ADMIN, taken_up, 1))
+        moving = await begun(workbench.move_document(ADMIN, moved, shelf))
+    await asyncio.gather(activating, moving)
+    await workbench.process(ADMIN, shelf)
+    async with workbench.database.read() as session:
+        collection = await session.get_one(Collection, shelf)
+        for document_id in (taken_up, moved):
+            live = await documents.version_of(session, document_id)
+            assert live.state == VersionState.LIVE
+            assert await content.chunks(session, live, collection.generation)  # else no index would ever hold it

@@ -23,7 +23,7 @@ from engine.database import mariadb
 from engine.database.audit import PENDING
 from engine.database.audit_chain import Chain, head_of
 from engine.database.models import Counter
-from engine.errors import ConfigError, DatabaseBusy, InputError, StoreError
+from engine.errors import ConfigError, Conflict, DatabaseBusy, InputError, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated():`
         if isinstance(
             error, IntegrityError
         ):  # two transactions side by side: the same new row, or one that refers to what goes
-            raise InputError(
+            raise Conflict(
                 "somebody else changed the same thing at the same moment, so nothing was changed",
                 hint="Load the page again; if it is not as you want it, try once more.",
             ) from error

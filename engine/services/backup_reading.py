@@ -214,7 +214,8 @@ def _check_manifest(manifest: dict[str, Any]) -> None:
         kinds = {kind for table in manifest["tables"] for kind in table["columns"].values()}
         names = [table["name"] for table in manifest["tables"]]
         well = kinds <= set(TYPES) and all(isinstance(table["rows"], int) for table in manifest["tables"])
-        well = well and {*names} <= {*Base.metadata.tables} and isinstance(manifest["missing_files"], list)
+        well = well and {*names} <= {*Base.metadata.tables} and all(isinstance(key, str) for key in manifest["missing_files"])
+        well = well and isinstance(manifest["files"], int) and isinstance(manifest["revision"], str)
         datetime.fromisoformat(manifest["as_of"])
     except (KeyError, TypeError, ValueError, AttributeError):
         well = False

@@ -8,7 +8,7 @@ from sqlalchemy import case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from engine.database import collections, holds, jobs, quarantine
+from engine.database import holds, jobs, quarantine
 from engine.database.collections import WORKING
 from engine.database.columns import now
 from engine.database.database import changed, next_sequence

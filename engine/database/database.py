@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Dialect, Update, event, inspect, text, update
+from sqlalchemy import CursorResult, Delete, Dialect, Update, event, inspect, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InvalidRequestError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -149,8 +149,8 @@ class Database:
         await self._engine.dispose()
 
 
-async def changed(session: AsyncSession, statement: Update) -> int:
-    """Return how many rows an UPDATE found; not every database has RETURNING for it."""
+async def changed(session: AsyncSession, statement: Update | Delete) -> int:
+    """Return how many rows an UPDATE or DELETE found; not every database has RETURNING for it."""
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount
 
 

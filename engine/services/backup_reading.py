@@ -195,7 +195,7 @@ def _count(entry: Entry, out: Callable[[bytes], object], damaged: list[str]) -> 
         while data := entry.read(_PART):
             out(data)
             count += unpack.decompress(data).count(b"\n")
-        if unpack.eof:
+        if unpack.eof and not unpack.unused_data:  # what follows would be read as more rows
             return count
     except zlib.error:
         pass

@@ -86,7 +86,9 @@ class Library:
             await asyncio.to_thread(self._blobs.delete, blob.key)
             await self._note_refusal(principal, collection_id, blob, error)
             raise
-        if verdict not in ADDED:
+        if verdict not in ADDED and version.sha256 == blob.sha256:  # whose original may have been lost since
+            await asyncio.to_thread(self._blobs.heal, version.blob, blob)
+        elif verdict not in ADDED:
             await asyncio.to_thread(self._blobs.delete, blob.key)
         self._wake()
         return await self.document(principal, version.document_id), verdict

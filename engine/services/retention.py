@@ -16,7 +16,7 @@ from engine.database import collections, documents, holds
 from engine.database.audit import record
 from engine.database.chat_models import Conversation
 from engine.database.columns import now
-from engine.database.database import Database
+from engine.database.database import Database, changed
 from engine.database.ingestion_models import RetentionRuleRow
 from engine.database.models import Collection, DocumentRow, Version, VersionState
 from engine.database.removal import remove_content
@@ -187,10 +187,12 @@ class RetentionRules:
         async with self._database.write() as session:
             await holds.fence(session)
             ids = list(await session.scalars(select(Conversation.id).where(old.condition, ~old.held).limit(BATCH)))
-            if ids:
-                await session.execute(delete(Conversation).where(Conversation.id.in_(ids)))
-                await record(session, _by(principal), "retention.apply", rule.id, kind="chats", removed=len(ids))
-        return len(ids)
+            # With the condition again: somebody may have gone on with one of them since.
+            gone = delete(Conversation).where(Conversation.id.in_(ids), old.condition)
+            number = await changed(session, gone) if ids else 0
+            if number:
+                await record(session, _by(principal), "retention.apply", rule.id, kind="chats", removed=number)
+        return number
 
     async def _files(self, principal: Principal, rule: RetentionRule) -> int:
         """Delete like a person would: out of every answer at once, and for a day it can be undone."""

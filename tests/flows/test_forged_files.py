@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from pathlib import Path
@@ -19,6 +20,7 @@ from engine.types import Principal, Role
 
 LOCAL = Principal(user_id="local", name="command line", role=Role.ADMIN)
 BACKUP = {"format": "rag-workbench-backup", "format_version": 1, "tables": [], "as_of": "2026-01-01T00:00:00+00:00"}
+USERS = {**BACKUP, "missing_files": [], "revision": "1", "files": 0, "tables": [{"name": "users", "columns": {}, "rows": 0}]}
 SECRET = ("secrets.json", b"{}")
 LINE = ("documents.jsonl", b"{}")
 
@@ -40,6 +42,11 @@ def forge(path: Path, members: list[tuple[str, bytes]], manifest: dict[str, Any]
         ([SECRET, SECRET], BACKUP, "twice"),
         ([SECRET], {**BACKUP, "missing_files": [], "revision": "1"}, "cannot be understood"),  # not how many files
         ([SECRET], {**BACKUP, "missing_files": [1], "revision": "1", "files": 0}, "cannot be understood"),
+        (
+            [("tables/users.jsonl.gz", gzip.compress(b"") + gzip.compress(b"[]"))],
+            USERS,
+            "cannot be unpacked",
+        ),  # one in the other
         ([SECRET], {**BACKUP, "members": [{"path": ["a"]}]}, "cannot be understood"),
     ],
 )

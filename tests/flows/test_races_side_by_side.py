@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from engine.database import content, documents, generations
+from engine.database.chat_models import Conversation
 from engine.database.columns import now
 from engine.database.ingestion_models import Generation
 from engine.database.models import Collection, VectorRow, Version, VersionState
@@ -21,6 +22,7 @@ from engine.services.passage_rows import vector_key
 from engine.testing import ADMIN, offline_workbench
 from engine.workbench import Workbench
 from tests.flows.conftest import add
+from tests.flows.people import person, signed_in
 from tests.servers.databases import SERVERS, database
 
 LONG_AGO = now().replace(year=2000)
@@ -56,6 +58,7 @@ async def test_whoever_comes_second_sees_what_the_first_did(server: str, tmp_pat
         async with offline_workbench(tmp_path, database_url=url) as workbench:
             shelf = (await workbench.create_collection(ADMIN, "shelf")).id
             await restored_while_it_is_purged(workbench, shelf)
+            await gone_on_with_while_a_rule_looks(workbench)
             await activated_while_a_rule_empties_it(workbench, shelf)
             await taken_up_while_its_collection_switches(workbench, shelf)
 
@@ -70,6 +73,20 @@ async def restored_while_it_is_purged(workbench: Workbench, shelf: str) -> None:
     with pytest.raises(NotFound, match="for good"):
         await restoring
     assert doomed not in {one.id for one in await workbench.documents(ADMIN, shelf)}
+
+
+async def gone_on_with_while_a_rule_looks(workbench: Workbench) -> None:
+    await person(workbench, "ada")
+    ada = await signed_in(workbench, "ada")
+    await workbench.create_conversation(ada, ())
+    rule = await workbench.save_retention_rule(ADMIN, RetentionRule(id="", kind=RetentionKind.CHATS, days=1))
+    async with workbench.database.write() as session:
+        await session.execute(update(Conversation).values(updated_at=LONG_AGO))
+    async with workbench.database.write() as session:
+        await session.execute(update(Conversation).values(updated_at=now()))
+        applying = await begun(workbench, workbench.apply_retention(ADMIN, rule.id))
+    assert [one.count for one in await applying] == [0]
+    assert len(await workbench.conversations(ada)) == 1
 
 
 async def activated_while_a_rule_empties_it(workbench: Workbench, shelf: str) -> None:

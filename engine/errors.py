@@ -13,6 +13,7 @@ EngineError
 │   ├── FileTooLarge            over a limit of bytes, pages, memory, time or unpacked size
 │   ├── EmptyDocument           there is no text in it (empty, or pictures of text)
 │   ├── QuestionRejected        an empty or over-long question
+│   ├── Conflict *              somebody else changed the same thing at the same moment
 │   ├── QuotaExceeded           too many uploads in an hour; `retry_after_seconds` says when to go on
 │   └── NotFound                no such collection, document, conversation or user (or not yours to see)
 ├── ProviderError           the vendor: wait, or choose another
@@ -107,6 +108,12 @@ class EmptyDocument(InputError):
 
 class QuestionRejected(InputError):
     """The question is empty or too long."""
+
+
+class Conflict(InputError):
+    """Somebody else changed the same thing at the same moment, so nothing was changed; jobs simply try again."""
+
+    retryable = True
 
 
 class QuotaExceeded(InputError):

@@ -157,7 +157,7 @@ class Ingestion(Section):
     )
     broker_url: SecretStr = Field(default=SecretStr(""), description="redis://... of Celery")
     attempts: int = Field(default=3, ge=1, description="how often a file may take its worker with it")
-    stalled_seconds: float = Field(default=60.0, gt=0, description="a lease that is not prolonged ends after this")
+    stalled_seconds: float = Field(default=60.0, gt=0, le=300, description="a lease that is not prolonged ends after this")
     ocr: bool = Field(default=True, description="read the text of pages that are pictures")
     ocr_dpi: int = Field(default=200, ge=72, le=600)
     ocr_page_seconds: float = Field(default=180.0, gt=0, description="wall time of one page")

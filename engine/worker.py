@@ -68,6 +68,7 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self._held: dict[Claim, asyncio.Task[None] | None] = {}
+        self._owed: set[Claim] = set()  # that nobody could be told of, for the database was away
         self._looking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -143,10 +144,16 @@ class Worker:
                     continue
             except EngineError as error:  # the database is away for a moment: the next round tries again
                 logger.warning("ingestion waits: %s", error)
+            except Exception:  # whatever it was: nobody would miss a slot that ended
+                logger.exception("ingestion waits")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._bell.wait(), IDLE_SECONDS)
 
     async def _claim(self, only: Sequence[str] | None = None) -> Claim | None:
+        for claim in list(self._owed):
+            async with self._database.write() as session:
+                await jobs.give_back(session, *claim, limit=OUTAGE_ATTEMPTS)
+            self._owed.discard(claim)
         async with self._database.read() as session:  # idle workers look often, and must not take the writers' lock for it
             if not await jobs.free(session, only=only):
                 return None
@@ -165,6 +172,16 @@ class Worker:
         return claim
 
     async def _work(self, claim: Claim) -> None:
+        try:
+            await self._worked(claim)
+        except Exception as error:
+            self._held.pop(claim, None)
+            if isinstance(error, StoreError):
+                self._owed.add(claim)
+            raise
+        self._held.pop(claim, None)  # not reached when interrupted: `_release` gives it back
+
+    async def _worked(self, claim: Claim) -> None:
         progress = JobProgress(database=self._database, version_id=claim.version_id, owner=claim.owner, lease=self._lease)
         beat = asyncio.create_task(self._beat(claim, progress))
         try:
@@ -178,9 +195,7 @@ class Worker:
             logger.info("version %s was stopped, or is in other hands", claim.version_id)
         except EngineError as error:
             outcomes.failed(self._meter, error)
-            if (
-                isinstance(error, StoreError) or error.retryable
-            ):  # not the file's fault: tried again up to the limit of attempts
+            if isinstance(error, StoreError) or error.retryable:  # not the file's fault: tried again, so many times
                 logger.warning("version %s goes back to the queue: %s", claim.version_id, error)
                 await self._give_back(claim, error)
             else:
@@ -193,7 +208,6 @@ class Worker:
             await self._fail(claim, what, "Process it again; if it stays, ask an operator to look at the log.")
         finally:
             await _cancelled([beat])
-        self._held.pop(claim, None)  # not reached when interrupted: `_release` gives it back
 
     async def _ingested(self, claim: Claim, progress: JobProgress) -> None:
         """Run the steps. Raises JobLost when `_look` finds that they are not wanted any more."""
@@ -252,8 +266,7 @@ class Worker:
                 return
             tried_enough = await jobs.give_back(
                 session,
-                claim.version_id,
-                claim.owner,
+                *claim,
                 limit=limit,
                 wait=lambda attempts: asked and max(asked, min(2.0 ** (attempts - 1), OUTAGE_SECONDS)),
             )
@@ -272,12 +285,13 @@ class Worker:
             self._meter.counted("documents_total", ("failed",))
 
     async def _release(self) -> None:
-        if self._held:
+        if claims := {*self._held, *self._owed}:
             async with self._database.write() as session:
-                for claim in self._held:
+                for claim in claims:
                     if await jobs.release(session, claim.owner):
                         await job_events.add(session, claim.version_id, "its worker was stopped: it waits for the next one")
             self._held.clear()
+            self._owed.clear()
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -86,6 +86,17 @@ class Blobs:
         except FileNotFoundError as error:
             raise NotFound("the original file is gone from the data folder", hint="Restore it from a backup.") from error
 
+    def heal(self, key: str, blob: Blob) -> None:
+        """Remove `blob`, which has the bytes that `key` should have; where that is gone or altered, put it in its place."""
+        if self.holds(key, size_bytes=blob.size_bytes, sha256=blob.sha256):
+            self.delete(blob.key)
+            return
+        target = self.path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.path(blob.key).replace(target)
+        for folder in (target.parent, self._folder):
+            _sync(folder)
+
     def delete(self, key: str) -> None:
         """Remove a blob; quiet when it is gone."""
         self.path(key).unlink(missing_ok=True)

@@ -52,8 +52,9 @@ async def lock(session: AsyncSession, *collection_ids: str) -> list[Collection]:
     Raises NotFound when one was deleted meanwhile.
     """
     # Not FOR UPDATE where there is something weaker: rows that refer to a collection must not wait for it.
-    query = select(Collection).where(Collection.id.in_(collection_ids)).order_by(Collection.id)
-    rows = {row.id: row for row in await session.scalars(query.with_for_update(key_share=True))}
+    query = select(Collection).where(Collection.id.in_(collection_ids)).order_by(Collection.id).with_for_update(key_share=True)
+    # As they are now: what this session knew of them may have been changed by whoever had the lock.
+    rows = {row.id: row for row in await session.scalars(query.execution_options(populate_existing=True))}
     if any(collection_id not in rows for collection_id in collection_ids):
         raise NotFound("the collection was deleted meanwhile", hint="Choose another one.")
     return [rows[collection_id] for collection_id in collection_ids]

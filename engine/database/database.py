@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Dialect, Update, event, inspect, text, update
+from sqlalchemy import CursorResult, Delete, Dialect, Update, event, inspect, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InvalidRequestError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -23,7 +23,7 @@ from engine.database import mariadb
 from engine.database.audit import PENDING
 from engine.database.audit_chain import Chain, head_of
 from engine.database.models import Counter
-from engine.errors import ConfigError, DatabaseBusy, InputError, StoreError
+from engine.errors import ConfigError, Conflict, DatabaseBusy, InputError, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -149,8 +149,8 @@ class Database:
         await self._engine.dispose()
 
 
-async def changed(session: AsyncSession, statement: Update) -> int:
-    """Return how many rows an UPDATE found; not every database has RETURNING for it."""
+async def changed(session: AsyncSession, statement: Update | Delete) -> int:
+    """Return how many rows an UPDATE or DELETE found; not every database has RETURNING for it."""
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount
 
 
@@ -179,7 +179,7 @@ class _translated:  # noqa: N801 - reads as a clause: `with _translated():`
         if isinstance(
             error, IntegrityError
         ):  # two transactions side by side: the same new row, or one that refers to what goes
-            raise InputError(
+            raise Conflict(
                 "somebody else changed the same thing at the same moment, so nothing was changed",
                 hint="Load the page again; if it is not as you want it, try once more.",
             ) from error

@@ -8,7 +8,7 @@ from sqlalchemy import case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from engine.database import collections, holds, jobs, quarantine
+from engine.database import holds, jobs, quarantine
 from engine.database.collections import WORKING
 from engine.database.columns import now
 from engine.database.database import changed, next_sequence
@@ -210,8 +210,7 @@ async def _bring_back(session: AsyncSession, document: DocumentRow) -> None:
 
 
 async def restore(session: AsyncSession, document: DocumentRow) -> None:
-    """Undo `delete`. Raises InputError when another document has taken the name meanwhile."""
-    await collections.lock(session, document.collection_id)
+    """Undo `delete`, with the collection and the document locked. Raises InputError when another one has taken the name."""
     if await named(session, document.collection_id, document.name) is not None:
         raise InputError(f"there is another {document.name!r} by now", hint="Delete or keep that one.")
     document.deleted_at = None

@@ -51,6 +51,12 @@ async def check_room(database: Database, *, force: bool) -> bool:
     return RESTORING in found
 
 
+async def is_bare(database: Database) -> bool:
+    """Return whether there is none of our tables here."""
+    async with database.view() as connection:
+        return not await connection.run_sync(_tables)
+
+
 async def begin(database: Database) -> None:
     """Mark the database, then remove all of our tables. Raises StoreError."""
     async with database.schema() as connection:

@@ -187,12 +187,12 @@ class ArchiveReader:
             if entry.path == DIGEST:
                 self._end(digest, entry)
                 return
+            if entry.path in self.members:
+                raise BrokenFile(f"the file holds {entry.path} twice", hint=_DAMAGED)
             if entry.path == MANIFEST:
                 self._read_manifest(entry)
             else:
                 yield entry
-            if entry.path in self.members:
-                raise BrokenFile(f"the file holds {entry.path} twice", hint=_DAMAGED)
             self.members[entry.path] = entry.member()
             if any(self._take(-entry.size % _BLOCK)):
                 self.problems.append(f"bytes after {entry.path} were altered")
@@ -227,7 +227,7 @@ class ArchiveReader:
             self.problems.append("something follows the end of the file")
         if not self.manifest:
             raise BrokenFile("the file has no manifest", hint=_DAMAGED)
-        wanted = {one.get("path", ""): one for one in self.manifest["members"] if isinstance(one, dict)}
+        wanted = {str(one.get("path", "")): one for one in self.manifest["members"] if isinstance(one, dict)}
         for path, one in wanted.items():
             if path not in self.members:
                 self.problems.append(f"{path} is missing")

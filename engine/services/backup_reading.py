@@ -196,7 +196,7 @@ def _count(entry: Entry, out: Callable[[bytes], object], damaged: list[str]) -> 
         while data := entry.read(_PART):
             out(data)
             count += unpack.decompress(data).count(b"\n")
-        if unpack.eof:
+        if unpack.eof and not unpack.unused_data:  # what follows would be read as more rows
             return count
     except zlib.error:
         pass
@@ -215,7 +215,8 @@ def _check_manifest(manifest: dict[str, Any]) -> None:
         kinds = {kind for table in manifest["tables"] for kind in table["columns"].values()}
         names = [table["name"] for table in manifest["tables"]]
         well = kinds <= set(TYPES) and all(isinstance(table["rows"], int) for table in manifest["tables"])
-        well = well and {*names} <= {*Base.metadata.tables} and isinstance(manifest["missing_files"], list)
+        well = well and {*names} <= {*Base.metadata.tables} and all(isinstance(key, str) for key in manifest["missing_files"])
+        well = well and isinstance(manifest["files"], int) and isinstance(manifest["revision"], str)
         datetime.fromisoformat(manifest["as_of"])
     except (KeyError, TypeError, ValueError, AttributeError):
         well = False

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,14 +15,14 @@ from pathlib import Path
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from engine.database import collections
+from engine.database import collections, documents
 from engine.database.audit import record
 from engine.database.columns import now
 from engine.database.database import Database
 from engine.database.ingestion_models import Source
 from engine.database.models import DocumentRow, Version
 from engine.errors import AccessDenied, EngineError, InputError
-from engine.ingestion_views import FileReceipt, SyncReport
+from engine.ingestion_views import FileReceipt, OnDuplicate, SyncReport
 from engine.services.accounts import require_role
 from engine.services.library import Library, clean_file_name
 from engine.types import Principal, Right, Role
@@ -106,6 +109,11 @@ class FolderSync:
                 receipt = await self._one(principal, collection_id, root, file, before)
                 unchanged += receipt is None
                 receipts += [receipt] if receipt else []
+        for file in await self._stranded(collection_id, root, files):
+            note(file.location)
+            unchanged -= file.location not in {one.name for one in receipts}
+            receipt = await self._one(principal, collection_id, root, file, None)
+            receipts = [one for one in receipts if one.name != file.location] + ([receipt] if receipt else [])
         return receipts, unchanged, waiting
 
     async def _one(
@@ -117,8 +125,9 @@ class FolderSync:
             if before and before.sha256 == sha256:
                 await self._remember(collection_id, root, file, sha256, before.document_id)
                 return None
+            name, mode = await self._whose(collection_id, root, file, before, sha256)
             info, verdict = await self._library.upload(
-                principal, collection_id, clean_file_name(file.location), file.path, password=None
+                principal, collection_id, name, file.path, password=None, on_duplicate=mode
             )
             await self._remember(collection_id, root, file, sha256, await self._ours(collection_id, root, info.id, verdict))
         except EngineError as error:
@@ -128,6 +137,37 @@ class FolderSync:
                 name=file.location, problem=f"the file cannot be read: {error.strerror}", hint="See its permissions."
             )
         return FileReceipt(name=file.location, document_id=info.id, verdict=verdict)
+
+    async def _whose(
+        self, collection_id: str, root: str, file: _File, before: Source | None, sha256: str
+    ) -> tuple[str, OnDuplicate]:
+        """Return the name under which a file is received, and how: what it held before must not go on answering for it.
+
+        It is the next version of its document, whatever that is called since the file moved and even where another one has
+        the same bytes; unless other files stand for that document, too.
+        """
+        own = clean_file_name(file.location)
+        if before is None:
+            return own, OnDuplicate.ASK
+        async with self._database.read() as session:
+            row = await session.get(DocumentRow, before.document_id)
+            if row is None or row.deleted_at is not None or row.collection_id != collection_id:
+                return own, OnDuplicate.ASK
+            others = {one.location for one in await _sources(session, collection_id, root) if one.document_id == row.id}
+            present = await documents.present_version(session, row.id)
+        if row.name != own and others != {file.location}:
+            return own, OnDuplicate.ASK
+        return row.name, OnDuplicate.ASK if present.sha256 == sha256 else OnDuplicate.VERSION
+
+    async def _stranded(self, collection_id: str, root: str, files: dict[str, _File]) -> list[_File]:
+        """Return the files that had the bytes of another one's document until that got new ones: nothing answers for them."""
+        async with self._database.read() as session:
+            rows = [row for row in await _sources(session, collection_id, root) if row.document_id and row.location in files]
+            count = Counter(row.document_id for row in rows)
+            shared = [document_id for document_id, number in count.items() if number > 1]
+            present = {one: (await documents.present_version(session, one)).sha256 for one in shared}
+        followed = {row.document_id for row in rows if row.sha256 == present.get(row.document_id)}
+        return [files[row.location] for row in rows if row.document_id in followed and row.sha256 != present[row.document_id]]
 
     async def _ours(self, collection_id: str, root: str, document_id: str, verdict: UploadVerdict) -> str:
         """Return the document if it came from this folder; "" for one that somebody uploaded, which is not ours to delete."""
@@ -203,15 +243,28 @@ async def _sources(session: AsyncSession, collection_id: str, root: str) -> list
 
 
 def _walk(folder: Path) -> Iterator[_File]:
-    """Yield the files below a folder, without hidden ones and without links, which may lead anywhere. Raises InputError."""
+    """Yield the files below a folder, without hidden ones and without links, which may lead anywhere.
+
+    Raises InputError where a folder is not there or cannot be read: its files are not gone.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder that is there", hint="Nothing was changed. Mount it, or name another.")
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if any(part.startswith(".") for part in inside.parts) or path.is_symlink() or not path.is_file():
-            continue
-        told = path.stat()
-        yield _File(path, inside.as_posix(), told.st_size, told.st_mtime_ns)
+    for place, folders, names in os.walk(folder, onerror=_unreadable):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(place, name)
+            if name.startswith(".") or path.is_symlink() or not path.is_file():
+                continue
+            with contextlib.suppress(FileNotFoundError):  # it went a moment ago
+                told = path.stat()
+                yield _File(path, path.relative_to(folder).as_posix(), told.st_size, told.st_mtime_ns)
+
+
+def _unreadable(error: OSError) -> None:
+    raise InputError(
+        f"{error.filename} cannot be read: {error.strerror}",
+        hint="Nothing was changed. See its permissions, or mount it again.",
+    ) from error
 
 
 def _sha256(path: Path) -> str:

@@ -128,15 +128,21 @@ class GenerationBuilder:
                     return
             except (EngineError, OSError) as error:
                 refused = isinstance(error, (StoreError, CallNotPermitted, OSError))
-                async with self._database.write() as session:
-                    await generations.hold(session, generation_id, owner)
-                    row = await session.get_one(Generation, generation_id, populate_existing=True)
-                    best, failures = (row.documents_done, 1) if row.documents_done > best else (best, failures + 1)
-                    if not (refused or getattr(error, "retryable", False)) or failures >= TRIES:
-                        raise
-                    row.reason = f"{error}; it is tried again"
+                done = await self._told(generation_id, owner, error)
+                best, failures = (done, 1) if done > best else (best, failures + 1)
+                if not (refused or getattr(error, "retryable", False)) or failures >= TRIES:
+                    raise
                 logger.warning("generation %s waits: %s", generation_id, error)
                 await self._sleep(min(2.0**failures, LONGEST_WAIT))
+
+    async def _told(self, generation_id: str, owner: str, error: Exception) -> int:
+        """Note why it waits, and return how many documents are done; -1 where the database is what is away."""
+        try:
+            async with self._database.write() as session:
+                await generations.hold(session, generation_id, owner, reason=f"{error}; it is tried again")
+                return (await session.get_one(Generation, generation_id, populate_existing=True)).documents_done
+        except StoreError:
+            return -1
 
     async def _pass(self, generation_id: str, owner: str) -> bool:
         """Do what is lacking; False where the collection changed meanwhile, and there is more."""

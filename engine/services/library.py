@@ -86,7 +86,9 @@ class Library:
             await asyncio.to_thread(self._blobs.delete, blob.key)
             await self._note_refusal(principal, collection_id, blob, error)
             raise
-        if verdict not in ADDED:
+        if verdict not in ADDED and version.sha256 == blob.sha256:  # whose original may have been lost since
+            await asyncio.to_thread(self._blobs.heal, version.blob, blob)
+        elif verdict not in ADDED:
             await asyncio.to_thread(self._blobs.delete, blob.key)
         self._wake()
         return await self.document(principal, version.document_id), verdict
@@ -206,6 +208,8 @@ class Library:
         async with self._database.write() as session:
             row = await documents.get(session, document_id, deleted=True)
             await collections.require(session, principal, row.collection_id, Right.WRITE)
+            await collections.lock(session, row.collection_id)
+            await documents.get(session, document_id, deleted=True, lock=True)  # it may have been purged a moment ago
             if (await documents.newest_version(session, document_id)).state == VersionState.DELETED:
                 raise NotFound(f"{row.name!r} was deleted for good", hint="Upload the file again.")
             if row.deleted_at is not None:

@@ -69,7 +69,8 @@ PERMITS: dict[str, Permit] = {
     **dict.fromkeys(("audit_facets", "audit_verify", "audit_export", "audit_sources"), _ADMIN),
     **dict.fromkeys(("backup", "start_backup", "verify_backup", "test_backup"), _ADMIN),
     "backups": _OPERATE,
-    **dict.fromkeys(("export_collection", "import_collection"), _WRITE),
+    "export_collection": _COPY,  # and owning needs the scope "write", as everywhere
+    "import_collection": _WRITE,
     "clear_cache": _ADMIN,
     **dict.fromkeys(("metrics", "measurements", "measurements_csv", "reconcile"), _OPERATE),
     **dict.fromkeys(("breakers", "command_breaker"), _OPERATE),

@@ -22,6 +22,7 @@ from engine.errors import BrokenFile, FileTooLarge
 from engine.protocols import Array
 from engine.sections import Limits
 from engine.services.backup_archive import PART, ArchiveReader
+from engine.services.library import clean_file_name
 
 FORMAT, FORMAT_VERSION = "rag-workbench-collection", 1
 DOCUMENTS, PAGES, CHUNKS, VECTORS = "documents.jsonl", "pages.jsonl", "chunks.jsonl", "vectors.f32"
@@ -179,9 +180,10 @@ def parcels(folder: Path, collection: CollectionRecord, limits: Limits) -> Itera
     names: set[str] = set()
     with (folder / VECTORS).open("rb") as vectors:
         for n, record in enumerate(_lines(folder / DOCUMENTS, DocumentRecord), 1):
-            if record.n != n or record.name in names:
+            name = clean_file_name(record.name)
+            if record.n != n or name in names:
                 raise BrokenFile(f"document {n} is not in its place, or its name is there twice", hint=_HINT)
-            names.add(record.name)
+            names.add(name)
             if record.pages > limits.max_pages:
                 raise FileTooLarge(f"document {n} has more than {limits.max_pages} pages (limit max_pages)")
             own = _next(pages, n, record.pages, limits.max_text_chars)

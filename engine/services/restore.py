@@ -22,7 +22,7 @@ from engine.database.audit_checkpoints import Checkpoints
 from engine.database.audit_verify import verify
 from engine.database.columns import now
 from engine.database.database import Database
-from engine.errors import BrokenFile, ConfigError, InputError, StoreError
+from engine.errors import BrokenFile, ConfigError, EngineError, InputError, StoreError
 from engine.keeping_views import BackupReport
 from engine.security.sealing import audit_key
 from engine.services.backup_reading import CHECKPOINTS, SECRETS, Contents, check_backup, lines_of, read_backup, secret_of
@@ -57,7 +57,11 @@ async def restore(
     place = _Place(settings, source)
     await place.prepare(passphrase, force=force)
     reached("prepared")
-    found = await asyncio.to_thread(read_backup, source, place.staging, passphrase=passphrase)
+    try:
+        found = await asyncio.to_thread(read_backup, source, place.staging, passphrase=passphrase)
+    except EngineError:
+        await asyncio.to_thread(shutil.rmtree, place.staging)
+        raise
     if found.problems:
         await asyncio.to_thread(shutil.rmtree, place.staging)
         raise BrokenFile(
@@ -93,24 +97,27 @@ class _Place:
     async def prepare(self, passphrase: str, *, force: bool) -> None:
         """Refuse what is in use, remove what an interrupted restore left, and make the empty folder for unpacking."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # originals are nobody else's on this machine
-        begun = self.staging.exists()
+        begun, bare = False, False
         database = Database(self._settings.url)
         if not database.is_sqlite or Path(str(database.url.database)).exists():
             try:
-                begun |= await restoring.check_room(database, force=force)
+                begun = await restoring.check_room(database, force=force)
+                bare = await restoring.is_bare(database)
             finally:
                 await database.close()
-        here = [path for path in self._files() if path.exists()]
+        # Unpacking goes before the mark: a folder that it left says nothing of what came into this place since.
+        here = [path for path in self._files(database=not bare) if path.exists()]
         if here and not begun and not force:
             raise InputError(
                 f"the data folder is not empty ({here[0].name} is there), so nothing was restored",
                 hint="Name an empty data folder and an empty database; or --force, which moves aside what is there.",
             )
         if begun:
-            await asyncio.to_thread(_remove, [*here, self.staging])
+            await asyncio.to_thread(_remove, here)
         elif here:  # nothing goes before it is sure that the backup is whole
             await check_backup(self.source, self.folder, passphrase=passphrase)
             await asyncio.to_thread(self._move_aside, here)
+        await asyncio.to_thread(shutil.rmtree, self.staging, ignore_errors=True)
         self.staging.mkdir(parents=True, mode=0o700)
 
     def secret(self) -> str:
@@ -138,12 +145,13 @@ class _Place:
         """Return the checkpoints as they lie now."""
         return Checkpoints(self._settings.audit.checkpoints(self.folder), key)
 
-    def _files(self) -> list[Path]:
-        database = Database(self._settings.url)
-        sqlite = Path(str(database.url.database)) if database.is_sqlite else None
-        return [self.folder / name for name in _OURS] + [
-            sqlite.with_name(sqlite.name + end) for end in _SQLITE if sqlite is not None
-        ]
+    def _files(self, *, database: bool) -> list[Path]:
+        ours = [self.folder / name for name in _OURS]
+        url = Database(self._settings.url).url
+        if database and url.get_backend_name() == "sqlite":
+            file = Path(str(url.database))
+            ours += [file.with_name(file.name + end) for end in _SQLITE]
+        return ours
 
     def _move_aside(self, paths: list[Path]) -> None:
         aside = self.folder / f"replaced-{now():%Y%m%d-%H%M%S}"

@@ -16,7 +16,7 @@ from engine.database import collections, documents, holds
 from engine.database.audit import record
 from engine.database.chat_models import Conversation
 from engine.database.columns import now
-from engine.database.database import Database
+from engine.database.database import Database, changed
 from engine.database.ingestion_models import RetentionRuleRow
 from engine.database.models import Collection, DocumentRow, Version, VersionState
 from engine.database.removal import remove_content
@@ -187,10 +187,12 @@ class RetentionRules:
         async with self._database.write() as session:
             await holds.fence(session)
             ids = list(await session.scalars(select(Conversation.id).where(old.condition, ~old.held).limit(BATCH)))
-            if ids:
-                await session.execute(delete(Conversation).where(Conversation.id.in_(ids)))
-                await record(session, _by(principal), "retention.apply", rule.id, kind="chats", removed=len(ids))
-        return len(ids)
+            # With the condition again: somebody may have gone on with one of them since.
+            gone = delete(Conversation).where(Conversation.id.in_(ids), old.condition)
+            number = await changed(session, gone) if ids else 0
+            if number:
+                await record(session, _by(principal), "retention.apply", rule.id, kind="chats", removed=number)
+        return number
 
     async def _files(self, principal: Principal, rule: RetentionRule) -> int:
         """Delete like a person would: out of every answer at once, and for a day it can be undone."""
@@ -213,6 +215,12 @@ class RetentionRules:
         async with self._database.write() as session:
             await holds.fence(session)
             query = select(Version).select_from(old.table).where(old.condition, ~old.held).limit(BATCH)
+            ids = {row.document_id for row in await session.scalars(query)}
+            await session.execute(
+                select(DocumentRow.id).where(DocumentRow.id.in_(ids)).order_by(DocumentRow.id).with_for_update(key_share=True)
+            )
+            # Looked at again once nobody else can change them: one of them may have been taken up again before.
+            query = query.where(DocumentRow.id.in_(ids)).execution_options(populate_existing=True)
             rows = list(await session.scalars(query))
             keys = await remove_content(session, rows) if rows else []
             if rows:

@@ -12,7 +12,7 @@ from engine.database import collections, document_list, documents, versions
 from engine.database.audit import record
 from engine.database.blobs import Blobs
 from engine.database.database import Database
-from engine.database.models import Collection, DocumentRow, Version, VersionState
+from engine.database.models import DocumentRow, Version, VersionState
 from engine.errors import InputError
 from engine.ingestion_views import VersionInfo
 from engine.services.library import next_version
@@ -52,10 +52,14 @@ class Versions:
         Raises NotFound, AccessDenied, InputError.
         """
         async with self._database.write() as session:
+            row = await visible(session, principal, document_id, Right.WRITE)
+            # Locked: else another generation is put in force between the look at its passages and the commit.
+            [collection] = await collections.lock(session, row.collection_id)
             row = await visible(session, principal, document_id, Right.WRITE, lock=True)
+            if row.collection_id != collection.id:
+                raise InputError("somebody else moved the document meanwhile", hint="Load the page again.")
             version = await versions.numbered(session, document_id, number)
             _refuse(version)
-            collection = await session.get_one(Collection, row.collection_id)
             at_once = await versions.ready(session, collection, version)
             if at_once:
                 await documents.activate(session, row, version)

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,14 @@ async def test_only_owners_take_a_collection_out(tmp_path: Path) -> None:
         grace = Principal(user_id=user.id, name="grace", role=Role.ANALYST, session_id="s")
         with pytest.raises(AccessDenied):
             await workbench.export_collection(grace, collection, tmp_path / "x.tar")
+        await workbench.grant(ADMIN, collection, "grace", Right.OWNER)
+        for scope in ("write", "read"):  # a key that only adds files must not carry all of them away
+            key = replace(grace, scopes=frozenset({scope}))
+            with pytest.raises(AccessDenied):
+                await workbench.export_collection(key, collection, tmp_path / "x.tar")
         assert not (tmp_path / "x.tar").exists()
+        both = replace(grace, scopes=frozenset({"read", "write"}))
+        assert (await workbench.export_collection(both, collection, tmp_path / "x.tar")).files == 0
 
 
 async def test_nothing_goes_out_or_comes_in_that_the_disk_has_no_room_for(
@@ -195,6 +203,7 @@ HOSTILE: dict[str, tuple[Callable[[Parts], object], str]] = {
     "fewer pages than it says": (lambda p: line(p, "documents.jsonl", 0, pages=2), "not the pages"),
     "more passages than their text can make": (lambda p: p.update({"chunks.jsonl": p["chunks.jsonl"].splitlines()[0] + b"\n" + p["chunks.jsonl"]}), "not the pages"),
     "a line on the page that is nowhere": (lambda p: p.update({"pages.jsonl": p["pages.jsonl"].replace(b'"lines": []', b'"lines": [{"start": 0, "end": 1, "box": [NaN, 0.0, 1e999, 1.0]}]', 1)}), "cannot be understood"),
+    "two names that are one": (lambda p: p.update({"documents.jsonl": p["documents.jsonl"].replace(b"dir/parking.md", b"./leave.txt")}), "its name is there twice"),
     "no JSON": (lambda p: p.update({"pages.jsonl": b"{" * 10_000}), "cannot be understood"),
     "an original of another document": (lambda p: line(p, "documents.jsonl", 1, original="originals/000001"), "another size"),
 }  # fmt: skip

@@ -111,3 +111,61 @@ async def test_a_signed_in_admin_cannot_name_folders_of_the_server(tmp_path: Pat
         collection = await workbench.collection_id(ADMIN, "papers", create=True)
         with pytest.raises(AccessDenied, match="command line"):
             await workbench.sync_folder(ADMIN, collection, Path("/etc"))
+
+
+async def test_a_copy_that_changes_leaves_nothing_behind_that_answers_for_no_file(tmp_path: Path) -> None:
+    folder = tmp_path / "papers"
+    async with offline_workbench(tmp_path / "data") as workbench:
+        collection = await workbench.collection_id(LOCAL, "papers", create=True)
+
+        async def texts() -> dict[str, str]:
+            await workbench.sync_folder(LOCAL, collection, folder, delete=True)
+            await workbench.process(LOCAL, collection)
+            found = await workbench.documents(LOCAL, collection)
+            return {one.name: (await workbench.chunks(LOCAL, one.id))[0].text for one in found}
+
+        write(folder / "a.txt", "The wombat digs.")
+        write(folder / "b.txt", "The quokka smiles.")
+        assert await texts() == {"a.txt": "The wombat digs.", "b.txt": "The quokka smiles."}
+
+        write(folder / "a.txt", "The quokka smiles.")  # now the same as the other
+        assert set((await texts()).values()) == {"The quokka smiles."}
+
+        (folder / "b.txt").rename(folder / "c.txt")
+        await texts()
+        write(folder / "c.txt", "The emu runs.")  # moved, then changed
+        assert sorted((await texts()).values()) == ["The emu runs.", "The quokka smiles."]
+
+        write(folder / "d.txt", "The emu runs.")  # a copy that stays as it is
+        await texts()
+        write(folder / "c.txt", "The emu sleeps.")
+        assert sorted((await texts()).values()) == ["The emu runs.", "The emu sleeps.", "The quokka smiles."]
+
+        write(folder / "e.txt", "The emu sleeps.")
+        await texts()
+        write(folder / "c.txt", "The emu hides.")  # whose document the copy's bytes were found in
+        four = ["The emu hides.", "The emu runs.", "The emu sleeps.", "The quokka smiles."]
+        assert sorted((await texts()).values()) == four
+        report = await workbench.sync_folder(LOCAL, collection, folder, delete=True)
+        assert (report.unchanged, report.receipts, report.gone) == (4, (), ())
+
+
+async def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path, monkeypatch) -> None:
+    folder = tmp_path / "papers"
+    write(folder / "a.txt", "The wombat digs.")
+    write(folder / "deep" / "b.txt", "The quokka smiles.")
+    async with offline_workbench(tmp_path / "data") as workbench:
+        collection = await workbench.collection_id(LOCAL, "papers", create=True)
+        await workbench.sync_folder(LOCAL, collection, folder)
+        scandir = os.scandir
+
+        def away(path):
+            if str(path).endswith("deep"):
+                raise PermissionError(13, "Permission denied", str(path))
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", away)
+        with pytest.raises(InputError, match="deep"):
+            await workbench.sync_folder(LOCAL, collection, folder, delete=True)
+        monkeypatch.undo()
+        assert len(await workbench.documents(LOCAL, collection)) == 2

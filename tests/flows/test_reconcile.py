@@ -26,6 +26,7 @@ from engine.services.checks.backlog import backlog_check
 from engine.services.unfinished import unfinished
 from engine.testing import ADMIN, HashedWords, offline_settings
 from engine.types import Entry, Principal, Role
+from engine.views import UploadVerdict
 from tests.flows.conftest import add
 
 TEXTS = {
@@ -142,7 +143,8 @@ async def test_a_lost_original_is_told_by_name_and_nothing_of_the_document_is_de
     assert "note" not in told.detail  # names are for those who may read the documents
     assert "1 document." in told.detail
     assert await found(assembly, collection.id) == set(TEXTS)
-    path.write_bytes(content)
+    _, verdict = await assembly.workbench.upload(ADMIN, collection.id, "again.txt", content)  # as it says
+    assert (verdict, path.read_bytes()) == (UploadVerdict.DUPLICATE, content)
     assert (await assembly.workbench.reconcile(ADMIN, check=True)).clean
 
 

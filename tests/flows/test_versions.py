@@ -150,6 +150,7 @@ async def test_a_version_of_another_generation_is_processed_again_beside_the_liv
         await session.execute(update(ChunkRow).where(ChunkRow.version_id == old).values(generation="a former one"))
     queued = await workbench.activate_version(ADMIN, info.id, 1)
     assert (queued.version, queued.state) == (3, "stored")
+    assert (queued.pages, queued.live_version, queued.live_pages, queued.pages_to_open) == (0, 2, 1, 1)
     assert "version 1 was cut or embedded" in queued.reason
     assert "forty" in await found(workbench, handbook)
     await workbench.process(ADMIN, handbook)

@@ -321,3 +321,16 @@ def test_an_address_that_is_refused_says_so_and_stays_to_be_corrected(visit, wor
     assert "\\*x\\*" in shown
     assert next(one for one in test.text_input if one.label == "Address of the file").value == "http://127.0.0.1/*x*"
     assert len(workbench.stored_documents) == before
+
+
+def test_open_shows_the_version_that_answers_while_a_newer_one_is_read(visit, workbench):
+    key, one = next((key, one) for key, one in workbench.stored_documents.items() if one.name == "report.pdf")
+    workbench.stored_documents[key] = replace(
+        one, version=2, versions=2, state="stored", pages=0, chunks=0, live_version=1, live_pages=6
+    )
+    test = tick(visit("pages/documents.py", "analyst"), "report.pdf")
+    assert next(row["Open"] for row in rows(test) if row["Name"] == "report.pdf") == "Open"
+    button(test, "documents_open").click().run()
+    assert not test.exception
+    assert "A newer version (2) is on its way. **Version 1** answers questions meanwhile" in texts(test)
+    assert "of 6" in texts(test)

@@ -163,7 +163,7 @@ def _table(
     desk: Desk, shown: Sequence[DocumentInfo], jobs: Mapping[str, JobInfo], columns: Sequence[str], key: str
 ) -> list[DocumentInfo]:
     rows = [
-        {name: COLUMNS[name](one, jobs.get(one.id)) for name in columns} | {"Open": "Open" if one.pages else None}
+        {name: COLUMNS[name](one, jobs.get(one.id)) for name in columns} | {"Open": "Open" if one.pages_to_open else None}
         for one in shown
     ]
     picked = st.dataframe(

@@ -126,6 +126,17 @@ def facts(one: DocumentInfo) -> str:
     return " · ".join([*parts, size(one.size_bytes), f"version {one.version}", f"{one.updated_at:%d %b %Y %H:%M}", *used])
 
 
+def meanwhile(one: DocumentInfo) -> str:
+    """Return which version answers questions while a newer one is on its way or failed, as Markdown; "" when it is the newest."""
+    if one.live_version in (0, one.version):
+        return ""
+    newer = (
+        f"Version {one.version} was not taken in" if one.state == "failed" else f"A newer version ({one.version}) is on its way"
+    )
+    use = "is kept meanwhile" if one.disabled else "answers questions meanwhile"
+    return f":orange[:material/history:] {newer}. **Version {one.live_version}** {use}; it is the one that opens."
+
+
 def type_of(one: DocumentInfo) -> str:
     """Return the type of a document in a word: of its media type, else its file ending."""
     ending = one.name.rsplit(".", 1)[-1].upper() if "." in one.name else "File"

@@ -127,7 +127,7 @@ def facts(one: DocumentInfo) -> str:
 
 
 def meanwhile(one: DocumentInfo) -> str:
-    """Return which version answers questions while a newer one is on its way or failed, as Markdown; "" when it is the newest."""
+    """Return which version answers while a newer one is on its way or failed, as Markdown; "" when the newest does."""
     if one.live_version in (0, one.version):
         return ""
     newer = (

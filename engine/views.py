@@ -47,7 +47,8 @@ class DocumentInfo:
 
     `state` as in `engine.database.models.VersionState`. `held` and `flagged` count passages of the version that answers
     questions: kept out of answers, and marked in them. A `disabled` document is kept and never retrieved. `last_used_at` is
-    when an answer last cited it, `versions` how many there are, those without content included. `live_version` is the number of
+    when an answer last cited it, `versions` how many there are, those without content included. `error` is the class of
+    `engine.errors` that it failed with, "" when it did not, or was stopped. `live_version` is the number of
     the version that answers questions (0 = none), which a newer one on its way, or one that failed, leaves as it is.
     """
 
@@ -75,6 +76,7 @@ class DocumentInfo:
     disabled: bool = False
     last_used_at: datetime | None = None
     versions: int = 1
+    error: str = ""
     live_version: int = 0
     live_pages: int = 0
 

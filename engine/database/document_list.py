@@ -48,7 +48,19 @@ async def _last_used(session: AsyncSession, collection_ids: Sequence[str], docum
 
 # Columns and not rows of the ORM: a list of 10,000 documents takes half the time so.
 _DOCUMENT = tuple(getattr(DocumentRow, name) for name in ("id", "collection_id", "name", "created_at", "disabled_at"))
-_PLAIN = ("media_type", "title", "reason", "hint", "pages", "pages_with_text", "chunks", "size_bytes", "sha256", "updated_at")
+_PLAIN = (
+    "media_type",
+    "title",
+    "reason",
+    "hint",
+    "error",
+    "pages",
+    "pages_with_text",
+    "chunks",
+    "size_bytes",
+    "sha256",
+    "updated_at",
+)
 _LIVE = aliased(Version)
 _VERSION = tuple(getattr(Version, name) for name in ("number", "state", "warnings", *_PLAIN))
 
@@ -89,6 +101,7 @@ def _info(row: Any, marked: Counter[str], used: datetime | None) -> DocumentInfo
         progress=max(row.progress or 0.0, _DONE[row.state]) if row.state in _DONE else 1.0,
         reason=row.reason,
         hint=row.hint,
+        error=row.error,
         pages=row.pages,
         pages_with_text=row.pages_with_text,
         chunks=row.chunks,

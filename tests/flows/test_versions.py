@@ -71,9 +71,10 @@ async def test_the_same_bytes_of_a_file_that_failed_are_tried_again(
     workbench: Workbench, handbook: str, tmp_path: Path
 ) -> None:
     failed = await add(workbench, handbook, "empty.txt", "")
-    assert failed.state == "failed"
+    assert (failed.state, failed.error) == ("failed", "EmptyDocument")
     info, verdict = await workbench.upload(ADMIN, handbook, "empty.txt", b"", on_duplicate=SKIP)
     assert (verdict, info.id, info.state, info.version, originals(tmp_path)) == (UploadVerdict.AGAIN, failed.id, "stored", 1, 1)
+    assert info.error == ""
 
 
 async def test_replacing_removes_the_content_of_the_former_versions_once_the_new_one_is_live(

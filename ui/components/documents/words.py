@@ -7,7 +7,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from engine.errors import PasswordNeeded
+from engine.errors import BrokenFile, EmptyDocument, PasswordNeeded, UnsupportedFile
 from engine.ingestion_views import JobInfo, JobState
 from engine.views import CollectionInfo, DocumentInfo
 from ui.components.colors import Color
@@ -174,6 +174,15 @@ def day(at: datetime) -> str:
 def wants_password(one: DocumentInfo) -> bool:
     """Tell whether a file failed for a password that can be given here; the engine reports it in words only."""
     return one.state == "failed" and one.hint == PasswordNeeded.default_hint
+
+
+def is_hopeless(one: DocumentInfo) -> bool:
+    """Tell whether reading the same file again fails again, so that only another file helps."""
+    if one.error == EmptyDocument.__name__:  # another hint says that text recognition was not there: it may be now
+        return one.hint == EmptyDocument.default_hint
+    return one.error in (UnsupportedFile.__name__, BrokenFile.__name__) or (
+        one.error == PasswordNeeded.__name__ and not wants_password(one)
+    )
 
 
 def writable(collection: CollectionInfo) -> bool:

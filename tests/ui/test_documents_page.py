@@ -356,6 +356,7 @@ def test_a_failure_that_the_same_file_repeats_is_not_offered_again(visit, workbe
         (BrokenFile("x"), True),
         (EmptyDocument("x"), True),
         (EmptyDocument("x", hint="Text recognition is not installed"), False),
+        (EmptyDocument("x", hint="Look whether it is the file that you meant."), True),
         (PasswordNeeded("x"), False),
         (PasswordNeeded("x", hint="Save a copy without one."), True),
         (FileTooLarge("x"), False),

@@ -178,8 +178,8 @@ def wants_password(one: DocumentInfo) -> bool:
 
 def is_hopeless(one: DocumentInfo) -> bool:
     """Tell whether reading the same file again fails again, so that only another file helps."""
-    if one.error == EmptyDocument.__name__:  # another hint says that text recognition was not there: it may be now
-        return one.hint == EmptyDocument.default_hint
+    if one.error == EmptyDocument.__name__:  # recognition of text that was not there, or gave up, may be there now
+        return not one.hint.startswith("Text recognition")
     return one.error in (UnsupportedFile.__name__, BrokenFile.__name__) or (
         one.error == PasswordNeeded.__name__ and not wants_password(one)
     )

@@ -6,6 +6,7 @@ import zipfile
 from dataclasses import replace
 
 import pytest
+import streamlit as st
 
 from engine.errors import BrokenFile, EmptyDocument, FileTooLarge, InputError, PasswordNeeded, StoreUnavailable, UnsupportedFile
 from engine.ingestion_views import BulkAction, JobState, OnDuplicate
@@ -13,6 +14,7 @@ from engine.types import Principal, Right, Role
 from tests.ui.looking import button, texts
 from ui import server
 from ui.components.documents.attention import CALM
+from ui.components.documents.table import EVERY_SECONDS, _watched
 from ui.components.documents.words import is_hopeless, size
 
 ANNA = Principal(user_id="u-analyst", name="analyst", role=Role.ANALYST)
@@ -366,3 +368,12 @@ def test_a_failure_that_the_same_file_repeats_is_not_offered_again(visit, workbe
 def test_another_try_is_offered_where_it_can_help(workbench, error, hopeless):
     one = next(iter(workbench.stored_documents.values()))
     assert is_hopeless(replace(one, state="failed", error=type(error).__name__, hint=error.hint)) is hopeless
+
+
+@pytest.mark.parametrize(("state", "watched"), [(JobState.QUEUED, [EVERY_SECONDS]), (JobState.FAILED, [])])
+def test_the_list_of_failures_looks_for_news_while_something_is_tried_again(visit, workbench, monkeypatch, state, watched):
+    found, fragment = [], st.fragment
+    monkeypatch.setattr(st, "fragment", lambda body, run_every=None: found.append((body, run_every)) or fragment(body))
+    workbench.job("broken.pdf", state)
+    section(visit("pages/documents.py", "analyst"), "attention")
+    assert [every for body, every in found if body is _watched] == watched

@@ -47,7 +47,7 @@ MANY: dict[BulkAction, tuple[str, Callable[[DocumentInfo, JobInfo | None], bool]
     BulkAction.DELETE: (":material/delete: Delete", ONE["delete"][1]),
 }
 DONE = {
-    BulkAction.RETRY: "processed again",
+    BulkAction.RETRY: "queued to be processed again",
     BulkAction.CANCEL: "cancelled",
     BulkAction.DISABLE: "kept out of answers from now on",
     BulkAction.ENABLE: "used in answers again",

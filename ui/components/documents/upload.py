@@ -34,7 +34,7 @@ def upload_box(desk: Desk, state: DocumentsState, collection: CollectionInfo) ->
         "Add documents",
         icon=":material/upload_file:",
         expanded=desk.state.adding or not collection.documents,
-        key=f"documents_add_{desk.state.uploads}",
+        key=f"documents_add_{collection.id}_{desk.state.uploads}",
     ):
         how = st.segmented_control(
             "What to add",

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
+import shutil
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from engine.assembly import Assembly
+from engine.database.database import Database
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -35,6 +43,40 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
         report.outcome = "failed"
         report.longrepr = f"skipped in continuous integration: {report.longrepr}"
     return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_sqlite() -> None:
+    """No test pulls the plug of the machine, so none waits for the disk; processes that tests start do, as in production."""
+
+    @event.listens_for(Engine, "connect")
+    def hurry(connection: DBAPIConnection, _entry: object) -> None:
+        if "sqlite" in type(connection).__module__:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA synchronous=OFF")
+            cursor.close()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _migrated_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A new SQLite database begins as a copy of one that was migrated; tests of migrations name their revision."""
+    template = tmp_path_factory.mktemp("template") / "migrated.db"
+    asyncio.run(_migrate(template))
+    opened = Assembly._open  # noqa: SLF001
+
+    def copied(self: Assembly, start: Any) -> Any:
+        database = self.database
+        if database.is_sqlite and database.url.database and not (path := Path(database.url.database)).exists():
+            shutil.copyfile(template, path)
+        return opened(self, start)
+
+    Assembly._open = copied  # type: ignore[method-assign]
+
+
+async def _migrate(path: Path) -> None:
+    database = Database(f"sqlite+aiosqlite:///{path}")
+    await database.upgrade()
+    await database.close()
 
 
 @pytest.fixture(autouse=True)

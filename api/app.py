@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from fastapi import Depends, FastAPI
 from starlette.responses import JSONResponse
@@ -29,7 +28,7 @@ def build_api(workbench: WorkbenchSource, settings: Settings) -> FastAPI:
         separate_input_output_schemas=False,
     )
     api.state.workbench = workbench
-    api.state.incoming = Path(settings.data_dir) / "incoming"
+    api.state.incoming = settings.incoming
     api.state.max_bytes = settings.limits.max_file_mb << 20
     add_handlers(api)
     for part in (account, collections, documents, uploads, questions, operations, health):

@@ -85,7 +85,7 @@ class GenerationInfo:
 class Difference:
     """What one place holds differently from SQL.
 
-    `place` is "vectors", "words", "originals" or "rows"; counts of entries or files.
+    `place` is "vectors", "words", "originals", "rows" or "unfinished" (temporary files); counts of entries or files.
     """
 
     collection_id: str

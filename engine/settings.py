@@ -40,6 +40,7 @@ from engine.sections import (
 PREFIX = "WORKBENCH_"
 NOT_SETTINGS = frozenset({"WORKBENCH_CONFIG", "WORKBENCH_TEST_DATA", "WORKBENCH_PROVIDER_KEY", "WORKBENCH_FAULT"})
 MIN_SECRET_CHARS = 32
+SECRETS_NEW = ".secrets.json."  # and the number of the process that is writing it
 KNOWN_SECRETS = frozenset({"changeme", "secret", "some_key", "t0p-s3cr3t", "your-secret-key", "admin", "password"})
 
 
@@ -101,6 +102,11 @@ class Settings(BaseSettings):
     def url(self) -> str:
         """The database URL in force."""
         return self.database_url or f"sqlite+aiosqlite:///{(self.data_dir / 'workbench.db').resolve()}"
+
+    @property
+    def incoming(self) -> Path:
+        """Where files are while they are received, unpacked or sent."""
+        return self.data_dir / "incoming"
 
 
 def load_settings(**arguments: Any) -> Settings:
@@ -218,7 +224,7 @@ def load_secrets(settings: Settings) -> dict[str, SecretStr]:
 def _write_new(path: Path, text: str) -> None:
     # Written aside and linked into place: of two processes that start together one wins, and none reads half a file.
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f"{SECRETS_NEW}{os.getpid()}")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
     try:

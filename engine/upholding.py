@@ -31,6 +31,8 @@ from engine.services.portable import Portable
 from engine.services.portable_filling import Filling
 from engine.services.reconciler import Reconciler
 from engine.services.retention import RetentionRules
+from engine.services.room import Room
+from engine.services.unfinished import unfinished
 from engine.services.upload_checks import UploadChecks
 from engine.services.versions import Versions
 
@@ -75,12 +77,18 @@ class Upholding(Ingesting):
         )
 
     @cached_property
+    def room(self) -> Room:
+        """Room on the disk of the data folder."""
+        return Room(self.settings.data_dir)
+
+    @cached_property
     def archives(self) -> Archives:
         """Documents by the zip."""
         return Archives(
             database=self.database,
             take=self.library.upload,
-            folder=self.settings.data_dir / "incoming",
+            room=self.room,
+            folder=self.settings.incoming,
             limits=self.settings.limits,
             ingestion=self.settings.ingestion,
         )
@@ -142,6 +150,7 @@ class Upholding(Ingesting):
             files=IndexFiles(database=self.database, folder=self.settings.data_dir / "indexes"),
             spaces=self.spaces,
             parts=self.parts,
+            unfinished=lambda before: unfinished(self.settings, self.backups.folder, before=before),
             every_minutes=self.settings.ingestion.reconcile_minutes,
         )
 
@@ -168,12 +177,14 @@ class Upholding(Ingesting):
             database=self.database,
             blobs=self.blobs,
             settings=self.settings,
+            room=self.room,
             filling=Filling(
                 database=self.database,
                 blobs=self.blobs,
                 collections=self.collections,
                 parts=self.parts,
                 quotas=self.quotas,
+                room=self.room,
                 settings=self.settings,
                 wake=self.wake,
             ),

@@ -63,6 +63,8 @@ ROWS = {
         ("Queue", "none", [(f"max({P}queue_documents)", "documents")]),
         ("The oldest in the queue", "s", [(f"max({P}queue_oldest_seconds)", "oldest")]),
         ("Documents by outcome", "cps", [(rate("documents_total", "outcome"), "{{outcome}}")]),
+        ("Not in its store yet", "none", [(f"max by (store) ({P}store_backlog_documents)", "{{store}}")]),
+        ("The oldest that is not in its store", "s", [(f"max by (store) ({P}store_backlog_oldest_seconds)", "{{store}}")]),
         ("Time by step", "s", quantiles("ingest_seconds", "step")),
     ],
     "Cost": [

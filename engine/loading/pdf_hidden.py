@@ -1,4 +1,4 @@
-"""Which text of a PDF page nobody sees: off the page, invisible, in the colour of its ground, covered, or too small.
+"""Which text of a PDF page nobody sees: off the page, invisible, drawn by nothing, covered, too small, or like its ground.
 
 Whole text objects are judged, not characters, so that a page without any costs little. In doubt text stays: invisible text
 over a picture is what text recognition leaves, and white text over anything drawn may be seen.
@@ -16,6 +16,7 @@ import pypdfium2.raw as pdfium
 MIN_POINTS = 1.5
 PICTURE_SHARE = 0.4
 """Share of the page that a picture covers at which invisible text is taken for recognised text."""
+BLANK = "text in a font that draws nothing"
 MAX_OBJECTS = 50_000
 MAX_SHEETS = 200  # filled rectangles that are compared with text
 MIN_SHEET = 6.0  # points: what is thinner is a rule and hides no line of text
@@ -61,7 +62,7 @@ def hidden_objects(page: Any) -> dict[int, str]:
             texts.append((order, one, box, fill))
     found |= {key: "white text" for key, box in white if not any(_covers(other, box) for other in drawn)}
     found |= _behind(texts, sheets, drawn) if sheets else {}
-    return {key: reason for key, reason in found.items() if not (recognised and reason == "invisible text")}
+    return {key: reason for key, reason in found.items() if not (recognised and reason in ("invisible text", BLANK))}
 
 
 def _behind(
@@ -84,12 +85,13 @@ def _behind(
 
 
 def hidden_characters(text_page: Any, raw: str, objects: dict[int, str]) -> Iterator[tuple[int, str]]:
-    """Yield (offset in `raw`, reason) of each character that one of the `objects` draws."""
+    """Yield (offset in `raw`, reason) of each character of the `objects`; of blank ones no space, for it parts words."""
     unit = 0
     for offset, character in enumerate(raw):
         index = pdfium.FPDFText_GetCharIndexFromTextIndex(text_page, unit)
         owner = pdfium.FPDFText_GetTextObject(text_page, index) if index >= 0 else None
-        if owner and (reason := objects.get(_address(owner))):
+        reason = objects.get(_address(owner)) if owner else None
+        if reason and (reason != BLANK or not character.isspace()):
             yield offset, reason
         unit += 2 if character > "\uffff" else 1
 
@@ -115,7 +117,15 @@ def _reason(one: Any, box: Box | None, page: Box) -> str:
         return "invisible text"
     if box and (box[2] < page[0] or box[0] > page[2] or box[3] < page[1] or box[1] > page[3]):
         return "text off the page"
-    return "text too small to see" if 0 < _points(one) < MIN_POINTS else ""
+    if 0 < _points(one) < MIN_POINTS:
+        return "text too small to see"
+    return BLANK if box and min(box[2] - box[0], box[3] - box[1]) <= 0 and _is_embedded(one) else ""
+
+
+def _is_embedded(text: Any) -> bool:
+    """Whether the glyphs are the file's own: others may just be missing on this machine."""
+    font = pdfium.FPDFTextObj_GetFont(text)
+    return bool(font) and pdfium.FPDFFont_GetIsEmbedded(font) == 1
 
 
 def _points(one: Any) -> float:

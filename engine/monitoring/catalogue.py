@@ -49,6 +49,8 @@ METRICS: dict[str, Metric] = {
     "documents_total": Metric("counter", "Documents by what became of them", ("outcome",), 6),  # live failed
     "queue_documents": Metric("gauge", "Documents that wait or are in work"),
     "queue_oldest_seconds": Metric("gauge", "How long the oldest of them has waited"),
+    "store_backlog_documents": Metric("gauge", "Changed documents that a store has still to take in", ("store",), 12),
+    "store_backlog_oldest_seconds": Metric("gauge", "How long the oldest of them has waited", ("store",), 12),
     # the server
     "http_seconds": Metric("timing", "Requests by area", ("area", "status"), 24),
     "errors_total": Metric("counter", "Errors by class", ("error",), 40),

@@ -19,6 +19,7 @@ from engine.ingestion_views import FileReceipt, OnDuplicate
 from engine.loading.zips import BOUNDED, FAILURES, is_archive, open_zip
 from engine.sections import Ingestion, Limits
 from engine.services.library import FILE_NAME_CHARS, clean_file_name
+from engine.services.room import Room
 from engine.types import Principal, Right
 from engine.views import DocumentInfo, UploadVerdict
 
@@ -41,9 +42,12 @@ Take = Callable[..., Awaitable[tuple[DocumentInfo, UploadVerdict]]]
 class Archives:
     """Unpacks in threads, file by file, into `folder`; nothing of it stays there. `take` is `Library.upload`."""
 
-    def __init__(self, *, database: Database, take: Take, folder: Path, limits: Limits, ingestion: Ingestion) -> None:
+    def __init__(
+        self, *, database: Database, take: Take, room: Room, folder: Path, limits: Limits, ingestion: Ingestion
+    ) -> None:
         self._database = database
         self._take = take
+        self._room = room
         self._folder = folder
         self._limits = limits
         self._ingestion = ingestion
@@ -110,10 +114,12 @@ class Archives:
                         raise full  # the quota is used up: the others are not even unpacked
                     self._check(member, left)
                     left -= member.file_size
-                    file = await asyncio.to_thread(_unpack, archive, member, place)
-                    info, verdict = await self._take(
-                        principal, collection_id, shown, file, password=None, on_duplicate=on_duplicate
-                    )
+                    # unpacked here, and copied to the originals
+                    async with self._room.promised(2 * member.file_size, "this file"):
+                        file = await asyncio.to_thread(_unpack, archive, member, place)
+                        info, verdict = await self._take(
+                            principal, collection_id, shown, file, password=None, on_duplicate=on_duplicate
+                        )
                     receipts.append(FileReceipt(name=shown, document_id=info.id, verdict=verdict))
                 except EngineError as error:
                     full = error if isinstance(error, QuotaExceeded) else None

@@ -51,6 +51,16 @@ async def behind(session: AsyncSession) -> list[Behind]:
     ]
 
 
+async def by_store(session: AsyncSession, moment: datetime) -> dict[str, tuple[int, float]]:
+    """Return name of each store in use that keeps its vectors -> (changes that it lacks, seconds since the oldest of them)."""
+    used = select(Collection.store).where(Collection.space != "").distinct()
+    found = dict.fromkeys(await session.scalars(used), (0, 0.0))
+    for one in await behind(session):
+        changes, seconds = found.get(one.store, (0, 0.0))
+        found[one.store] = (changes + one.changes, max(seconds, (moment - one.since).total_seconds()))
+    return found
+
+
 class Follower:
     """Lets every space follow SQL within seconds of its store's return, and looks whether one lost what it had."""
 

@@ -26,7 +26,7 @@ from engine.database.view import TYPES, Shape
 from engine.errors import BrokenFile
 from engine.keeping_views import BackupReport
 from engine.security.sealing import audit_key
-from engine.services.archive import MANIFEST, ArchiveReader, Entry
+from engine.services.backup_archive import MANIFEST, ArchiveReader, Entry
 
 FORMAT, FORMAT_VERSION = "rag-workbench-backup", 1
 SECRETS, CHECKPOINTS = "secrets.json", "audit-checkpoints.jsonl"
@@ -34,6 +34,7 @@ _TABLE = re.compile(r"tables/([a-z_]{1,60})\.jsonl\.gz")
 _BLOB = re.compile(r"blobs/([0-9a-f]{32})")
 _AUDIT = ("tables/audit.jsonl.gz", "tables/audit_head.jsonl.gz", SECRETS, CHECKPOINTS)
 _PART = 1 << 16
+WORK_PREFIX = ".backup-"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -133,7 +134,7 @@ def told(missing: list[str]) -> list[str]:
 async def working_folder(parent: Path) -> AsyncIterator[Path]:
     """Give an empty folder for this account only, and remove it in the end."""
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder = Path(tempfile.mkdtemp(prefix=".backup-", dir=parent))
+    folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=parent))
     try:
         yield folder
     finally:

@@ -22,7 +22,7 @@ from engine.database.blobs import Blobs
 from engine.database.database import Database
 from engine.database.models import Version, VersionState
 from engine.database.view import Shape, View, view
-from engine.services.archive import ArchiveWriter
+from engine.services.backup_archive import ArchiveWriter
 from engine.services.backup_reading import CHECKPOINTS, FORMAT, FORMAT_VERSION, SECRETS, Contents, told, working_folder
 
 

@@ -13,6 +13,7 @@ from engine.database.database import Database
 from engine.database.rollups import HALF_HOUR, MINUTE, RESOLUTIONS, Cell, Series, Sums, floored
 from engine.errors import EngineError
 from engine.monitoring.hub import Hub
+from engine.services.backlog import by_store
 from engine.services.replicas import Replica
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class History:
         self._minute_task: asyncio.Task[None] | None = None
         self._waiting: dict[datetime, dict[Series, Sums]] = {}  # minute (or half hour) -> what is not in SQL yet
         self._gauges: dict[Series, float] = {}
+        self._stores: set[str] = set()
         # Between the commit and the moment that `_waiting` is empty, a reader would count twice.
         self._lock = asyncio.Lock()
 
@@ -122,7 +124,7 @@ class History:
 
     async def _minute(self) -> None:
         try:
-            await self._measure_queue()
+            await self._measure_what_waits()
             await self.flush()
             if self._purged_at is None or self._wall() - self._purged_at >= PURGE_EVERY:
                 await self.purge()
@@ -132,14 +134,21 @@ class History:
         except Exception:  # whatever it was, the next minute tries again
             logger.exception("measurements wait until the database takes them")
 
-    async def _measure_queue(self) -> None:
+    async def _measure_what_waits(self) -> None:
         try:
             async with self._database.read() as session:
                 depth = await jobs.depth(session)
+                late = await by_store(session, self._wall())
         except EngineError:  # the flush says it; the gauges keep what they were
             return
         self._hub.gauged("queue_documents", (), depth.waiting + depth.running)
         self._hub.gauged("queue_oldest_seconds", (), depth.oldest_seconds)
+        # A gauge stays until it is set again, also that of a store that is not used any more.
+        self._stores |= late.keys()
+        for store in self._stores:
+            changes, seconds = late.get(store, (0, 0.0))
+            self._hub.gauged("store_backlog_documents", (store,), changes)
+            self._hub.gauged("store_backlog_oldest_seconds", (store,), seconds)
 
     def _take(self) -> None:
         """Move what the hub has into the minute that it came in."""

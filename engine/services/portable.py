@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import engine
@@ -24,33 +24,39 @@ from engine.database.database import Database
 from engine.database.models import IN_INDEXES, Collection, DocumentRow, Version
 from engine.errors import StoreError
 from engine.keeping_views import BackupReport
-from engine.services.archive import ArchiveWriter
+from engine.services.backup_archive import ArchiveWriter
 from engine.services.backup_reading import working_folder
 from engine.services.portable_filling import Filling
 from engine.services.portable_reading import CHUNKS, DOCUMENTS, FORMAT, FORMAT_VERSION, PAGES, VECTORS
+from engine.services.room import Room
 from engine.settings import Settings
 from engine.types import Principal, Right
 from engine.views import CollectionInfo
+
+TOKEN_BYTES = 16  # of the text of passages and pages together, as JSON
 
 
 class Portable:
     """Takes collections out and in."""
 
-    def __init__(self, *, database: Database, blobs: Blobs, settings: Settings, filling: Filling) -> None:
+    def __init__(self, *, database: Database, blobs: Blobs, settings: Settings, room: Room, filling: Filling) -> None:
         self._database = database
         self._blobs = blobs
         self._settings = settings
+        self._room = room
         self._filling = filling
 
     async def export_collection(self, principal: Principal, collection_id: str, target: Path) -> BackupReport:
         """Write what answers questions now to the new file `target`; see docs/export.md for its layout.
 
-        Raises NotFound, AccessDenied unless the principal owns the collection, InputError when the file is there already.
+        Raises NotFound, AccessDenied unless the principal owns the collection, InputError when the file is there already,
+        StoreError when the disk has no room for it.
         """
         started = time.perf_counter()
         async with self._database.read() as session:  # before anything is written
             await collections.require(session, principal, collection_id, Right.OWNER)
-        async with working_folder(self._settings.data_dir) as folder:
+            needed = await _needed(session, collection_id)
+        async with self._room.promised(needed, "this export"), working_folder(self._settings.data_dir) as folder:
             as_of = now()
             async with self._database.read() as session:
                 if not self._database.is_sqlite:
@@ -78,7 +84,8 @@ class Portable:
         """Make a collection of an exported file, under its own or another name, and return it.
 
         Where the embedder in force makes the same space, vectors are taken as they are; else the documents wait to be cut and
-        embedded. Nothing is left when anything is wrong. Raises InputError, BrokenFile, QuotaExceeded, AccessDenied.
+        embedded. Nothing is left when anything is wrong. Raises InputError, BrokenFile, QuotaExceeded, FileTooLarge,
+        AccessDenied, StoreError (no room).
         """
         return await self._filling.take(principal, source, name=name)
 
@@ -145,6 +152,14 @@ class _Files:
 
     def _line(self, name: str, value: dict[str, Any]) -> None:
         self._out[name].write(json.dumps(value, ensure_ascii=False).encode() + b"\n")
+
+
+async def _needed(session: AsyncSession, collection_id: str) -> int:
+    """Return about how many bytes an export writes: its parts, and the file that is put together of them and the originals."""
+    row = await session.get_one(Collection, collection_id)
+    totals = select(func.coalesce(func.sum(Version.size_bytes), 0), func.coalesce(func.sum(Version.chunks), 0))
+    originals, chunks = (await session.execute(totals.where(Version.collection_id == collection_id, IN_INDEXES))).one()
+    return int(originals) + 2 * int(chunks) * (4 * row.dimension + TOKEN_BYTES * row.chunk_tokens)
 
 
 async def _live(session: AsyncSession, collection_id: str) -> list[tuple[Version, DocumentRow]]:

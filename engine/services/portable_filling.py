@@ -17,7 +17,7 @@ from engine.database.blobs import Blob, Blobs
 from engine.database.columns import new_id
 from engine.database.database import Database
 from engine.database.models import Collection, DocumentRow, Job, Version, VersionState
-from engine.errors import BrokenFile, InputError
+from engine.errors import BrokenFile, FileTooLarge, InputError, QuotaExceeded
 from engine.protocols import Embedder
 from engine.services.backup_reading import working_folder
 from engine.services.collections import NAME_CHARS, Collections
@@ -28,6 +28,7 @@ from engine.services.parts import Parts, same_space
 from engine.services.passage_rows import commands, passage_rows, tamed
 from engine.services.portable_reading import CollectionRecord, Parcel, parcels, unpack
 from engine.services.quotas import Quotas
+from engine.services.room import Room
 from engine.settings import Settings
 from engine.types import Principal
 from engine.views import CollectionInfo
@@ -44,6 +45,7 @@ class Filling:
         collections: Collections,
         parts: Parts,
         quotas: Quotas,
+        room: Room,
         settings: Settings,
         wake: Callable[[], None],
     ) -> None:
@@ -52,18 +54,24 @@ class Filling:
         self._collections = collections
         self._parts = parts
         self._quotas = quotas
+        self._room = room
         self._settings = settings
         self._wake = wake
 
     async def take(self, principal: Principal, source: Path, *, name: str) -> CollectionInfo:
         """As `engine.services.portable.Portable.import_collection`."""
         rows.refuse_change(principal)
-        async with working_folder(self._settings.data_dir) as folder:
+        size = await asyncio.to_thread(_size, source)
+        await self._require(principal, documents=1, size_bytes=size)
+        stored = 2 * size  # unpacked, and then once more as originals and rows
+        async with self._room.promised(stored, "this import"), working_folder(self._settings.data_dir) as folder:
             about = await asyncio.to_thread(unpack, source, folder, self._settings.limits)
+            await self._require(principal, documents=about.documents, size_bytes=size)
             wanted = clean_name(name or about.name, "a collection", most=NAME_CHARS)
             async with self._database.read() as session:
                 if await rows.name_taken(session, wanted):
                     raise InputError(f"there is already a collection {wanted!r}", hint="Give it another name.")
+            await self._count(principal, folder, size)
             # Under another name until all is in: what an ended process leaves is seen for what it is, and can be deleted.
             temporary = f"{wanted[:150]} (import not finished, {new_id()[:8]})"
             chunker = about.chunker if about.chunker in registry.CHUNKERS else ""
@@ -76,6 +84,23 @@ class Filling:
                 raise
         self._wake()
         return next(one for one in await self._collections.all(principal) if one.id == made.id)
+
+    async def _require(self, principal: Principal, *, documents: int, size_bytes: int) -> None:
+        """Look whether the upload quota bears the whole file, besides each original: pages and vectors need room, too."""
+        try:
+            async with self._database.read() as session:
+                await self._quotas.require(session, principal, files=documents + 1, size_bytes=size_bytes)
+        except (QuotaExceeded, FileTooLarge) as error:
+            async with self._database.write() as session:
+                refused: dict[str, Any] = {"size": size_bytes, "reason": str(error)}
+                await record(session, principal, "upload.refused", "", outcome="denied", **refused)
+            raise
+
+    async def _count(self, principal: Principal, folder: Path, size_bytes: int) -> None:
+        """Count what is not an original; each of those counts when it is stored."""
+        originals = await asyncio.to_thread(lambda: sum(path.stat().st_size for path in folder.glob("originals/*")))
+        async with self._database.write() as session:
+            await self._quotas.take(session, principal, max(0, size_bytes - originals))
 
     async def _fill(self, principal: Principal, collection_id: str, folder: Path, about: CollectionRecord) -> bool:
         async with self._database.write() as session:
@@ -157,3 +182,10 @@ class Filling:
                 "vectors_taken": same,
             }
             await record(session, principal, "collection.import", collection_id, **details)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # reading it says in words what is wrong
+        return 0

@@ -21,7 +21,7 @@ from engine.documents import Block, Line, Page, Piece
 from engine.errors import BrokenFile, FileTooLarge
 from engine.protocols import Array
 from engine.sections import Limits
-from engine.services.archive import PART, ArchiveReader
+from engine.services.backup_archive import PART, ArchiveReader
 
 FORMAT, FORMAT_VERSION = "rag-workbench-collection", 1
 DOCUMENTS, PAGES, CHUNKS, VECTORS = "documents.jsonl", "pages.jsonl", "chunks.jsonl", "vectors.f32"

@@ -45,7 +45,7 @@ PROCESS = "Process these documents again; this embeds what is missing."
 
 
 class Reconciler:
-    """`clock` gives Unix seconds."""
+    """`unfinished` gives temporary files older than a moment, in Unix seconds like `clock`."""
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Reconciler:
         files: IndexFiles,
         spaces: Spaces,
         parts: Parts,
+        unfinished: Callable[[float], list[Path]],
         every_minutes: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -63,6 +64,7 @@ class Reconciler:
         self._blobs = blobs
         self._files = files
         self._indexed = IndexComparison(database=database, indexes=indexes, files=files, spaces=spaces, parts=parts)
+        self._unfinished = unfinished
         self._every = every_minutes * 60
         self._clock = clock
         self._owner = uuid.uuid4().hex[:20]
@@ -184,7 +186,7 @@ class Reconciler:
         return [difference(row, "originals", expected=lost.of, found=lost.of - lost.count, missing=lost.count, detail=detail)]
 
     async def _nobodys(self, *, check: bool) -> list[Difference]:
-        """Find, and remove, what no row names: rows, originals, index files."""
+        """Find, and remove, what no row names: rows, originals, index files; and temporary files of killed processes."""
         told, before = [], self._clock() - KEEP_SECONDS
         session_of = self._database.read if check else self._database.write
         async with session_of() as session:
@@ -194,11 +196,16 @@ class Reconciler:
             told.append(difference(None, "rows", orphans=sum(rows.values()), mended=not check, detail=detail))
         files = await leftovers.strays(self._database, self._blobs, before=before)
         folders = await self._files.leftovers(before=before)
-        for place, paths, what in (("originals", files, "files"), ("words", folders, "index folders")):
+        temporary = await asyncio.to_thread(self._unfinished, before)
+        for place, paths, what in (
+            ("originals", files, "files that no row names"),
+            ("words", folders, "index folders that no row names"),
+            ("unfinished", temporary, "temporary files that a process left when it was killed"),
+        ):
             if paths:
                 if not check:
                     await asyncio.to_thread(_remove, paths)
-                detail = f"{len(paths)} {what} that no row names, older than a day"
+                detail = f"{len(paths)} {what}, older than a day"
                 told.append(difference(None, place, found=len(paths), orphans=len(paths), mended=not check, detail=detail))
         return told
 

@@ -14,6 +14,7 @@ import pytest
 
 from engine.errors import EngineError, FileTooLarge, QuotaExceeded, UnsupportedFile
 from engine.ingestion_views import OnDuplicate
+from engine.services import room
 from engine.services.archives import _members, is_archive
 from engine.services.library import Library, clean_file_name
 from engine.testing import ADMIN, offline_workbench
@@ -150,6 +151,18 @@ async def test_once_the_quota_is_used_up_nothing_more_is_unpacked(tmp_path, monk
         found = await workbench.upload_archive(ADMIN, collection, "a.zip", packed(GOOD))
     assert len(calls) == 1
     assert [one.problem for one in found] == ["you may upload 0 files in an hour"] * 3
+
+
+async def test_a_file_that_the_disk_has_no_room_for_is_not_unpacked_and_the_others_are_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "free_bytes", lambda _: room.RESERVE_BYTES + 1000)
+    async with offline_workbench(tmp_path) as workbench:
+        collection = await opened(workbench)
+        files = {"large.txt": b"The wombat digs. " * 100, "small.txt": b"The quokka sleeps."}
+        large, small = await workbench.upload_archive(ADMIN, collection, "a.zip", packed(files))
+        assert "no room for this file" in large.problem
+        assert "operator" in large.hint
+        assert small.document_id
+        assert len([one for one in (tmp_path / "blobs").rglob("*") if one.is_file()]) == 1
 
 
 async def test_a_plain_upload_of_an_archive_names_the_way_and_leaves_nothing(tmp_path):

@@ -22,7 +22,7 @@ from engine.database.models import Job, Session, Version
 from engine.database.provider_models import SpaceRow
 from engine.errors import AccessDenied, BrokenFile, ConfigError, EngineError, InputError, StoreError
 from engine.security import sealed_stream
-from engine.services.archive import ArchiveReader, ArchiveWriter
+from engine.services.backup_archive import ArchiveReader, ArchiveWriter
 from engine.services.backup_schedule import BackupSchedule
 from engine.services.checks.backup import backup_check
 from engine.services.restore import restore

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,13 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from engine.audit_views import AuditQuery
+from engine.database.access_models import Upload
 from engine.database.columns import now
 from engine.database.models import ChunkRow, Version
-from engine.errors import AccessDenied, BrokenFile, InputError
-from engine.services.archive import ArchiveReader, ArchiveWriter
+from engine.errors import AccessDenied, BrokenFile, FileTooLarge, InputError, QuotaExceeded, StoreError
+from engine.services import room
+from engine.services.backup_archive import ArchiveReader, ArchiveWriter
 from engine.testing import ADMIN, HashedWords, offline_workbench
 from engine.types import Principal, Right, Role, Space
 from engine.workbench import Workbench
@@ -102,6 +107,70 @@ async def test_only_owners_take_a_collection_out(tmp_path: Path) -> None:
         with pytest.raises(AccessDenied):
             await workbench.export_collection(grace, collection, tmp_path / "x.tar")
         assert not (tmp_path / "x.tar").exists()
+
+
+async def test_nothing_goes_out_or_comes_in_that_the_disk_has_no_room_for(
+    exported: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with offline_workbench(tmp_path / "new") as workbench:
+        with monkeypatch.context() as patch:
+            patch.setattr(room, "free_bytes", lambda _: room.RESERVE_BYTES + exported[0].stat().st_size)
+            with pytest.raises(StoreError, match="no room for this import") as raised:
+                await workbench.import_collection(ADMIN, exported[0])
+            assert "operator" in raised.value.hint
+        assert await workbench.collections(ADMIN) == []
+        made = await workbench.import_collection(ADMIN, exported[0])
+        monkeypatch.setattr(room, "free_bytes", lambda _: room.RESERVE_BYTES + 1000)
+        with pytest.raises(StoreError, match="no room for this export"):
+            await workbench.export_collection(ADMIN, made.id, tmp_path / "y.tar")
+    assert not list(tmp_path.glob("y.tar*"))
+    assert not list((tmp_path / "new").glob(".backup-*"))
+
+
+async def test_what_is_written_at_once_is_counted_together_and_a_full_disk_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "free_bytes", lambda _: room.RESERVE_BYTES + 100)
+    disk = room.Room(tmp_path)
+    async with disk.promised(60, "one"):
+        with pytest.raises(StoreError, match="no room for two"):
+            async with disk.promised(60, "two"):
+                raise AssertionError("there is none")
+    with pytest.raises(StoreError, match="No space left"):
+        async with disk.promised(60, "three"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    async with disk.promised(100, "four"):
+        pass
+
+
+async def grace_in(workbench: Workbench) -> Principal:
+    user = await workbench.create_user(ADMIN, "grace", "a long enough password", Role.ANALYST)
+    return Principal(user_id=user.id, name="grace", role=Role.ANALYST, session_id="s")
+
+
+async def test_an_import_counts_whole_against_the_quota_of_its_user(exported: tuple[Path, Any], tmp_path: Path) -> None:
+    async with offline_workbench(tmp_path / "new", uploads={"files_per_hour": 3}) as workbench:
+        grace = await grace_in(workbench)
+        await workbench.import_collection(grace, exported[0])
+        async with workbench.database.read() as session:
+            counted = list(await session.scalars(select(Upload.size_bytes)))
+        assert (len(counted), sum(counted)) == (3, exported[0].stat().st_size)
+        with pytest.raises(QuotaExceeded):
+            await workbench.import_collection(grace, exported[0], name="again")
+        assert len(await workbench.collections(ADMIN)) == 1
+
+
+async def test_an_import_beyond_an_hours_quota_is_refused_before_it_is_read(exported: tuple[Path, Any], tmp_path: Path) -> None:
+    (tmp_path / "large.tar").write_bytes(bytes(2 << 20))  # no export at all: nothing of it is looked at
+    async with offline_workbench(tmp_path / "new", uploads={"mb_per_hour": 1, "files_per_hour": 2}) as workbench:
+        grace = await grace_in(workbench)
+        for path, told in ((tmp_path / "large.tar", "2 MB are more than"), (exported[0], "3 files")):
+            with pytest.raises(FileTooLarge, match=told) as raised:
+                await workbench.import_collection(grace, path)
+            assert "python -m engine import" in raised.value.hint
+        assert await workbench.collections(ADMIN) == []
+        refused = await workbench.audit(ADMIN, query=AuditQuery(action="upload.refused"))
+        assert [row.outcome for row in refused] == ["denied"] * 2
 
 
 def line(parts: Parts, name: str, n: int, **changes: Any) -> None:

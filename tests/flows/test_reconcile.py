@@ -23,6 +23,7 @@ from engine.keeping_views import Difference, ReconcileReport
 from engine.services import indexes
 from engine.services.backlog import Follower
 from engine.services.checks.backlog import backlog_check
+from engine.services.unfinished import unfinished
 from engine.testing import ADMIN, HashedWords, offline_settings
 from engine.types import Entry, Principal, Role
 from tests.flows.conftest import add
@@ -156,6 +157,56 @@ async def test_files_that_nobody_names_go_when_they_are_a_day_old(assembly: Asse
     assert (old.exists(), young.exists()) == (False, True)
 
 
+def left_by_a_killed_server(folder: Path) -> list[Path]:
+    """One file of each kind that is being made somewhere in the data folder."""
+    found = [
+        folder / "incoming" / "tmpk2x0v9",
+        folder / "incoming" / "archive-x1" / "file",
+        folder / "incoming" / f"{'c' * 32}.tar.part",
+        folder / ".backup-x2" / "originals" / "000001",
+        folder / "backups" / "monday.tar.part",
+        folder / ".health-x3",
+        folder / ".secrets.json.4711",
+    ]
+    for path in found:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return found
+
+
+def aged(*paths: Path) -> None:
+    for path in paths:
+        os.utime(path, (time.time() - 90_000,) * 2)
+
+
+async def test_what_a_killed_server_was_receiving_or_writing_goes_after_a_day(assembly: Assembly, tmp_path: Path) -> None:
+    await filled(assembly)
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    left = left_by_a_killed_server(tmp_path)
+    assert (await assembly.workbench.reconcile(ADMIN)).differences == ()  # an upload may be under way
+    aged(*left, tmp_path / "incoming" / "archive-x1", tmp_path / ".backup-x2" / "originals", tmp_path / ".backup-x2")
+    working = tmp_path / ".backup-x2" / "originals" / "000002"
+    working.write_bytes(b"x")  # a long import that is still being unpacked
+    os.utime(working.parent, (time.time() - 90_000,) * 2)
+    (tmp_path / "backups" / "monday.tar").write_bytes(b"a whole one")
+    aged(tmp_path / "backups" / "monday.tar")
+    told = await one_difference(assembly, "unfinished")
+    assert (told.orphans, told.missing) == (6, 0)
+    kept = {left[3], working, tmp_path / "backups" / "monday.tar"}
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} >= before | kept
+    assert [path for path in left if path.exists()] == [left[3]]
+
+
+async def test_only_backups_of_our_own_are_removed_from_a_folder_elsewhere(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "volume"
+    elsewhere.mkdir()
+    ours, theirs = elsewhere / "workbench-20260101-000000-ab12.tar.part", elsewhere / "holidays.zip.part"
+    for path in (ours, theirs):
+        path.write_bytes(b"x")
+    settings = offline_settings(tmp_path / "data")
+    assert unfinished(settings, elsewhere, before=time.time() + 60) == [ours]
+
+
 async def test_vectors_of_no_passage_go_and_a_document_without_its_vectors_is_told_by_name(assembly: Assembly) -> None:
     await filled(assembly)
     async with assembly.database.write() as session:
@@ -192,6 +243,31 @@ async def test_one_process_at_a_time_compares_and_another_takes_over(assembly: A
         assert await leases.take(session, "lease:reconcile", "a third", seconds=-1)
 
 
+async def backlog_of(assembly: Assembly, store: str) -> tuple[float, float]:
+    """Return what Prometheus gets of a store: documents, seconds."""
+    await assembly.history._minute()
+    lines = dict(line.rsplit(" ", 1) for line in assembly.meter.exposition().decode().splitlines() if line[:1] != "#")
+    documents, seconds = (f'workbench_store_backlog_{what}{{store="{store}"}}' for what in ("documents", "oldest_seconds"))
+    return float(lines[documents]), float(lines[seconds])
+
+
+async def test_stores_of_one_name_are_counted_together_and_one_out_of_use_is_told_as_empty(assembly: Assembly) -> None:
+    workbench = assembly.workbench
+    collection = await filled(assembly, "qdrant")
+    other = (await workbench.create_collection(ADMIN, "other")).id
+    await add(workbench, other, "a.txt", "The kettle is in the kitchen.")
+    await workbench.move_store(ADMIN, other, "qdrant")
+    for info in await workbench.documents(ADMIN):
+        await workbench.delete_document(ADMIN, info.id)
+    async with assembly.database.write() as session:
+        old = now() - timedelta(minutes=10)
+        await session.execute(update(Version).where(Version.collection_id == collection.id).values(updated_at=old))
+    assert await backlog_of(assembly, "qdrant") == (4.0, pytest.approx(600, abs=60))
+    async with assembly.database.write() as session:
+        await session.execute(update(Collection).values(store="faiss", space=""))
+    assert await backlog_of(assembly, "qdrant") == (0.0, 0.0)
+
+
 async def test_a_store_that_was_away_follows_by_itself_and_its_backlog_is_told(
     assembly: Assembly, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +279,8 @@ async def test_a_store_that_was_away_follows_by_itself_and_its_backlog_is_told(
     late = await check.run(True)
     assert late.state == "degraded"
     assert "1 document of 1 of 1 collections" in late.detail
+    documents, seconds = await backlog_of(assembly, "qdrant")
+    assert (documents, seconds) == (1.0, pytest.approx(0, abs=60))
     store = assembly.spaces._open[collection.space][1]
 
     def away(_ids: object) -> None:
@@ -215,6 +293,7 @@ async def test_a_store_that_was_away_follows_by_itself_and_its_backlog_is_told(
     assembly.spaces._failed.clear()
     await follower.look()
     assert (await check.run(True)).state == "ok"
+    assert await backlog_of(assembly, "qdrant") == (0.0, 0.0)
     async with assembly.database.read() as session:
         assert len(store.ids()) == 2
         assert (await session.get_one(SpaceRow, collection.space)).seq > 0

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from engine.services.archive import ArchiveReader
+from engine.services.backup_archive import ArchiveReader
 
 
 def client(url, key):

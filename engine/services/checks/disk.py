@@ -15,6 +15,7 @@ from engine.monitoring.health import DEGRADED, FAILED, HealthCheck, Outcome
 LOW_BYTES = 2 << 30
 FULL_BYTES = 64 << 20
 LEAST_BYTES = 1 << 20
+TRIAL_PREFIX = ".health-"
 EFFECT = "Uploads fail, and the audit and snapshots cannot be written; what is stored is not lost."
 
 
@@ -51,7 +52,7 @@ def require_room(folder: Path) -> None:
 
 def _write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".health-") as file:
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=TRIAL_PREFIX) as file:
         file.write(b"1")
         file.flush()
         os.fsync(file.fileno())

@@ -15,7 +15,13 @@ WHAT = (
     " leave them behind. They are compared at the start and from time to time; here you can do it at once. Mending asks no"
     " provider for anything."
 )
-PLACES = {"vectors": "vectors", "words": "word index", "originals": "original files", "rows": "rows in the database"}
+PLACES = {
+    "vectors": "vectors",
+    "words": "word index",
+    "originals": "original files",
+    "rows": "rows in the database",
+    "unfinished": "temporary files",
+}
 
 
 def agreement_section(desk: Desk, state: PageState) -> None:

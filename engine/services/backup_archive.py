@@ -24,6 +24,7 @@ from engine.security.sealed_stream import SealedReader, SealingWriter, is_sealed
 
 MANIFEST = "manifest.json"
 DIGEST = "SHA256"
+UNFINISHED = ".part"  # behind the name of a file that is being written
 PART = 1 << 20
 MAX_MANIFEST = 256 << 20
 _BLOCK = tarfile.BLOCKSIZE
@@ -58,7 +59,7 @@ class ArchiveWriter:
         """Raises InputError when there is a file already, or when none can be written there."""
         self.path, self._at = path, int(at.timestamp())
         self.members: list[Member] = []
-        self._part = path.with_name(f"{path.name}.part")
+        self._part = path.with_name(path.name + UNFINISHED)
         if path.exists():
             raise InputError(f"there is already a file {path.name}", hint="Name another, or move that one away.")
         try:

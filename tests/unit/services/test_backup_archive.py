@@ -13,7 +13,7 @@ import pytest
 from engine.errors import BrokenFile, InputError, PasswordNeeded
 from engine.security import sealed_stream
 from engine.security.sealed_stream import CHUNK, SealedReader, check_passphrase
-from engine.services.archive import MANIFEST, ArchiveReader, ArchiveWriter, _header
+from engine.services.backup_archive import MANIFEST, ArchiveReader, ArchiveWriter, _header
 
 WORDS = "correct horse battery staple"
 

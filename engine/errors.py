@@ -245,7 +245,7 @@ class AddressDenied(AccessDenied):
     `by_rule` tells the audit log, never the reader, that a rule refused `host`.
     """
 
-    default_hint = "Check the address. Which ones may be reached is in the setting `egress`, an operator's."
+    default_hint = "Check the address. An operator sets which ones may be reached (egress)."
 
     def __init__(
         self,

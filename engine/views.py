@@ -47,7 +47,9 @@ class DocumentInfo:
 
     `state` as in `engine.database.models.VersionState`. `held` and `flagged` count passages of the version that answers
     questions: kept out of answers, and marked in them. A `disabled` document is kept and never retrieved. `last_used_at` is
-    when an answer last cited it, `versions` how many there are, those without content included.
+    when an answer last cited it, `versions` how many there are, those without content included. `error` is the class of
+    `engine.errors` that it failed with, "" when it did not, or was stopped. `live_version` is the number of
+    the version that answers questions (0 = none), which a newer one on its way, or one that failed, leaves as it is.
     """
 
     id: str
@@ -74,6 +76,14 @@ class DocumentInfo:
     disabled: bool = False
     last_used_at: datetime | None = None
     versions: int = 1
+    error: str = ""
+    live_version: int = 0
+    live_pages: int = 0
+
+    @property
+    def pages_to_open(self) -> int:
+        """Pages of the version that a reader gets to see: the one that answers questions, else the present one."""
+        return self.live_pages if self.live_version else self.pages
 
     @property
     def text_coverage(self) -> float:

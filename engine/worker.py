@@ -199,7 +199,7 @@ class Worker:
                 logger.warning("version %s goes back to the queue: %s", claim.version_id, error)
                 await self._give_back(claim, error)
             else:
-                await self._fail(claim, str(error), error.hint)
+                await self._fail(claim, str(error), error.hint, type(error).__name__)
         except Exception as error:  # one bad file must never stop the batch, whatever is wrong with it or with us
             outcomes.failed(self._meter, error)
             reference = uuid.uuid4().hex[:8]
@@ -271,14 +271,14 @@ class Worker:
                 wait=lambda attempts: asked and max(asked, min(2.0 ** (attempts - 1), OUTAGE_SECONDS)),
             )
         if tried_enough:
-            await self._fail(claim, str(error), error.hint)
+            await self._fail(claim, str(error), error.hint, type(error).__name__)
 
-    async def _fail(self, claim: Claim, reason: str, hint: str) -> None:
+    async def _fail(self, claim: Claim, reason: str, hint: str, error: str = "") -> None:
         logger.info("version %s failed: %s", claim.version_id, reason)
         with contextlib.suppress(JobLost):
             async with self._database.write() as session:
                 await jobs.finish(session, claim.version_id, claim.owner, "failed")
-                await documents.fail(session, claim.version_id, reason=reason, hint=hint)
+                await documents.fail(session, claim.version_id, reason=reason, hint=hint, error=error)
                 await job_events.add(session, claim.version_id, f"failed: {reason}", level="error")
                 row = await session.get_one(Version, claim.version_id)
                 await record(session, None, "document.fail", row.document_id, outcome="failure", version=row.number)

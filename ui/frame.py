@@ -37,11 +37,19 @@ def _page(roles: frozenset[Role], name: str, icon: str) -> StreamlitPage:
     title, icon = health_entry(desk) if name == "health" else (name.capitalize(), icon)
     # A page of another role is registered too, so that its address is answered by its own role check.
     seen: Literal["visible", "hidden"] = "visible" if desk.principal.role in roles else "hidden"
-    return st.Page(f"../pages/{name}.py", title=title, icon=icon, default=name == "chat", visibility=seen)
+    # The default page is served at "/" only, whatever its name: it gives "chat" away to the page that leads to it.
+    path = "" if name == "chat" else name
+    return st.Page(f"../pages/{name}.py", title=title, icon=icon, url_path=path, default=not path, visibility=seen)
+
+
+def _to_chat() -> None:
+    st.switch_page(chat, query_params=st.query_params.to_dict())
 
 
 account = _page(NOBODY, "account", ":material/account_circle:")
-page = st.navigation([*(_page(*one) for one in PAGES), account], position="top")
+chat, *others = (_page(*one) for one in PAGES)
+address = st.Page(_to_chat, title="Chat", url_path="chat", visibility="hidden")
+page = st.navigation([chat, *others, account, address], position="top")
 forget_other_pages(page.url_path)
 tray(desk)
 page.run()

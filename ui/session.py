@@ -83,6 +83,7 @@ class State:
     pending: tuple[str, str] | None = None
     verdicts: list[Verdict] = field(default_factory=list)
     uploads: int = 0
+    adding: bool = False
     sharing: str = ""
     shared: str = ""
     tray_idle: int = 0

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from engine.database import quarantine
 from engine.database.chat_models import CitationRow, MessageRow
@@ -47,16 +48,38 @@ async def _last_used(session: AsyncSession, collection_ids: Sequence[str], docum
 
 # Columns and not rows of the ORM: a list of 10,000 documents takes half the time so.
 _DOCUMENT = tuple(getattr(DocumentRow, name) for name in ("id", "collection_id", "name", "created_at", "disabled_at"))
-_PLAIN = ("media_type", "title", "reason", "hint", "pages", "pages_with_text", "chunks", "size_bytes", "sha256", "updated_at")
+_PLAIN = (
+    "media_type",
+    "title",
+    "reason",
+    "hint",
+    "error",
+    "pages",
+    "pages_with_text",
+    "chunks",
+    "size_bytes",
+    "sha256",
+    "updated_at",
+)
+_LIVE = aliased(Version)
 _VERSION = tuple(getattr(Version, name) for name in ("number", "state", "warnings", *_PLAIN))
 
 
 def _present_versions(collection_ids: Sequence[str], document_id: str | None) -> Select[Any]:
     newest = present(collection_ids, document_id)
     query = (
-        select(*_DOCUMENT, *_VERSION, Collection.name.label("collection"), Job.progress, newest.c.versions)
+        select(
+            *_DOCUMENT,
+            *_VERSION,
+            Collection.name.label("collection"),
+            Job.progress,
+            newest.c.versions,
+            _LIVE.number.label("live_version"),
+            _LIVE.pages.label("live_pages"),
+        )
         .join(newest, newest.c.document_id == DocumentRow.id)
         .join(Version, (Version.document_id == DocumentRow.id) & (Version.number == newest.c.n))
+        .outerjoin(_LIVE, (_LIVE.document_id == DocumentRow.id) & (_LIVE.state == VersionState.LIVE))
         .join(Collection, Collection.id == DocumentRow.collection_id)
         .outerjoin(Job, Job.version_id == Version.id)
         .where(DocumentRow.collection_id.in_(collection_ids), DocumentRow.deleted_at.is_(None))
@@ -78,6 +101,7 @@ def _info(row: Any, marked: Counter[str], used: datetime | None) -> DocumentInfo
         progress=max(row.progress or 0.0, _DONE[row.state]) if row.state in _DONE else 1.0,
         reason=row.reason,
         hint=row.hint,
+        error=row.error,
         pages=row.pages,
         pages_with_text=row.pages_with_text,
         chunks=row.chunks,
@@ -91,4 +115,6 @@ def _info(row: Any, marked: Counter[str], used: datetime | None) -> DocumentInfo
         disabled=row.disabled_at is not None,
         last_used_at=used,
         versions=row.versions,
+        live_version=row.live_version or 0,
+        live_pages=row.live_pages or 0,
     )

@@ -90,7 +90,7 @@ async def present_version(session: AsyncSession, document_id: str) -> Version:
 
 async def retry(session: AsyncSession, version: Version) -> None:
     """Put a version whose processing failed back to the start."""
-    await advance(session, version, expected=VersionState.FAILED, state=VersionState.STORED, reason="", hint="")
+    await advance(session, version, expected=VersionState.FAILED, state=VersionState.STORED, reason="", hint="", error="")
     await jobs.queue_again(session, version)
 
 
@@ -119,10 +119,10 @@ async def hold(session: AsyncSession, version: Version) -> None:
         raise JobLost(version.id)
 
 
-async def fail(session: AsyncSession, version_id: str, *, reason: str, hint: str) -> None:
+async def fail(session: AsyncSession, version_id: str, *, reason: str, hint: str, error: str = "") -> None:
     """Note why a version could not be processed; one that is live by now stays what it is."""
     working = (Version.id == version_id) & Version.state.in_(WORKING)
-    values = {"state": VersionState.FAILED, "reason": reason, "hint": hint}
+    values = {"state": VersionState.FAILED, "reason": reason, "hint": hint, "error": error}
     await session.execute(update(Version).where(working).values(**values))
 
 
@@ -151,6 +151,7 @@ async def go_live(session: AsyncSession, version: Version) -> bool:
         dead_seq=gone,
         reason="",
         hint="",
+        error="",
     )
     return gone is None
 

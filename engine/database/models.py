@@ -133,6 +133,7 @@ class DocumentRow(Base):
 class Version(Base):
     """One content of a document. In an index while `live_seq` is set and greater than `dead_seq`.
 
+    `error` is the class of `engine.errors` that it failed with, "" when it was stopped or failed for nothing known.
     `replaces`: once it is live, the content of the former versions is to be removed.
     A purged version keeps its row (without pages and chunks) as the tombstone that projections and old citations need.
     """
@@ -156,6 +157,7 @@ class Version(Base):
     state: Mapped[str] = mapped_column(String(20), default=VersionState.STORED.value)
     reason: Mapped[str] = mapped_column(LongText, default="")
     hint: Mapped[str] = mapped_column(LongText, default="")
+    error: Mapped[str] = mapped_column(String(40), default="")
     warnings: Mapped[list[Any]] = mapped_column(default=list)
     pages: Mapped[int] = mapped_column(default=0)
     pages_with_text: Mapped[int] = mapped_column(default=0)

@@ -28,6 +28,7 @@ from engine.security.sealing import Sealer
 from engine.services.cutting import Cutting, Embedders
 
 COMMANDING_TITLE = "The title in the file reads as a command to an assistant and was left out."
+NO_TEXT = "Look whether it is the file that you meant, and upload one that holds text."
 
 Report = Callable[[str, int, int], Awaitable[None]]
 """`report(stage, done, total)` of pages or passages; the stage is "parse", "recognise", "chunk", "embed" or "index".
@@ -197,7 +198,7 @@ def _refuse_empty(document: Document) -> None:
     scanned = sum(page.has_image for page in document.pages)
     what = f"all {len(document.pages)} pages are pictures without text" if scanned else "there is no text in the file"
     hint = next((text for text in document.warnings if text.startswith("Text recognition")), "")
-    raise EmptyDocument(f"nothing to index: {what}", hint=hint)
+    raise EmptyDocument(f"nothing to index: {what}", hint=hint or ("" if scanned else NO_TEXT))
 
 
 def _coverage_warning(pages: tuple[Page, ...]) -> list[str]:

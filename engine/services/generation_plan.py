@@ -79,7 +79,9 @@ class GenerationPlanner:
         if not (same and choice.provider == collection.embedder):
             own |= {"embedder": choice.provider, "embedding_model": choice.model, "max_tokens": found.max_tokens}
         if all(own[name] == getattr(collection, name) for name in PARAMETERS if name != "space"):
-            raise InputError("nothing would change", hint="Choose another embedder, chunker, chunk size or store.")
+            raise InputError(
+                "nothing would change", hint="Choose another embedding, another way of cutting, another size, or another store."
+            )
         return Collection(id=collection.id, name=collection.name, generation=new_id(), created_by="", **own)
 
     async def plan(self, collection: Collection, target: Collection) -> GenerationPlan:

@@ -71,9 +71,10 @@ async def test_the_same_bytes_of_a_file_that_failed_are_tried_again(
     workbench: Workbench, handbook: str, tmp_path: Path
 ) -> None:
     failed = await add(workbench, handbook, "empty.txt", "")
-    assert failed.state == "failed"
+    assert (failed.state, failed.error) == ("failed", "EmptyDocument")
     info, verdict = await workbench.upload(ADMIN, handbook, "empty.txt", b"", on_duplicate=SKIP)
     assert (verdict, info.id, info.state, info.version, originals(tmp_path)) == (UploadVerdict.AGAIN, failed.id, "stored", 1, 1)
+    assert info.error == ""
 
 
 async def test_replacing_removes_the_content_of_the_former_versions_once_the_new_one_is_live(
@@ -150,6 +151,7 @@ async def test_a_version_of_another_generation_is_processed_again_beside_the_liv
         await session.execute(update(ChunkRow).where(ChunkRow.version_id == old).values(generation="a former one"))
     queued = await workbench.activate_version(ADMIN, info.id, 1)
     assert (queued.version, queued.state) == (3, "stored")
+    assert (queued.pages, queued.live_version, queued.live_pages, queued.pages_to_open) == (0, 2, 1, 1)
     assert "version 1 was cut or embedded" in queued.reason
     assert "forty" in await found(workbench, handbook)
     await workbench.process(ADMIN, handbook)

@@ -216,5 +216,5 @@ class FakeIngestion:
     async def revert_generation(self, p, collection_id):
         former = next(one for one in self.stored_generations if one.state is GenerationState.FORMER)
         live = next(one for one in self.stored_generations if one.state is GenerationState.LIVE)
-        self._turn(live.id, state=GenerationState.FORMER)
-        return self._turn(former.id, state=GenerationState.LIVE, revertible_until=None)
+        self._turn(live.id, state=GenerationState.FORMER, revertible_until=former.revertible_until)
+        return self._turn(former.id, state=GenerationState.LIVE, revertible_until=None, switched_at=live.switched_at)

@@ -174,7 +174,7 @@ class FakeWorkbench(FakeAccess, FakeAudit, FakeIngestion, FakeOperations, FakePe
     async def chunks(self, p, document_id, *, version=None):
         one = await self.document(p, document_id)
         found = []
-        for number in range(1, one.pages + 1):
+        for number in range(1, one.pages_to_open + 1):
             text = (await self.page(p, document_id, number)).text
             for ordinal, start in enumerate((0, len(text) // 2)):
                 end = len(text) // 2 if start == 0 else len(text)

@@ -5,13 +5,17 @@ import io
 import zipfile
 from dataclasses import replace
 
-from engine.errors import InputError
+import pytest
+import streamlit as st
+
+from engine.errors import BrokenFile, EmptyDocument, FileTooLarge, InputError, PasswordNeeded, StoreUnavailable, UnsupportedFile
 from engine.ingestion_views import BulkAction, JobState, OnDuplicate
 from engine.types import Principal, Right, Role
 from tests.ui.looking import button, texts
 from ui import server
 from ui.components.documents.attention import CALM
-from ui.components.documents.words import size
+from ui.components.documents.table import EVERY_SECONDS, _watched
+from ui.components.documents.words import is_hopeless, size
 
 ANNA = Principal(user_id="u-analyst", name="analyst", role=Role.ANALYST)
 
@@ -321,3 +325,55 @@ def test_an_address_that_is_refused_says_so_and_stays_to_be_corrected(visit, wor
     assert "\\*x\\*" in shown
     assert next(one for one in test.text_input if one.label == "Address of the file").value == "http://127.0.0.1/*x*"
     assert len(workbench.stored_documents) == before
+
+
+def test_open_shows_the_version_that_answers_while_a_newer_one_is_read(visit, workbench):
+    key, one = next((key, one) for key, one in workbench.stored_documents.items() if one.name == "report.pdf")
+    workbench.stored_documents[key] = replace(
+        one, version=2, versions=2, state="stored", pages=0, chunks=0, live_version=1, live_pages=6
+    )
+    test = tick(visit("pages/documents.py", "analyst"), "report.pdf")
+    assert next(row["Open"] for row in rows(test) if row["Name"] == "report.pdf") == "Open"
+    button(test, "documents_open").click().run()
+    assert not test.exception
+    assert "A newer version (2) is on its way. **Version 1** answers questions meanwhile" in texts(test)
+    assert "of 6" in texts(test)
+
+
+def test_a_failure_that_the_same_file_repeats_is_not_offered_again(visit, workbench):
+    key, one = next((key, one) for key, one in workbench.stored_documents.items() if one.state == "failed")
+    workbench.stored_documents[key] = replace(one, error="UnsupportedFile")
+    test = section(visit("pages/documents.py", "analyst"), "attention")
+    assert not any(one.key.startswith("documents_retry_") for one in test.button if one.key)
+    button(test, "documents_other_").click().run()
+    assert next(one for one in test.expander if one.label == "Add documents").proto.expanded
+    workbench.stored_documents[key] = replace(one, error="FileTooLarge")
+    assert button(test.run(), "documents_retry_")
+
+
+@pytest.mark.parametrize(
+    ("error", "hopeless"),
+    [
+        (UnsupportedFile("x"), True),
+        (BrokenFile("x"), True),
+        (EmptyDocument("x"), True),
+        (EmptyDocument("x", hint="Text recognition is not installed"), False),
+        (EmptyDocument("x", hint="Look whether it is the file that you meant."), True),
+        (PasswordNeeded("x"), False),
+        (PasswordNeeded("x", hint="Save a copy without one."), True),
+        (FileTooLarge("x"), False),
+        (StoreUnavailable("x"), False),
+    ],
+)
+def test_another_try_is_offered_where_it_can_help(workbench, error, hopeless):
+    one = next(iter(workbench.stored_documents.values()))
+    assert is_hopeless(replace(one, state="failed", error=type(error).__name__, hint=error.hint)) is hopeless
+
+
+@pytest.mark.parametrize(("state", "watched"), [(JobState.QUEUED, [EVERY_SECONDS]), (JobState.FAILED, [])])
+def test_the_list_of_failures_looks_for_news_while_something_is_tried_again(visit, workbench, monkeypatch, state, watched):
+    found, fragment = [], st.fragment
+    monkeypatch.setattr(st, "fragment", lambda body, run_every=None: found.append((body, run_every)) or fragment(body))
+    workbench.job("broken.pdf", state)
+    section(visit("pages/documents.py", "analyst"), "attention")
+    assert [every for body, every in found if body is _watched] == watched

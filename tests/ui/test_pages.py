@@ -109,7 +109,9 @@ def test_the_frame_offers_the_pages_of_the_role_and_knows_the_others(visit, monk
     monkeypatch.setattr(st, "navigation", lambda pages, **options: found.extend(pages) or navigation(pages, **options))
     test = visit("ui/frame.py", name)
     assert not test.exception
-    assert (len(found), sum(one.visibility == "visible" for one in found)) == (8, titles)
+    assert (len(found), sum(one.visibility == "visible" for one in found)) == (9, titles)
+    # "/chat" would be no page: the default one is at "/" only
+    assert [(one.url_path, one.visibility) for one in found if one.title == "Chat"] == [("", "visible"), ("chat", "hidden")]
     assert any(one.key == "frame_sign_out" for one in test.button)
 
 

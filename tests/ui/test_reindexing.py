@@ -87,3 +87,14 @@ def test_a_failure_of_the_plan_is_told(reindexing, workbench):
     test = reindexing()
     button(test, "FormSubmitter:documents_change_form").click().run()
     assert "The provider does not answer" in test.error[0].value
+
+
+def test_after_a_way_back_neither_form_nor_button_keeps_what_belonged_to_the_other_generation(reindexing, workbench):
+    workbench.generation(1, GenerationState.FORMER, chunk_tokens=256, revertible_until=SOON)
+    workbench.generation(2, GenerationState.LIVE, chunk_tokens=96, switched_at=SOON - timedelta(days=7))
+    test = reindexing()
+    next(one for one in test.number_input if "Passage size" in one.label).set_value(64).run()
+    pressed = button(test, "documents_generation_revert").key
+    button(test, "documents_generation_revert").click().run()
+    assert next(one.value for one in test.number_input if "Passage size" in one.label) == 256
+    assert pressed not in [one.key for one in test.button]

@@ -1,6 +1,7 @@
 """The tray in the frame: quiet when nothing is in work, and never in the way of a page."""
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from engine.errors import StoreUnavailable
@@ -62,3 +63,14 @@ def test_the_headline_counts_what_is_done_what_is_left_and_what_is_wrong():
     seen = Tray(working=33, total=40, failed=1, stalled=0, eta_seconds=180.0)
     assert headline(seen) == "7 of 40, 3 min left, 1 failed"
     assert headline(Tray(working=0, total=2, failed=0, stalled=2, eta_seconds=None)) == "2 stalled"
+
+
+def test_it_leads_to_the_collection_where_something_failed(frame, workbench, monkeypatch):
+    monkeypatch.setattr("ui.components.tray.st.switch_page", lambda page: st.write(f"to {page}"))
+    failed = workbench.job("broken.pdf", JobState.FAILED)
+    test = frame()
+    test.session_state["workbench"].collection_id = "another"
+    test.button(key="tray_documents").click().run()
+    assert "documents.py" in texts(test)
+    assert test.session_state["workbench"].collection_id == failed.collection_id
+    assert test.session_state["documents"].section == "attention"

@@ -24,7 +24,7 @@ RULES = """<style>
 [class*="st-key-health_tile_"] [data-testid="stMetricValue"] { font-size: 1.15rem; }
 [data-testid="stLayoutWrapper"]:has(> .st-key-health_notice_place) { position: sticky; top: 3.75rem; z-index: 90;
   background: var(--background-color, Canvas); }
-.st-key-tray { position: fixed; top: .65rem; right: 4rem; width: auto !important; max-width: calc(100vw - 7.5rem);
+.st-key-tray { position: fixed; top: .65rem; right: 6rem; width: auto !important; max-width: calc(100vw - 9.5rem);
   z-index: 999991; }
 :root:has([data-testid="stConnectionStatus"]) .st-key-tray { visibility: hidden; }
 .st-key-tray button p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }

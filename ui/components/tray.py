@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import streamlit as st
 
 from engine.errors import EngineError
 from engine.ingestion_views import JobInfo, JobState, Tray
 from ui.components.documents.progress import figures
+from ui.components.documents.state import documents_state
 from ui.components.documents.words import STAGES, duration
 from ui.components.safe_text import counted, escape, short
 from ui.session import Desk
@@ -52,7 +55,18 @@ def _live(desk: Desk) -> None:
         if running and waiting > 0:
             st.caption(f"and {counted(waiting, 'file')} waiting")
         if st.button("Show the documents", key="tray_documents", icon=":material/folder_open:"):
-            st.switch_page(PAGE)
+            _show(desk, seen)
+
+
+def _show(desk: Desk, seen: Tray) -> NoReturn:
+    """Open the documents page where these files are: their collection, and what needs somebody once nothing is on its way."""
+    waiting, stuck = (JobState.QUEUED, JobState.RESTING), (JobState.FAILED, JobState.STALLED)
+    wanted = (JobState.RUNNING, *waiting) if seen.working else stuck
+    first = next((one for one in seen.jobs if one.state in wanted), None)
+    if first:
+        desk.state.collection_id, desk.state.collections_made = first.collection_id, desk.state.collections_made + 1
+        documents_state(desk).section = "documents" if seen.working else "attention"
+    st.switch_page(PAGE)
 
 
 def headline(seen: Tray) -> str:

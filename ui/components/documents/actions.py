@@ -77,6 +77,9 @@ def _move(desk: Desk, document: DocumentInfo) -> None:
             chosen = st.selectbox("To the collection", list(others), format_func=others.__getitem__, key="documents_move_to")
             if st.button("Move", type="primary", icon=":material/drive_file_move:", key="documents_move_now"):
                 desk.call(desk.workbench.move_document, document.id, chosen)
+                st.toast(
+                    f"{escape(short(document.name))} is in {escape(short(others[chosen], 40))} now.", icon=":material/check:"
+                )
                 _done(desk)
 
     _dialog(desk, "Move to another collection", body)

@@ -13,13 +13,14 @@ from engine.views import CollectionInfo, DocumentInfo
 from ui.components.documents.progress import job_log
 from ui.components.documents.selection import act
 from ui.components.documents.state import DocumentsState, Outcome
-from ui.components.documents.words import FAILED, STALLED, status, status_badge, wants_password, writable
+from ui.components.documents.words import FAILED, STALLED, is_hopeless, status, status_badge, wants_password, writable
 from ui.components.safe_text import counted, escape, short
 from ui.failures import failure_text
 from ui.session import Desk
 
 PAGE_SIZE = 25
 CALM = "Nothing failed and nothing is stuck."
+HELPS = "Those that may go well the next time; the others need another file."
 STUCK = "Nobody works on it any more: its worker ended, or none is running. Its file is safe, and what was done is kept."
 
 
@@ -59,20 +60,21 @@ def attention(desk: Desk, state: DocumentsState, collection: CollectionInfo, fou
 
 def _for_all(desk: Desk, state: DocumentsState, found: Sequence[Trouble]) -> None:
     stalled = sum(one.stalled for one in found)
-    failed = [one.document.id for one in found if not one.stalled and not wants_password(one.document)]
+    failed = [one.document for one in found if not one.stalled and not wants_password(one.document)]
+    again = [one.id for one in failed if not is_hopeless(one)]
     with st.container(horizontal=True, gap="small"):
         if stalled > 1 and st.button(
             f"Queue all {stalled} stalled again", key="documents_requeue_all", icon=":material/restart_alt:", type="primary"
         ):
             _requeue(desk, state, [one.document for one in found if one.stalled])
-        if len(failed) > 1 and st.button(
-            f"Try all {len(failed)} failed again", key="documents_retry_all", icon=":material/refresh:"
+        if len(again) > 1 and st.button(
+            f"Try {len(again)} failed again", key="documents_retry_all", icon=":material/refresh:", help=HELPS
         ):
-            act(desk, state, BulkAction.RETRY, failed)
+            act(desk, state, BulkAction.RETRY, again)
         if len(failed) > 1 and st.button(
             f"Delete all {len(failed)} failed", key="documents_delete_all", icon=":material/delete:", type="tertiary"
         ):
-            act(desk, state, BulkAction.DELETE, failed)
+            act(desk, state, BulkAction.DELETE, [one.id for one in failed])
 
 
 def _trouble(desk: Desk, state: DocumentsState, one: Trouble, *, may_change: bool) -> None:
@@ -102,6 +104,10 @@ def _fix(desk: Desk, state: DocumentsState, one: Trouble) -> None:
     elif wants_password(one.document):
         if st.button("Give password", key=f"documents_unlock_{key}", icon=":material/key:", type="primary"):
             desk.state.pending = ("again", key)
+            st.rerun()
+    elif is_hopeless(one.document):
+        if st.button("Upload another file", key=f"documents_other_{key}", icon=":material/upload_file:", type="primary"):
+            desk.state.adding, desk.state.uploads = True, desk.state.uploads + 1
             st.rerun()
     elif st.button("Try again", key=f"documents_retry_{key}", icon=":material/refresh:", type="primary"):
         act(desk, state, BulkAction.RETRY, [key])

@@ -27,7 +27,8 @@ WORDS = {
 def settings(one: GenerationInfo) -> str:
     """Return what a generation is made with, in one line of Markdown."""
     model = f"{one.embedder} · {one.embedding_model}" if one.embedding_model else one.embedder
-    return escape(f"{model}, {one.chunker} {one.chunk_tokens}/{one.overlap_tokens}, {one.store}")
+    cut = f"{one.chunker}, {one.chunk_tokens} tokens a passage, {one.overlap_tokens} of them shared"
+    return escape(f"{model}; {cut}; {one.store}")
 
 
 def recall_words(one: GenerationInfo) -> str:
@@ -80,9 +81,11 @@ def settled_box(desk: Desk, found: Sequence[GenerationInfo], *, now: datetime) -
             st.markdown(f"### :green[:material/check_circle:] Generation {live.number} answers questions", anchors=False)
             when = f"Since {live.switched_at:%d %b %Y %H:%M}. {recall_words(live)}"
             st.markdown(f"{when}  \nYou can go back to generation {former.number} until **{day(former.revertible_until)}**.")
-            with st.popover(f"Go back to generation {former.number}", icon=":material/undo:"):
+            # Their keys name what they do: a popover that stayed open would undo it at the next press of the same button.
+            key = f"documents_generation_back_{former.number}_{live.switched_at:%H%M%S%f}"
+            with st.popover(f"Go back to generation {former.number}", icon=":material/undo:", key=key):
                 st.markdown(f"Questions are answered from {settings(former)} again, from the next one on.")
-                if st.button("Yes, go back", key="documents_generation_revert", type="primary"):
+                if st.button("Yes, go back", key=f"documents_generation_revert_{former.number}", type="primary"):
                     with friendly_errors():
                         desk.call(desk.workbench.revert_generation, live.collection_id)
                         st.rerun()

@@ -10,7 +10,7 @@ from ui.components.documents.attention import attention, troubles
 from ui.components.documents.quarantine import quarantine_view
 from ui.components.documents.selection import outcome_bars
 from ui.components.documents.state import DocumentsState
-from ui.components.documents.table import Shelf, document_table, read_shelf
+from ui.components.documents.table import Shelf, document_table, read_shelf, watch
 from ui.components.documents.upload import upload_box
 from ui.components.documents.words import writable
 from ui.session import Desk
@@ -36,6 +36,7 @@ def collection_page(desk: Desk, state: DocumentsState, collection: CollectionInf
     match _section(state, shelf, troubled=len(found), held=held):
         case "attention":
             attention(desk, state, collection, found)
+            watch(desk, collection, shelf)
         case "quarantine":
             quarantine_view(desk, collection)
         case _:

@@ -50,7 +50,7 @@ def change_form(desk: Desk, collection: CollectionInfo, live: GenerationInfo | N
                 st.markdown(f":gray[{name}]  \n{escape(labels.get(value, value))}")
     with right, st.container(border=True, key="documents_change"):
         st.markdown("### Change to", anchors=False)
-        return _fields(providers, now)
+        return _fields(providers, now, live.number if live else 0)
 
 
 def _named(providers: Sequence[ProviderInfo], role: str) -> dict[str, ProviderInfo]:
@@ -61,30 +61,38 @@ def _labels(providers: Mapping[str, ProviderInfo]) -> dict[str, str]:
     return {name: one.label if one.built_in else name for name, one in providers.items()}
 
 
-def _fields(providers: Sequence[ProviderInfo], now: GenerationChange) -> GenerationChange | None:
+def _fields(providers: Sequence[ProviderInfo], now: GenerationChange, number: int) -> GenerationChange | None:
+    """Draw the form; its keys are those of generation `number`, so that another one that is live does not find old entries."""
     embedders, stores = _named(providers, "embedding"), _named(providers, "store")
-    with st.form("documents_change_form", border=False):
+    with st.form(f"documents_change_form_{number}", border=False):
         left, right = st.columns(2)
         with left:
-            embedder = _select("Embedding provider", embedders, _labels(embedders), now.embedder)
+            embedder = _select("Embedding provider", embedders, _labels(embedders), now.embedder, number)
         with right:
             help_ = "Empty: the provider's own."
-            model = st.text_input("Model", key="documents_change_model", placeholder=now.embedding_model or OWN, help=help_)
+            model = st.text_input(
+                "Model", key=f"documents_change_model_{number}", placeholder=now.embedding_model or OWN, help=help_
+            )
         left, right = st.columns(2)
         with left:
             labels = {key: spec.label for key, spec in CHUNKERS.items()}
-            chunker = _select("How documents are cut", CHUNKERS, labels, now.chunker)
+            chunker = _select("How documents are cut", CHUNKERS, labels, now.chunker, number)
         with right:
-            store = _select("Store", stores, _labels(stores), now.store)
+            store = _select("Store", stores, _labels(stores), now.store, number)
         left, right = st.columns(2)
         with left:
             tokens = st.number_input(
-                "Passage size (tokens)", SMALLEST, LARGEST, now.chunk_tokens or None, key="documents_change_tokens",
+                "Passage size (tokens)", SMALLEST, LARGEST, now.chunk_tokens or None, key=f"documents_change_tokens_{number}",
                 placeholder=OWN,
             )  # fmt: skip
         with right:
             overlap = st.number_input(
-                "Overlap (tokens)", 0, LARGEST // 2, now.overlap_tokens, key="documents_change_overlap", placeholder=OWN
+                "Overlap (tokens)",
+                0,
+                LARGEST // 2,
+                now.overlap_tokens,
+                key=f"documents_change_overlap_{number}",
+                placeholder=OWN,
             )
         if not st.form_submit_button("See what it would take", type="primary", icon=":material/calculate:"):
             return None
@@ -98,11 +106,11 @@ def _fields(providers: Sequence[ProviderInfo], now: GenerationChange) -> Generat
     )
 
 
-def _select(label: str, options: Mapping[str, object], labels: Mapping[str, str], now: str) -> str:
+def _select(label: str, options: Mapping[str, object], labels: Mapping[str, str], now: str, number: int) -> str:
     """Draw a choice whose first line is: as it is. Return "" for that, or the name."""
     names = [AS_IS, *(one for one in options if one != now)]
-    as_is = f"As it is ({labels.get(now, now)})" if now else "As it is"
+    as_is = f"As it is ({labels.get(now, now).split(':')[0]})" if now else "As it is"
     chosen = st.selectbox(
-        label, names, format_func=lambda one: labels.get(one, one) if one else as_is, key=f"documents_change_{label}"
+        label, names, format_func=lambda one: labels.get(one, one) if one else as_is, key=f"documents_change_{label}_{number}"
     )
     return chosen or AS_IS

@@ -10,7 +10,7 @@ from engine.ingestion_views import BulkAction, JobInfo, JobState
 from engine.views import CollectionInfo, DocumentInfo
 from ui.components.documents.progress import job_line, job_log
 from ui.components.documents.state import DocumentsState, Outcome
-from ui.components.documents.words import facts, open_document, progress, quarantine_badges, status_badge, writable
+from ui.components.documents.words import facts, meanwhile, open_document, progress, quarantine_badges, status_badge, writable
 from ui.components.safe_text import counted, escape, short
 from ui.failures import failure_text, friendly_errors
 from ui.session import Desk
@@ -47,7 +47,7 @@ MANY: dict[BulkAction, tuple[str, Callable[[DocumentInfo, JobInfo | None], bool]
     BulkAction.DELETE: (":material/delete: Delete", ONE["delete"][1]),
 }
 DONE = {
-    BulkAction.RETRY: "processed again",
+    BulkAction.RETRY: "queued to be processed again",
     BulkAction.CANCEL: "cancelled",
     BulkAction.DISABLE: "kept out of answers from now on",
     BulkAction.ENABLE: "used in answers again",
@@ -71,7 +71,7 @@ def _one(desk: Desk, state: DocumentsState, collection: CollectionInfo, one: Doc
     st.markdown(f"**{escape(short(one.name, 60))}**", width="stretch")
     may = writable(collection)
     offered = [name for name, (_, fits) in ONE.items() if (may or name in READERS) and fits(one, job)]
-    if st.button("Open", key="documents_open", icon=":material/pageview:", disabled=not one.pages):
+    if st.button("Open", key="documents_open", icon=":material/pageview:", disabled=not one.pages_to_open):
         open_document(desk.state, one.id)
         st.rerun()
     picked = st.menu_button("Actions", offered, format_func=lambda name: ONE[name][0], key="documents_menu")
@@ -143,6 +143,8 @@ def selection_details(
             status_badge(one, job)
             quarantine_badges(one)
         st.caption(facts(one))
+        if note := meanwhile(one):
+            st.markdown(note)
         if job and job.state is not JobState.DONE:
             job_line(job)
             job_log(desk, job.document_id)

@@ -112,6 +112,17 @@ def on_phone() -> bool:
     return "Mobi" in (st.context.headers.get("User-Agent") or "")
 
 
+def watch(desk: Desk, collection: CollectionInfo, shelf: Shelf) -> None:
+    """Draw the page again when what needs somebody changes; for sections that show no table."""
+    if in_work(shelf):
+        st.fragment(_watched, run_every=EVERY_SECONDS)(desk, collection, shelf)
+
+
+def _watched(desk: Desk, collection: CollectionInfo, shelf: Shelf) -> None:
+    with friendly_errors():
+        _refresh(desk, collection, shelf)
+
+
 def _column_choice() -> list[str]:
     with st.popover("Columns", icon=":material/view_column:", type="tertiary"):
         usual = [] if on_phone() else [one for one in CHOOSABLE if one not in RARE]
@@ -163,7 +174,7 @@ def _table(
     desk: Desk, shown: Sequence[DocumentInfo], jobs: Mapping[str, JobInfo], columns: Sequence[str], key: str
 ) -> list[DocumentInfo]:
     rows = [
-        {name: COLUMNS[name](one, jobs.get(one.id)) for name in columns} | {"Open": "Open" if one.pages else None}
+        {name: COLUMNS[name](one, jobs.get(one.id)) for name in columns} | {"Open": "Open" if one.pages_to_open else None}
         for one in shown
     ]
     picked = st.dataframe(

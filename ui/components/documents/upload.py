@@ -33,8 +33,8 @@ def upload_box(desk: Desk, state: DocumentsState, collection: CollectionInfo) ->
     with st.expander(
         "Add documents",
         icon=":material/upload_file:",
-        expanded=not collection.documents,
-        key=f"documents_add_{desk.state.uploads}",
+        expanded=desk.state.adding or not collection.documents,
+        key=f"documents_add_{collection.id}_{desk.state.uploads}",
     ):
         how = st.segmented_control(
             "What to add",
@@ -46,7 +46,7 @@ def upload_box(desk: Desk, state: DocumentsState, collection: CollectionInfo) ->
         )
         taken = _address(desk, collection) if how == ADDRESS else _files(desk, state, collection, directory=how == FOLDER)
     if taken:
-        desk.state.uploads += 1
+        desk.state.uploads, desk.state.adding = desk.state.uploads + 1, False
         state.section = "documents"  # where their progress is
         st.rerun()
     decided = doubts_box(state)

@@ -12,6 +12,7 @@ from engine.views import DocumentInfo
 from ui.components.documents.words import (
     PASSAGES,
     facts,
+    meanwhile,
     open_document,
     quarantine_badges,
     status_badge,
@@ -27,7 +28,7 @@ def document_view(desk: Desk) -> None:
     document = desk.call(desk.workbench.document, st.query_params["document"])
     version = _version(desk, document)
     _head(document, version)
-    pages = version.pages if version else document.pages
+    pages = version.pages if version else document.pages_to_open
     number = _page_picker(desk.state, document.id, pages, version.number if version else 0)
     if version:
         _picture(desk, document, number, None, version.number)
@@ -60,7 +61,8 @@ def _back() -> None:
 def _head(document: DocumentInfo, version: VersionInfo | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"### {escape(short(document.name, 80))}", width="stretch", anchors=False)
-        status_badge(document)
+        if not meanwhile(document):  # its state is that of the newer one
+            status_badge(document)
         quarantine_badges(document)
     if version:
         with st.container(horizontal=True, vertical_alignment="center", border=True, key="documents_old_version"):
@@ -73,10 +75,13 @@ def _head(document: DocumentInfo, version: VersionInfo | None) -> None:
                 "Show the present version", key="documents_present", type="tertiary", on_click=_present, args=(document.id,)
             )
         return
-    st.caption(" · ".join(filter(None, [escape(document.title), facts(document)])), help=PASSAGES)
+    if note := meanwhile(document):
+        st.markdown(note)
+    else:
+        st.caption(" · ".join(filter(None, [escape(document.title), facts(document)])), help=PASSAGES)
     if document.disabled:
         st.markdown(":gray[:material/visibility_off:] It is kept, but no answer uses it.")
-    for warning in document.warnings:
+    for warning in () if note else document.warnings:
         st.markdown(f":orange[:material/warning:] {escape(warning)}")
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from engine.errors import PasswordNeeded
+from engine.errors import BrokenFile, EmptyDocument, PasswordNeeded, UnsupportedFile
 from engine.ingestion_views import JobInfo, JobState
 from engine.views import CollectionInfo, DocumentInfo
 from ui.components.colors import Color
@@ -126,6 +126,17 @@ def facts(one: DocumentInfo) -> str:
     return " · ".join([*parts, size(one.size_bytes), f"version {one.version}", f"{one.updated_at:%d %b %Y %H:%M}", *used])
 
 
+def meanwhile(one: DocumentInfo) -> str:
+    """Return which version answers while a newer one is on its way or failed, as Markdown; "" when the newest does."""
+    if one.live_version in (0, one.version):
+        return ""
+    newer = (
+        f"Version {one.version} was not taken in" if one.state == "failed" else f"A newer version ({one.version}) is on its way"
+    )
+    use = "is kept meanwhile" if one.disabled else "answers questions meanwhile"
+    return f":orange[:material/history:] {newer}. **Version {one.live_version}** {use}; it is the one that opens."
+
+
 def type_of(one: DocumentInfo) -> str:
     """Return the type of a document in a word: of its media type, else its file ending."""
     ending = one.name.rsplit(".", 1)[-1].upper() if "." in one.name else "File"
@@ -163,6 +174,15 @@ def day(at: datetime) -> str:
 def wants_password(one: DocumentInfo) -> bool:
     """Tell whether a file failed for a password that can be given here; the engine reports it in words only."""
     return one.state == "failed" and one.hint == PasswordNeeded.default_hint
+
+
+def is_hopeless(one: DocumentInfo) -> bool:
+    """Tell whether reading the same file again fails again, so that only another file helps."""
+    if one.error == EmptyDocument.__name__:  # recognition of text that was not there, or gave up, may be there now
+        return not one.hint.startswith("Text recognition")
+    return one.error in (UnsupportedFile.__name__, BrokenFile.__name__) or (
+        one.error == PasswordNeeded.__name__ and not wants_password(one)
+    )
 
 
 def writable(collection: CollectionInfo) -> bool:

@@ -14,12 +14,13 @@ from ui.session import Desk
 EVERY_SECONDS = 2.0
 WHAT = (
     "A backup holds the database, the original files and the keys that open them, as they were at one moment; people go on"
-    " working while it is made. To restore one, run `python -m engine restore FILE` on an empty machine."
+    " working while it is made. To restore one, run `python -m engine restore FILE` on an empty machine;"
+    " the files lie in `backups.folder`, which is the folder `backups` of the data unless it was set."
 )
 NONE = (
-    "There is no backup yet. Make one now, or let the server do it: set `backups.every_hours`, and `backups.folder` to another"
-    " volume."
+    "There is no backup yet. {first} the server make them: set `backups.every_hours`, and `backups.folder` to another volume."
 )
+FIRST = {True: "Make one now, or let", False: "Ask an admin to make one, or let"}
 
 
 def backups_section(desk: Desk, state: PageState) -> None:
@@ -33,7 +34,7 @@ def backups_section(desk: Desk, state: PageState) -> None:
         state.attempt(lambda: desk.call(desk.workbench.start_backup), Notice("The backup has begun; you can leave this page."))
         st.rerun()
     if not found:
-        st.info(NONE, icon=":material/inbox:")
+        st.info(NONE.format(first=FIRST[desk.principal.role is Role.ADMIN]), icon=":material/inbox:")
         return
     st.fragment(_list, run_every=EVERY_SECONDS if running else None)(desk, state, running=running)
 

@@ -25,9 +25,10 @@ run: setup
 	$(BIN)/python -m engine serve --port $(PORT)
 
 # Two processes: much of the time goes to waiting for servers. A file stays in one of them, with the servers that it started.
+# In the order of the folders: few long tests of one file would otherwise come last, beside an idle core.
 # A browser and the server it drives fill two cores by themselves, so these tests come one after the other.
 test: .venv/ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"; first=$$?; \
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not browser"; first=$$?; \
 	$(BIN)/python -m pytest -m browser && exit $$first
 
 check: .venv/ready-dev

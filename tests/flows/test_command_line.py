@@ -1,4 +1,4 @@
-"""The command line as a person or a script uses it: real processes, the real local model, exit codes and JSON."""
+"""The command line as a person or a script uses it: a process a command, the real local model, exit codes and JSON."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.servers.forked import ForkedCommands
 from tests.upstreams import openai
 from tests.upstreams.server import KEY
 
@@ -19,13 +21,34 @@ ROOT = Path(__file__).resolve().parents[2]
 LEAVE = "Every employee has thirty days of paid leave a year.\n\nParking is free for visitors on the second floor."
 
 
+def environment(folder: Path, **changes: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WORKBENCH_")}
+    return kept | {"WORKBENCH_DATA_DIR": str(folder / "data"), **changes}
+
+
+@pytest.fixture(scope="module")
+def forked() -> Iterator[ForkedCommands]:
+    commands = ForkedCommands()
+    yield commands
+    commands.close()
+
+
 @pytest.fixture
-def engine(tmp_path: Path):
-    def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        env = {name: value for name, value in os.environ.items() if not name.startswith("WORKBENCH_")}
-        env |= {"WORKBENCH_DATA_DIR": str(tmp_path / "data"), **environment}
+def engine(tmp_path: Path, forked: ForkedCommands):
+    def run(*arguments: str, stdin: str = "", **changes: str) -> subprocess.CompletedProcess[str]:
+        return forked.run(list(arguments), env=environment(tmp_path, **changes), stdin=stdin)
+
+    return run
+
+
+@pytest.fixture
+def fresh(tmp_path: Path):
+    """The same in a fresh interpreter."""
+
+    def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "engine", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, input=stdin, timeout=240, check=False)
+        env = environment(tmp_path, **changes)
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False)
 
     return run
 
@@ -64,15 +87,15 @@ def test_the_main_job_from_a_folder_to_a_cited_answer(engine, tmp_path: Path) ->
     assert json.loads(engine("search", "parking", "-c", "handbook", "--json").stdout) == []
 
 
-def test_wrong_use_is_told_in_one_line_with_the_way_out(engine) -> None:
-    missing = engine("ask", "How many days?", "-c", "nowhere")
+def test_wrong_use_is_told_in_one_line_with_the_way_out(fresh) -> None:
+    missing = fresh("ask", "How many days?", "-c", "nowhere")
     assert missing.returncode == 1
     assert "there is no collection 'nowhere'" in missing.stderr
-    settings = engine("documents", WORKBENCH_CHUNK_TOKENZ="1")
+    settings = fresh("documents", WORKBENCH_CHUNK_TOKENZ="1")
     assert settings.returncode == 2
     assert "WORKBENCH_CHUNK_TOKENZ" in settings.stderr
-    assert engine("frobnicate").returncode == 2
-    assert engine("ingest", "/no/such/file").returncode == 2
+    assert fresh("frobnicate").returncode == 2
+    assert fresh("ingest", "/no/such/file").returncode == 2
     for done in (missing, settings):
         assert "Traceback" not in done.stderr
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,3 +32,9 @@ async def take(session: AsyncSession, name: str, owner: str, *, seconds: float, 
     except IntegrityError:
         return False
     return True
+
+
+async def held(session: AsyncSession, names: Sequence[str], *, seconds: float, moment: datetime) -> set[str]:
+    """Return those of these rights that somebody has, who told so within `seconds` before `moment`."""
+    query = select(Heartbeat.id).where(Heartbeat.id.in_(names), Heartbeat.at >= moment - timedelta(seconds=seconds))
+    return set(await session.scalars(query))

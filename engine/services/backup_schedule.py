@@ -17,7 +17,7 @@ from engine.database.database import Database
 from engine.database.ingestion_models import Backup
 from engine.errors import EngineError
 from engine.sections import Backups as Rules
-from engine.services.backups import Backups, newest
+from engine.services.backups import DIED, Backups, newest
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class BackupSchedule:
             rows = await newest(session)
             for row in rows:
                 if row.state == "running":  # whoever made it has the lease no more, so it is not there any more
-                    row.state, row.ended_at, row.detail = "failed", moment, "the server ended while it was made"
+                    row.state, row.ended_at, row.detail = "failed", moment, DIED
         if not rows:
             return True
         age = moment - rows[0].started_at

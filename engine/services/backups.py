@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from engine.database import leases
 from engine.database.audit import record
 from engine.database.blobs import Blobs
 from engine.database.columns import new_id, now
@@ -34,6 +38,8 @@ logger = logging.getLogger(__name__)
 LOCAL_ID = "local"
 """The user id of the command line: whoever runs it can write files on this machine anyway."""
 SHOWN = 200
+BEAT_SECONDS, DEAD_SECONDS = 20.0, 90.0
+DIED = "the server ended while it was made; nothing else was touched"
 
 
 class Backups:
@@ -55,6 +61,8 @@ class Backups:
         self._secret = secret
         self._indexes_of = indexes_of
         self._tasks: set[asyncio.Task[None]] = set()
+        self._starting = asyncio.Lock()
+        self._owner = new_id()[:20]
         self.clock = clock
         self.folder = Path(settings.backups.folder) if settings.backups.folder else settings.data_dir / "backups"
 
@@ -75,13 +83,15 @@ class Backups:
         Raises AccessDenied; InputError while another one is being made here.
         """
         require_role(principal, Role.ADMIN)
-        if self._tasks:
-            raise InputError("a backup is being made already", hint="Wait until it is done.")
-        path = self.new_path()
-        task = asyncio.create_task(self._alone(principal, path, row := await self.begin(path, passphrase=self._passphrase)))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return _info(row)
+        async with self._starting:  # two presses at once are one backup
+            if self._tasks:
+                raise InputError("a backup is being made already", hint="Wait until it is done.")
+            path = self.new_path()
+            row = await self.begin(path, passphrase=self._passphrase)
+            task = asyncio.create_task(self._alone(principal, path, row))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            return _info(row)
 
     async def close(self) -> None:
         """Give up a backup that is being made."""
@@ -99,8 +109,9 @@ class Backups:
         """Return the newest 200 backups that were made or begun here, newest first. Raises AccessDenied for analysts."""
         require_operator(principal)
         async with self._database.read() as session:
-            rows = await session.scalars(select(Backup).order_by(Backup.started_at.desc(), Backup.id).limit(SHOWN))
-            return [_info(row) for row in rows]
+            rows = list(await session.scalars(select(Backup).order_by(Backup.started_at.desc(), Backup.id).limit(SHOWN)))
+            dead = {row.id for row in await self._dead(session)}
+            return [replace(_info(row), state="failed", detail=DIED) if row.id in dead else _info(row) for row in rows]
 
     async def verify_backup(self, principal: Principal, source: Path, *, passphrase: str = "") -> BackupReport:
         """Read a backup whole, and compare its checksums, counts and audit; `problems` tell what is wrong.
@@ -132,7 +143,11 @@ class Backups:
         name = path.name if path.parent == self.folder else str(path)
         row = Backup(name=name, scheduled=scheduled, encrypted=bool(passphrase), started_at=self.clock())
         async with self._database.write() as session:
+            for dead in await self._dead(session):
+                dead.state, dead.ended_at, dead.detail = "failed", self.clock(), DIED
             session.add(row)
+            await session.flush()
+            await self._beat(session, row.id)
         return row
 
     async def make(self, principal: Principal | None, path: Path, row: Backup, *, passphrase: str) -> BackupReport:
@@ -146,8 +161,9 @@ class Backups:
             work=self._settings.data_dir,
         )
         try:
-            found = await write_backup(source, path, passphrase=passphrase)
-            sha256 = await asyncio.to_thread(_sha256, path)
+            async with self._beating(row.id):
+                found = await write_backup(source, path, passphrase=passphrase)
+                sha256 = await asyncio.to_thread(_sha256, path)
         except BaseException as error:  # also when it is cut off: a row that runs for ever would hide it
             why = str(error) if isinstance(error, EngineError) else "it was interrupted"
             await asyncio.shield(self._failed(principal, row.id, why))
@@ -198,6 +214,31 @@ class Backups:
         if target.name != str(target) or target.name.startswith(".") or not target.name.isprintable():
             raise InputError("a backup has a plain name here, without folders", hint="Paths are for the command line.")
         return self.folder / target
+
+    async def _dead(self, session: AsyncSession) -> list[Backup]:
+        """Return the backups that nobody makes any more, although their rows say so."""
+        rows = {f"lease:{row.id}": row for row in await session.scalars(select(Backup).where(Backup.state == "running"))}
+        alive = await leases.held(session, list(rows), seconds=DEAD_SECONDS, moment=self.clock())
+        return [row for name, row in rows.items() if name not in alive]
+
+    async def _beat(self, session: AsyncSession, backup_id: str) -> None:
+        await leases.take(session, f"lease:{backup_id}", self._owner, seconds=DEAD_SECONDS, moment=self.clock())
+
+    @asynccontextmanager
+    async def _beating(self, backup_id: str) -> AsyncIterator[None]:
+        async def beat() -> None:
+            while True:
+                await asyncio.sleep(BEAT_SECONDS)
+                with contextlib.suppress(EngineError):  # the next one may reach the database
+                    async with self._database.write() as session:
+                        await self._beat(session, backup_id)
+
+        task = asyncio.create_task(beat())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _failed(self, principal: Principal | None, backup_id: str, why: str) -> None:
         try:

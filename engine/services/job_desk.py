@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -27,7 +28,16 @@ IN_TRAY = 20
 RECENT = timedelta(minutes=10)  # how long the tray shows what ended
 LISTED = timedelta(days=1)  # how long the list shows what went well
 UNTAKEN = timedelta(seconds=60)
-ENDED = ("done", "failed", "cancelled")
+ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+NEWEST = (Job.created_at.desc(), Job.id)
+
+
+class _States(NamedTuple):
+    """What jobs are at a moment: `what` as an expression of SQL, so that any number of them is counted there."""
+
+    moment: datetime
+    slots: int
+    what: ColumnElement[str]
 
 
 class JobDesk:
@@ -39,30 +49,35 @@ class JobDesk:
         self._wake = wake
 
     async def jobs(self, principal: Principal, collection_id: str | None = None) -> list[JobInfo]:
-        """Return what waits, runs, failed or was stopped, and what ended well within a day; newest first. Raises NotFound."""
+        """Return what runs, waits, failed or was stopped, and what ended well within a day, each newest first; at most 500.
+
+        Raises NotFound.
+        """
         async with self._database.read() as session:
             readable = list(await collections.rights(session, principal))
             if collection_id is not None:
                 readable = [(await collections.require(session, principal, collection_id, Right.READ)).id]
             unsolved = Job.state.in_(("failed", "cancelled")) & (Version.state == VersionState.FAILED)
             wanted = or_(Job.state.in_(jobs.OPEN), unsolved, Job.updated_at >= now() - LISTED)
-            return await self._infos(session, readable, wanted)
+            return await self._infos(session, readable, wanted, await self._states(session))
 
     async def tray(self, principal: Principal) -> Tray:
         """Return what is on its way, and what ended within the last minutes, in all collections that the principal may read."""
         async with self._database.read() as session:
             readable = list(await collections.rights(session, principal))
             ended = Job.state.in_(ENDED) & (Job.updated_at >= now() - RECENT)
-            infos = await self._infos(session, readable, or_(Job.state.in_(jobs.OPEN), ended))
-        states = [one.state for one in infos]
-        on_their_way = [one for one in infos if one.state not in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)]
-        etas = [one.eta_seconds for one in on_their_way]
+            wanted = or_(Job.state.in_(jobs.OPEN), ended)
+            states = await self._states(session)
+            counts = await _counted(session, readable, wanted, states.what)
+            infos = await self._infos(session, readable, wanted, states)
+        total = sum(counts.values())
+        etas = [one.eta_seconds for one in infos if one.state not in ENDED]
         known = [eta for eta in etas if eta is not None]
         return Tray(
-            working=len(on_their_way),
-            total=len(infos),
-            failed=states.count(JobState.FAILED),
-            stalled=states.count(JobState.STALLED),
+            working=total - sum(counts.get(state, 0) for state in ENDED),
+            total=total,
+            failed=counts.get(JobState.FAILED, 0),
+            stalled=counts.get(JobState.STALLED, 0),
             eta_seconds=max(known) if known and len(known) == len(etas) else None,
             jobs=tuple(infos[:IN_TRAY]),
         )
@@ -114,24 +129,35 @@ class JobDesk:
             await record(session, principal, "document.requeue", row.id, name=row.name, version=version.number)
         self._wake()
 
-    async def _infos(self, session: AsyncSession, readable: Sequence[str], wanted: ColumnElement[bool]) -> list[JobInfo]:
-        rows = [(job, version, row) for job, version, row in await session.execute(_jobs_of(readable, wanted))]
-        moment = now()
-        open_ones = [job for job, _, _ in rows if job.state in jobs.OPEN]
-        slots = await heartbeats.slots(session) if open_ones else 0
-        running = (await jobs.depth(session)).running if open_ones else 0
-        expected = await forecast(session, slots=slots, moment=moment) if open_ones else Forecast({})
+    async def _states(self, session: AsyncSession) -> _States:
+        moment, slots = now(), await heartbeats.slots(session)
         idle = False
-        if not slots or running < slots:  # also for the moment between two files, so it counts once nothing moved for a while
-            moved = await jobs.last_moved(session) if open_ones else None
+        if not slots or (await jobs.depth(session)).running < slots:
+            # also for the moment between two files, so it counts once nothing moved for a while
+            moved = await jobs.last_moved(session)
             idle = moved is None or moved < moment - self._untaken
-        return [
-            _info(job, version, document, _state(job, moment, self._untaken, idle=idle), expected, moment)
-            for job, version, document in rows
-        ]
+        return _States(moment, slots, _state(moment, moment - self._untaken if idle else None))
+
+    async def _infos(
+        self, session: AsyncSession, readable: Sequence[str], wanted: ColumnElement[bool], states: _States
+    ) -> list[JobInfo]:
+        query = _jobs_of(readable, wanted, Job, Version, DocumentRow, states.what).limit(SHOWN)
+        rows = (await session.execute(query.order_by(Job.state != "running", Job.state.not_in(jobs.OPEN), *NEWEST))).all()
+        expected = Forecast({})
+        if any(job.state in jobs.OPEN for job, *_ in rows):
+            expected = await forecast(session, slots=states.slots, moment=states.moment)
+        return [_info(job, version, row, JobState(state), expected, states.moment) for job, version, row, state in rows]
 
 
-def _jobs_of(readable: Sequence[str], wanted: ColumnElement[bool]) -> Select[Job, Version, DocumentRow]:
+async def _counted(
+    session: AsyncSession, readable: Sequence[str], wanted: ColumnElement[bool], what: ColumnElement[str]
+) -> Mapping[str, int]:
+    each = _jobs_of(readable, wanted, what.label("state")).subquery()
+    rows = await session.execute(select(each.c.state, func.count()).group_by(each.c.state))
+    return {state: count for state, count in rows}
+
+
+def _jobs_of(readable: Sequence[str], wanted: ColumnElement[bool], *columns: Any) -> Select[*tuple[Any, ...]]:
     newer = aliased(Version)
     has_newer = (
         select(newer.id)
@@ -139,7 +165,8 @@ def _jobs_of(readable: Sequence[str], wanted: ColumnElement[bool]) -> Select[Job
         .exists()
     )
     return (
-        select(Job, Version, DocumentRow)
+        select(*columns)
+        .select_from(Job)
         .join(Version, Version.id == Job.version_id)
         .join(DocumentRow, DocumentRow.id == Version.document_id)
         .where(
@@ -148,19 +175,19 @@ def _jobs_of(readable: Sequence[str], wanted: ColumnElement[bool]) -> Select[Job
             wanted,
             or_(Job.state.in_(jobs.OPEN), ~has_newer),
         )
-        .order_by(Job.state.not_in(jobs.OPEN), Job.created_at.desc(), Job.id)
-        .limit(SHOWN)
     )
 
 
-def _state(job: Job, moment: datetime, untaken: timedelta, *, idle: bool) -> JobState:
-    if job.state == "running":
-        return JobState.RUNNING if job.lease_until and job.lease_until >= moment else JobState.STALLED
-    if job.state == "queued":
-        if job.lease_until and job.lease_until > moment:
-            return JobState.RESTING
-        return JobState.STALLED if idle and job.updated_at < moment - untaken else JobState.QUEUED
-    return JobState(job.state)
+def _state(moment: datetime, left_since: datetime | None) -> ColumnElement[str]:
+    """What a job is at `moment`; with a worker at rest, one that nobody took since `left_since` is stalled."""
+    running, queued = Job.state == "running", Job.state == "queued"
+    return case(
+        (running & (Job.lease_until >= moment), JobState.RUNNING.value),
+        (running, JobState.STALLED.value),
+        (queued & (Job.lease_until > moment), JobState.RESTING.value),
+        *([(queued & (Job.updated_at < left_since), JobState.STALLED.value)] if left_since else []),
+        else_=Job.state,
+    )
 
 
 def _info(job: Job, version: Version, document: DocumentRow, state: JobState, expected: Forecast, moment: datetime) -> JobInfo:

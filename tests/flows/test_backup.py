@@ -24,6 +24,7 @@ from engine.errors import AccessDenied, BrokenFile, ConfigError, EngineError, In
 from engine.security import sealed_stream
 from engine.services.backup_archive import ArchiveReader, ArchiveWriter
 from engine.services.backup_schedule import BackupSchedule
+from engine.services.backups import DIED
 from engine.services.checks.backup import backup_check
 from engine.services.restore import restore
 from engine.testing import ADMIN, HashedWords, offline_settings, offline_workbench
@@ -276,7 +277,9 @@ async def test_only_admins_make_backups_and_names_stay_in_the_folder(tmp_path: P
                 await workbench.backup(ADMIN, Path(name))
             with pytest.raises(InputError, match="plain name"):
                 await workbench.verify_backup(ADMIN, Path(name))
-        begun = await workbench.start_backup(ADMIN)
+        begun, again = await asyncio.gather(*[workbench.start_backup(ADMIN) for _ in range(2)], return_exceptions=True)
+        assert isinstance(again, InputError)
+        assert "made already" in str(again)
         assert begun.state == "running"
         while (found := await workbench.backups(operator))[0].state == "running":
             await asyncio.sleep(0.01)
@@ -284,6 +287,22 @@ async def test_only_admins_make_backups_and_names_stay_in_the_folder(tmp_path: P
         assert (await workbench.test_backup(ADMIN, found[0].id)).test_ok is True
         told = [one.action for one in await workbench.audit(ADMIN)]
         assert {"backup.create", "backup.verify"} <= set(told)
+
+
+async def test_a_backup_whose_server_was_killed_is_told_to_have_failed(tmp_path: Path) -> None:
+    assembly = Assembly(offline_settings(tmp_path))
+    assembly.use_embedder("local", HashedWords())
+    moment = now()
+    assembly.backups.clock = lambda: moment
+    async with assembly.opened(serve=False) as workbench:
+        left = await assembly.backups.begin(tmp_path / "backups" / "left.tar", passphrase="")
+        assert [one.state for one in await workbench.backups(ADMIN)] == ["running"]
+        moment += timedelta(minutes=2)
+        (told,) = await workbench.backups(ADMIN)
+        assert (told.state, told.detail) == ("failed", DIED)
+        await workbench.backup(ADMIN)
+        async with assembly.database.read() as session:
+            assert (await session.get_one(Backup, left.id)).state == "failed"
 
 
 async def test_scheduled_backups_are_made_tested_and_rotated_by_one_process(tmp_path: Path) -> None:

@@ -105,6 +105,24 @@ async def test_a_job_tells_its_stage_its_units_and_its_worker_and_leaves_a_log(
     assert (tray.working, tray.total, tray.failed) == (0, 1, 0)
 
 
+async def test_the_tray_counts_all_there_is_and_shows_what_runs_first(
+    assembly: Assembly, workbench: Workbench, handbook: str, embedder: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.services.job_desk.SHOWN", 3)
+    document, working = await embedding(workbench, handbook, embedder)
+    for n in range(5):
+        await workbench.upload(ADMIN, handbook, f"{n}.txt", f"Number {n}.".encode())
+    tray = await workbench.tray(ADMIN)
+    assert (tray.working, tray.total) == (6, 6)
+    assert [(one.state, one.document) for one in tray.jobs[:2]] == [(JobState.RUNNING, "leave.txt"), (JobState.QUEUED, "4.txt")]
+    assert tray.jobs[0].document_id == document
+    assert len(await workbench.jobs(ADMIN)) == 3
+    await workbench.cancel(ADMIN, tray.jobs[1].document_id)
+    assert (await workbench.tray(ADMIN)).working == 5
+    embedder.may.set()
+    await working
+
+
 async def test_a_job_that_waits_is_stopped_at_once_and_can_be_tried_again(
     workbench: Workbench, handbook: str, embedder: Held
 ) -> None:

@@ -63,7 +63,8 @@ async def _round(workbench: Workbench, collection_id: str, folder: Path, *, dele
         for one in report.gone:
             out.print(f"gone from the folder: {one.name}", markup=False)
         if typer.confirm(f"Delete these {len(report.gone)} documents from the collection? (can be undone for a day)"):
-            again = await workbench.sync_folder(LOCAL, collection_id, folder, delete=True)
+            agreed = frozenset(one.name for one in report.gone)
+            again = await workbench.sync_folder(LOCAL, collection_id, folder, delete=agreed)
             return SyncReport(
                 receipts=(*report.receipts, *again.receipts), unchanged=report.unchanged, gone=again.gone, deleted=True
             )

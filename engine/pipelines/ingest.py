@@ -168,7 +168,9 @@ class Ingest:
         async with self._database.write() as session:
             # The row is locked: either this version is live before its collection switches to another generation, and the
             # switch sees it, or it is cut again for that one.
-            collection = await session.get_one(Collection, version.collection_id, with_for_update={"key_share": True})
+            collection = await session.get(Collection, version.collection_id, with_for_update={"key_share": True})
+            if collection is None:
+                raise JobLost(version.id)
             if not await cuts.has(session, version.id, collection.generation):
                 await documents.advance(session, version, expected=VersionState.EMBEDDED, state=VersionState.PARSED)
                 return

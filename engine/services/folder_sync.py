@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -54,10 +54,12 @@ class FolderSync:
         collection_id: str,
         folder: Path,
         *,
-        delete: bool = False,
+        delete: bool | Collection[str] = False,
         note: Callable[[str], None] = lambda _: None,
     ) -> SyncReport:
-        """Take in what is new or changed below `folder`, and with `delete` remove what is gone from it; else it is only named.
+        """Take in what is new or changed below `folder`; what is gone from it is told, and with `delete` removed.
+
+        `delete` may name what was agreed on: nothing else is removed then.
 
         A file is read only when its size or time differ from the last time. A document that was deleted by hand stays deleted
         until its file changes. `note(name)` before each file that is read. Raises InputError (a folder that is not there, or is
@@ -79,7 +81,7 @@ class FolderSync:
         receipts, unchanged, waiting = await self._taken(principal, collection_id, root, files, known, note)
         gone = await self._gone(principal, collection_id, root, set(files), delete=delete)
         report = SyncReport(
-            receipts=tuple(receipts), unchanged=unchanged, waiting=tuple(waiting), gone=tuple(gone), deleted=delete
+            receipts=tuple(receipts), unchanged=unchanged, waiting=tuple(waiting), gone=tuple(gone), deleted=bool(delete)
         )
         if report.changed:
             await self._told(principal, collection_id, report)
@@ -190,7 +192,7 @@ class FolderSync:
             await session.execute(update(Version).where(newest).values(source=f"{root}/{file.location}"[:500]))
 
     async def _gone(
-        self, principal: Principal, collection_id: str, root: str, there: set[str], *, delete: bool
+        self, principal: Principal, collection_id: str, root: str, there: set[str], *, delete: bool | Collection[str]
     ) -> list[FileReceipt]:
         """Return, and with `delete` remove, the documents whose file is gone. A file that only moved keeps its document."""
         async with self._database.read() as session:
@@ -207,14 +209,15 @@ class FolderSync:
                 continue
             receipt = FileReceipt(name=row.location, document_id=row.document_id)
             if row.document_id in alive - kept:
-                if delete:
+                agreed = delete if isinstance(delete, bool) else row.location in delete
+                if agreed:
                     try:
                         await self._library.delete(principal, row.document_id)
                     except EngineError as error:  # a legal hold, for instance: the document and its source stay
                         gone.append(FileReceipt(name=row.location, problem=str(error), hint=error.hint))
                         continue
                 gone.append(receipt)
-                if not delete:
+                if not agreed:
                     continue
             async with self._database.write() as session:
                 if (mine := await session.get(Source, row.id)) is not None:

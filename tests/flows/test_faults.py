@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from engine.assembly import Assembly
 from engine.commands.library import named_files
 from engine.database import jobs
 from engine.database.columns import now
-from engine.database.models import Job
+from engine.database.jobs import JobLost
+from engine.database.models import Job, Version
 from engine.errors import AccessDenied, InputError, NotFound, ProviderUnavailable, StoreError
 from engine.sections import AccountRules
 from engine.testing import ADMIN, HashedWords, offline_settings
@@ -203,6 +204,22 @@ async def test_a_collection_deleted_while_a_file_is_processed_or_uploaded(tmp_pa
         await processing
         with pytest.raises(NotFound):
             await workbench.upload(ADMIN, collection, "rate.txt", b"The rate is two percent.")
+    assert not [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]
+
+
+async def test_a_collection_deleted_at_the_last_step_of_a_file_ends_the_work_on_it(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (assembly, workbench):
+        collection = (await workbench.create_collection(ADMIN, "rates")).id
+        await workbench.upload(ADMIN, collection, "rate.txt", b"The rate is one percent.")
+        async with assembly.database.read() as session:
+            version = await session.scalar(select(Version.id))
+
+        async def report(stage: str, _done: int, _total: int) -> None:
+            if stage == "index":
+                await workbench.delete_collection(ADMIN, collection)
+
+        with pytest.raises(JobLost):
+            await assembly.ingest.run(version, report)
     assert not [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]
 
 

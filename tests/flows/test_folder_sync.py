@@ -86,6 +86,21 @@ async def test_what_somebody_uploaded_is_not_deleted_with_a_file_of_the_same_byt
         assert "uploaded.txt" in {one.name for one in await workbench.documents(ADMIN, collection)}
 
 
+async def test_what_goes_after_the_question_was_asked_is_not_deleted_with_what_was_agreed_on(tmp_path: Path) -> None:
+    folder = tmp_path / "papers"
+    for name in ("a.txt", "b.txt", "c.txt"):
+        write(folder / name, f"The wombat of {name} digs.")
+    async with offline_workbench(tmp_path / "data") as workbench:
+        collection = await workbench.collection_id(LOCAL, "papers", create=True)
+        await workbench.sync_folder(LOCAL, collection, folder)
+        (folder / "a.txt").unlink()
+        asked = await workbench.sync_folder(LOCAL, collection, folder)
+        (folder / "b.txt").unlink()  # while the question waits for its answer
+        await workbench.sync_folder(LOCAL, collection, folder, delete={one.name for one in asked.gone})
+        assert {one.name for one in await workbench.documents(ADMIN, collection)} == {"b.txt", "c.txt"}
+        assert [one.name for one in (await workbench.sync_folder(LOCAL, collection, folder)).gone] == ["b.txt"]
+
+
 async def test_a_file_that_is_still_being_written_waits(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(folder_sync, "SETTLED_SECONDS", 60.0)
     write(tmp_path / "papers" / "a.txt", "half of a sen")

@@ -147,7 +147,8 @@ class Worker:
             except Exception:  # whatever it was: nobody would miss a slot that ended
                 logger.exception("ingestion waits")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._bell.wait(), IDLE_SECONDS)
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await self._bell.wait()
 
     async def _claim(self, only: Sequence[str] | None = None) -> Claim | None:
         for claim in list(self._owed):

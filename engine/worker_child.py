@@ -76,7 +76,8 @@ class WorkerChild:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
         except TimeoutError:
             logger.warning("the worker did not end in %.0f s and was killed; its jobs go on with the next one", STOP_SECONDS)
             with contextlib.suppress(ProcessLookupError):

@@ -109,7 +109,8 @@ class Chain:
                 outage = self._failed(attempts, choice, "no time was left for it")
                 continue
             try:
-                generator = await asyncio.wait_for(self._parts.generator(choice, hurried=n < len(links)), left)
+                async with asyncio.timeout(left):
+                    generator = await self._parts.generator(choice, hurried=n < len(links))
                 choice = Choice(provider=choice.provider, model=generator.model)
                 prompt = assemble(generator)
                 yield Turn(choice, prompt, outage)

@@ -60,7 +60,8 @@ class Helpers:
         try:
             reranker = await self._parts.reranker(choice)
             with time_limit(RERANK_SECONDS):
-                scores = await asyncio.wait_for(asyncio.to_thread(reranker.score, question, hits), RERANK_SECONDS)
+                async with asyncio.timeout(RERANK_SECONDS):
+                    scores = await asyncio.to_thread(reranker.score, question, hits)
         except (ProviderError, ConfigError, StoreError, CallNotPermitted, TimeoutError) as error:
             if not isinstance(error, CallNotPermitted):
                 calls.append(_call(choice, "rerank", started, Usage(), type(error).__name__))

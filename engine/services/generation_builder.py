@@ -90,7 +90,8 @@ class GenerationBuilder:
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._bell.wait(), LOOK_SECONDS)
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._bell.wait()
         finally:
             running = list(tasks)
             for task in running:

@@ -82,7 +82,8 @@ async def _probe(spec: Spec) -> tuple[str, ...] | None:
         load = await asyncio.to_thread(spec.load)
         part = load(Endpoint(base_url=spec.url, model=spec.model, timeout_seconds=PROBE_SECONDS))
         try:
-            return tuple(await asyncio.wait_for(part.models(), PROBE_SECONDS))
+            async with asyncio.timeout(PROBE_SECONDS):
+                return tuple(await part.models())
         finally:
             await part.close()
     except (EngineError, TimeoutError):

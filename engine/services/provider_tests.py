@@ -59,7 +59,8 @@ class Tests:
         started = time.perf_counter()
         usage, error = Usage(), ""
         try:
-            detail, usage = await asyncio.wait_for(tries[role](choice), TEST_SECONDS)
+            async with asyncio.timeout(TEST_SECONDS):
+                detail, usage = await tries[role](choice)
             ok, hint = True, ""
         except EngineError as failure:
             ok, detail, hint, error = False, str(failure), failure.hint, type(failure).__name__
@@ -100,11 +101,12 @@ class Tests:
         """Return the models that a provider offers now for a role. Raises ProviderError, ConfigError."""
         choice = Choice(provider=name, model=await self._model(name, role))
         try:
-            if role == "chat":
-                return await asyncio.wait_for((await self._parts.generator(choice, guarded=False)).models(), LIST_SECONDS)
-            if role == "embedding":
-                embedder = await self._parts.embedder(choice, guarded=False)
-                return await asyncio.wait_for(asyncio.to_thread(embedder.models), LIST_SECONDS)
+            async with asyncio.timeout(LIST_SECONDS):
+                if role == "chat":
+                    return await (await self._parts.generator(choice, guarded=False)).models()
+                if role == "embedding":
+                    embedder = await self._parts.embedder(choice, guarded=False)
+                    return await asyncio.to_thread(embedder.models)
         except TimeoutError as error:
             raise too_slow(provider=name, seconds=LIST_SECONDS) from error
         return []

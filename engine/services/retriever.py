@@ -160,7 +160,8 @@ class Retriever:
             limit = LOAD_SECONDS if group[0].embedder == "local" else EMBED_SECONDS
             try:
                 with time_limit(limit):  # a thread that nobody waits for any more tries nothing again
-                    vector = await asyncio.wait_for(self._embedded(query, group, progress), limit)
+                    async with asyncio.timeout(limit):
+                        vector = await self._embedded(query, group, progress)
             except (ProviderError, StoreError, ConfigError, CallNotPermitted, TimeoutError) as failure:
                 error = failure if isinstance(failure, EngineError) else too_slow(provider=group[0].embedder, seconds=limit)
                 if mode == "dense":

@@ -78,7 +78,8 @@ class Ringing:
 
     async def _woken(self) -> bool:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), self._every)
+            async with asyncio.timeout(self._every):
+                await self._news.wait()
         woken = self._news.is_set()
         self._news.clear()
         return woken

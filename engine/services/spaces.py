@@ -66,7 +66,8 @@ class Spaces:
         while True:
             task, joined = self._following(collection, revision)
             try:
-                store = await asyncio.wait_for(asyncio.shield(task), QUESTION_SECONDS)
+                async with asyncio.timeout(QUESTION_SECONDS):
+                    store = await asyncio.shield(task)
             except TimeoutError as error:
                 raise StoreError(
                     "the vector store is still taking in documents, or does not answer", hint="Ask again in a moment."

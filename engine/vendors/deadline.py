@@ -21,9 +21,10 @@ async def bounded(stream: AsyncIterator[T], *, seconds: float, provider: str) ->
     end = time.monotonic() + seconds
     async with aclosing(stream) as pieces:  # type: ignore[type-var]
         while True:
-            # Not asyncio.timeout(): its scope must not stay open while a generator waits to be continued.
+            # A scope for each piece: none may stay open while this generator waits to be continued.
             try:
-                piece = await asyncio.wait_for(anext(pieces), max(0.0, end - time.monotonic()))
+                async with asyncio.timeout(max(0.0, end - time.monotonic())):
+                    piece = await anext(pieces)
             except StopAsyncIteration:
                 return
             except TimeoutError as error:

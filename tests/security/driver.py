@@ -73,5 +73,5 @@ async def run(websocket, page="", query="", **widget):
         messages.append(message)
         if message.WhichOneof("type") == "new_session":
             session_id = message.new_session.initialize.session_id
-        if message.WhichOneof("type") == "script_finished":
+        if message.WhichOneof("type") == "script_finished" and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
             return session_id, frames, messages

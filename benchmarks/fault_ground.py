@@ -156,14 +156,14 @@ class Ground:
         if done.end() != 0:
             raise RuntimeError(f"the template could not be made: {done.told('error')}")
 
-    def files(self, count: int, *, sentences: int = 8, of: str = "note") -> Path:
-        """Return a folder of `count` small different texts."""
-        folder = self.folder / f"files-{of}-{count}-{sentences}"
+    def files(self, count: int, *, sentences: int = 8, of: str = "note", long_every: int = 0) -> Path:
+        """Return a folder of `count` small different texts, some of them 150 times as long."""
+        folder = self.folder / f"files-{of}-{count}-{sentences}-{long_every}"
         if not folder.exists():
             folder.mkdir()
             for n in range(count):
                 lines = [f"The {THINGS[(n + k) % 8]} number {n}-{k} is kept in room {n * 31 + k} of house {n}. Ask {k} times."
-                         for k in range(sentences)]  # fmt: skip
+                         for k in range(sentences * (150 if long_every and n % long_every == 0 else 1))]  # fmt: skip
                 (folder / f"{of} {n:04}.txt").write_text("\n\n".join(lines))
         return folder
 

@@ -72,7 +72,7 @@ def f2(ground: Ground) -> Row:
     """SIGKILL at random moments of one ingest."""
     row = Row("F2", "kill -9 at random in one ingest")
     kills, count = (5, 60) if ground.quick else (20, 200)
-    files, data = ground.files(count), ground.new()
+    files, data = ground.files(count, long_every=20), ground.new()  # the long ones take several batches of the embedder
     chance, done, dead, twice, most = random.Random(0), 0, 0, 0, 0
     while dead < kills and done < 200:
         done += 1

@@ -18,7 +18,7 @@ from benchmarks.fault_rows_live import _damage
 from engine import faults
 from engine.assembly import Assembly
 from engine.database.columns import now
-from engine.database.models import Collection, Job, Snapshot
+from engine.database.models import Collection, Job, Snapshot, Version
 from engine.errors import ConfigError, StoreError
 from engine.services import indexes
 from engine.settings import load_settings
@@ -76,6 +76,47 @@ async def test_a_process_killed_at_a_point_loses_nothing_that_it_told_of(
         await workbench.reconcile(ADMIN)
         assert (await workbench.reconcile(ADMIN, check=True, deep=True)).clean
     assert len(list((tmp_path / "blobs").glob("*/*"))) == len(taken)
+
+
+POISONED = """
+import asyncio, sys
+from pathlib import Path
+from engine.testing import ADMIN, offline_workbench
+
+async def main():
+    async with offline_workbench(Path(sys.argv[1])) as workbench:
+        await workbench.process(ADMIN, sys.argv[2])
+
+asyncio.run(main())
+"""
+
+
+async def test_a_file_that_kills_its_worker_every_time_fails_with_a_reason_and_holds_up_no_other(tmp_path: Path) -> None:
+    async def lapsed(assembly: Assembly) -> None:  # as time does
+        async with assembly.database.write() as session:
+            await session.execute(update(Job).values(lease_until=now() - timedelta(seconds=1)))
+
+    assembly = Assembly(offline_settings(tmp_path))
+    assembly.use_embedder("local", HashedWords())
+    async with assembly.opened(serve=False) as workbench:
+        collection = (await workbench.create_collection(ADMIN, "notes")).id
+        poison, _ = await workbench.upload(ADMIN, collection, "poison.txt", b"The lamp is kept in room 4.")
+        command = [sys.executable, "-c", POISONED, str(tmp_path), collection]
+        environment = {**os.environ, "WORKBENCH_FAULT": "ingest.parsed:kill", "PYTHONPATH": str(ROOT)}
+        for _ in range(assembly.settings.ingestion.attempts):
+            child = await asyncio.to_thread(subprocess.run, command, env=environment, cwd=ROOT, capture_output=True)
+            assert child.returncode == -signal.SIGKILL, child.stderr
+            assert (await workbench.document(ADMIN, poison.id)).state != "failed"
+            await lapsed(assembly)
+            # What was parsed is kept, so the point would not be reached again: read it anew, as a crash while parsing would.
+            async with assembly.database.write() as session:
+                await session.execute(update(Version).values(state="stored"))
+        await workbench.upload(ADMIN, collection, "good.txt", b"The rope is kept in room 9.")
+        await workbench.process(ADMIN, collection)
+        states = {info.name: (info.state, info.reason) for info in await workbench.documents(ADMIN)}
+        assert states["good.txt"] == ("live", "")
+        assert states["poison.txt"][0] == "failed"
+        assert "3 times" in states["poison.txt"][1]
 
 
 def test_only_the_variable_arms_a_fault_and_a_wrong_one_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from engine.database.operations_models import Preference
 from engine.errors import InputError
 from engine.types import Principal
 
-NAMES = ("health_range", "health_refresh")
+NAMES = ("health_range", "health_refresh", "documents_collection")
 VALUE_CHARS = 200
 
 

@@ -56,6 +56,18 @@ def test_the_table_shows_each_document_with_its_state_and_how_much_of_it_is_text
     assert "3 of 6 pages have no text" in texts(tick(test, "scan.pdf"))
 
 
+def test_a_new_tab_opens_the_collection_that_was_open_last(visit, workbench):
+    def picker(test):
+        return next(one for one in test.selectbox if one.key.startswith("documents_collection"))
+
+    asyncio.run(workbench.create_collection(ANNA, "Contracts"))
+    test = visit("pages/documents.py", "analyst")
+    first = picker(test).value
+    other = picker(test).select_index(1).run()
+    assert picker(other).value != first
+    assert picker(visit("pages/documents.py", "analyst")).value == picker(other).value
+
+
 def test_the_table_keeps_its_order_and_its_selection_while_states_change(visit, workbench):
     test = visit("pages/documents.py", "analyst")
     before = [row["Name"] for row in rows(test)]

@@ -14,6 +14,7 @@ from ui.components.sharing import share_button, sharing_dialog
 from ui.failures import friendly_errors
 from ui.session import Desk
 
+KEPT = "documents_collection"
 WHAT = "A collection is a shelf of documents that are asked together, such as the annual reports of one industry."
 
 
@@ -26,6 +27,9 @@ def collection_bar(desk: Desk, collections: Sequence[CollectionInfo]) -> Collect
             st.markdown(WHAT)
             _create_form(desk)
         return None
+    if not desk.state.collection_id:  # a new tab, or one that was loaded anew
+        with friendly_errors():
+            desk.state.collection_id = desk.call(desk.workbench.preference, KEPT)
     found = {one.id: one for one in collections}
     ids = list(found)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="documents_head"):
@@ -49,10 +53,17 @@ def collection_bar(desk: Desk, collections: Sequence[CollectionInfo]) -> Collect
     sharing_dialog(desk, found[chosen])
     if chosen != desk.state.collection_id:
         desk.state.verdicts.clear()
+        _keep(desk, chosen)
     desk.state.collection_id = chosen
     if found[chosen].description:
         st.caption(escape(found[chosen].description))
     return found[chosen]
+
+
+def _keep(desk: Desk, collection_id: str) -> None:
+    """Remember where the user was, for the next tab; it is no harm where that fails."""
+    with friendly_errors():
+        desk.call(desk.workbench.set_preference, KEPT, collection_id)
 
 
 def _create_form(desk: Desk) -> None:
@@ -69,4 +80,5 @@ def _create_form(desk: Desk) -> None:
                 # A browser keeps what a widget of the same key shows: new keys close the form and let the picker follow.
                 desk.state.collection_id, desk.state.collections_made = made.id, desk.state.collections_made + 1
                 desk.state.verdicts.clear()
+                _keep(desk, made.id)
                 st.rerun()

@@ -138,8 +138,7 @@ class Worker:
         while True:
             self._bell.clear()  # before looking, so that a bell in between is not lost
             try:
-                claim = await self._claim()
-                if claim is not None:
+                if claim := await self._claim():
                     await self._work(claim)
                     continue
             except EngineError as error:  # the database is away for a moment: the next round tries again

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from engine.database.ingestion_models import Backup
 from engine.errors import EngineError
 from engine.sections import Backups as Rules
 from engine.services.backups import DIED, Backups, newest
+from engine.services.lease_beats import beating
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ class BackupSchedule:
         """Make a backup if it is time and this process's turn, and tell whether. Raises StoreError, InputError."""
         if not await self._take():
             return False
-        async with self._beating():
+        async with beating(self._take, every_seconds=BEAT_SECONDS, what="the scheduled backup"):
             if not await self._due():
                 return False
             passphrase = self._rules.passphrase.get_secret_value()
@@ -97,20 +96,3 @@ class BackupSchedule:
     async def _take(self) -> bool:
         async with self._database.write() as session:
             return await leases.take(session, LEASE, self._owner, seconds=LEASE_SECONDS, moment=self._backups.clock())
-
-    @asynccontextmanager
-    async def _beating(self) -> AsyncIterator[None]:
-        async def beat() -> None:
-            while True:
-                await asyncio.sleep(BEAT_SECONDS)
-                try:
-                    await self._take()
-                except EngineError as error:
-                    logger.warning("the lease of the backup could not be prolonged: %s", error)
-
-        task = asyncio.create_task(beat())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +28,7 @@ from engine.services.accounts import require_operator, require_role
 from engine.services.backup_reading import check_backup
 from engine.services.backup_trial import IndexesOf, tried
 from engine.services.backup_writing import Source, write_backup
+from engine.services.lease_beats import beating
 from engine.settings import Settings
 from engine.types import Principal, Role
 
@@ -161,7 +160,7 @@ class Backups:
             work=self._settings.data_dir,
         )
         try:
-            async with self._beating(row.id):
+            async with beating(lambda: self._prolong(row.id), every_seconds=BEAT_SECONDS, what="a backup"):
                 found = await write_backup(source, path, passphrase=passphrase)
                 sha256 = await asyncio.to_thread(_sha256, path)
         except BaseException as error:  # also when it is cut off: a row that runs for ever would hide it
@@ -224,21 +223,9 @@ class Backups:
     async def _beat(self, session: AsyncSession, backup_id: str) -> None:
         await leases.take(session, f"lease:{backup_id}", self._owner, seconds=DEAD_SECONDS, moment=self.clock())
 
-    @asynccontextmanager
-    async def _beating(self, backup_id: str) -> AsyncIterator[None]:
-        async def beat() -> None:
-            while True:
-                await asyncio.sleep(BEAT_SECONDS)
-                with contextlib.suppress(EngineError):  # the next one may reach the database
-                    async with self._database.write() as session:
-                        await self._beat(session, backup_id)
-
-        task = asyncio.create_task(beat())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    async def _prolong(self, backup_id: str) -> None:
+        async with self._database.write() as session:
+            await self._beat(session, backup_id)
 
     async def _failed(self, principal: Principal | None, backup_id: str, why: str) -> None:
         try:
